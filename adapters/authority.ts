@@ -1,0 +1,55 @@
+/**
+ * What adapters ask about who may do what. The answers come from the `api` role, in the same process or over NATS; adapters
+ * see this interface alone.
+ */
+
+/** A channel as the bus names it, with the domain it belongs to. Ids are canonical: lower-case UUIDs. */
+export interface ChannelAddress {
+  readonly domainId: string
+  readonly channelId: string
+}
+
+/** Who a connection or a request speaks for. */
+export type Principal =
+  | { readonly kind: 'client'; readonly id: string; readonly domainId: string }
+  | { readonly kind: 'user'; readonly id: string }
+
+export type Action = 'publish' | 'subscribe'
+
+/**
+ * What a device showed. A client's secret is unique within its domain only, so it comes with the client's id (MQTT, Basic)
+ * or with the domain it is used in (HTTP, WebSocket: the topic names it).
+ */
+export type Credentials =
+  | { readonly kind: 'client'; readonly clientId: string; readonly secret: string }
+  | { readonly kind: 'secret'; readonly domainId: string; readonly secret: string }
+  | { readonly kind: 'token'; readonly token: string }
+
+/** Where the answers come from. Implemented by the management services; plain JSON in and out, so that it can cross NATS. */
+export interface AuthorityBackend {
+  /** The channel that a topic names by id or route; `null` when there is none. Without `domain` the channel must be an id. */
+  findChannel(reference: { domain?: string | undefined; channel: string }): Promise<ChannelAddress | null>
+  /** Who shows these credentials; `null` when they do not hold, or who holds them is disabled. */
+  authenticate(credentials: Credentials): Promise<Principal | null>
+  /** Whether the principal may do this on the channel now: connected, and client, channel and domain enabled. */
+  authorize(request: { principal: Principal; channelId: string; action: Action }): Promise<boolean>
+}
+
+/** Something changed that may take a permission away, or give one. Absent fields mean: whichever. */
+export interface AuthorityChange {
+  readonly domainId?: string | undefined
+  readonly clientIds?: readonly string[] | undefined
+  readonly channelIds?: readonly string[] | undefined
+  readonly userIds?: readonly string[] | undefined
+}
+
+/** The backend behind a bounded cache that events evict. */
+export interface Authority extends AuthorityBackend {
+  /**
+   * Calls back after cached answers that the change touches are gone, so that asking again gives the truth. Live
+   * connections re-check what they hold there.
+   *
+   * @returns removes the listener
+   */
+  onChange(listener: (change: AuthorityChange) => void): () => void
+}
