@@ -55,7 +55,8 @@ export function createPolicy(db: Db) {
      * Demands the action on every one of the entities, all of the domain.
      *
      * @throws {NotFound} one of them is not in the domain
-     * @throws {Forbidden} one without the permission, or disabled
+     * @throws {Forbidden} one without the permission
+     * @returns what is known of each, in no order
      */
     async requireOnEach(
       principal: Principal,
@@ -63,7 +64,7 @@ export function createPolicy(db: Db) {
       type: EntityType,
       ids: readonly string[],
       domainId: string,
-    ): Promise<void> {
+    ): Promise<Standing[]> {
       await this.requireMember(principal, domainId)
       const standings = await repository.findStandings(db, principal.userId, type, ids, action)
       const inDomain = new Map(standings.filter((s) => s.domainId === domainId).map((s) => [s.entityId, s]))
@@ -71,8 +72,8 @@ export function createPolicy(db: Db) {
         const standing = inDomain.get(id)
         if (!standing) throw new NotFound(`entity not found: ${type} ${id}`)
         if (!passes(principal, standing)) throw new Forbidden()
-        if (standing.entityStatus !== 'enabled') throw new Forbidden(`${type} ${id} is disabled`)
       }
+      return [...inDomain.values()]
     },
 
     /**

@@ -8,13 +8,17 @@ import type { ClientsTable } from '../../platform/db/tables.ts'
 import { ClientIdTaken, SecretTaken } from './errors.ts'
 import type { Client } from './types.ts'
 
-type Row = Selectable<ClientsTable> & {
+type Row = Omit<Selectable<ClientsTable>, 'private_metadata'> & {
+  private_metadata: Record<string, unknown> | null
   parent_group_path: string[] | null
   connection_types?: ('publish' | 'subscribe')[] | null
 }
 
 const PARENT_PATH = sql`(select g.path from groups g where g.id = clients.parent_group_id) as parent_group_path`
 const COLUMNS = sql`clients.*, ${PARENT_PATH}`
+/** The later of two columns of one name wins: hides the private part from those who may not update the client. */
+const columnsFor = (mayUpdate: Expression<SqlBool>) =>
+  sql`${COLUMNS}, case when ${mayUpdate} then clients.private_metadata end as private_metadata`
 
 function toClient(row: Row): Client {
   return {
@@ -24,7 +28,7 @@ function toClient(row: Row): Client {
     identity: row.identity,
     tags: row.tags,
     metadata: row.metadata,
-    privateMetadata: row.private_metadata,
+    privateMetadata: row.private_metadata ?? undefined,
     status: row.status,
     parentGroupId: row.parent_group_id,
     parentGroupPath: row.parent_group_path?.join('.') ?? '',
@@ -38,8 +42,9 @@ function toClient(row: Row): Client {
 
 export interface InsertClient extends Pick<
   Client,
-  'id' | 'domainId' | 'name' | 'identity' | 'tags' | 'metadata' | 'privateMetadata' | 'createdBy'
+  'id' | 'domainId' | 'name' | 'identity' | 'tags' | 'metadata' | 'createdBy'
 > {
+  readonly privateMetadata: Record<string, unknown>
   readonly status: 'enabled' | 'disabled'
   readonly parentGroupId: string | undefined
   readonly secretHash: Buffer
@@ -84,9 +89,15 @@ export async function insertClients(trx: Trx, clients: readonly InsertClient[]):
   return rows.map(toClient)
 }
 
-export async function findClient(db: Db, id: string): Promise<Client | undefined> {
+export async function findClient(
+  db: Db,
+  id: string,
+  mayUpdate: Expression<SqlBool>,
+): Promise<Client | undefined> {
   const { rows } = await sql<Row>`
-    select ${COLUMNS} from clients where clients.id = ${id} and clients.status <> 'deleted'`.execute(db)
+    select ${columnsFor(mayUpdate)} from clients where clients.id = ${id} and clients.status <> 'deleted'`.execute(
+    db,
+  )
   return rows[0] && toClient(rows[0])
 }
 
@@ -98,22 +109,26 @@ export interface ClientListing extends Listing {
   readonly connectionType: 'publish' | 'subscribe' | undefined
 }
 
-/** @param visible which clients the caller may see */
+/**
+ * @param visible which clients the caller may see
+ * @param mayUpdate of which the caller may see the private part too
+ */
 export async function listClients(
   db: Db,
   visible: Expression<SqlBool>,
+  mayUpdate: Expression<SqlBool>,
   listing: ClientListing,
 ): Promise<Page<Client>> {
   const { domainId, group, channelId, connectionType } = listing
   const conditions = [visible, ...listingFilters('clients', listing)]
-  let columns = COLUMNS
+  let columns = columnsFor(mayUpdate)
   if (domainId !== undefined) conditions.push(sql<SqlBool>`clients.domain_id = ${domainId}`)
   if (group !== undefined) conditions.push(withinGroup('clients', group))
   if (channelId !== undefined) {
     const connections = sql`from connections n where n.client_id = clients.id and n.channel_id = ${channelId}`
     const ofType = connectionType === undefined ? sql`` : sql`and n.type = ${connectionType}`
     conditions.push(sql<SqlBool>`exists (select ${connections} ${ofType})`)
-    columns = sql`${COLUMNS}, (select array_agg(n.type order by n.type) ${connections}) as connection_types`
+    columns = sql`${columns}, (select array_agg(n.type order by n.type) ${connections}) as connection_types`
   }
   const page = await selectPage<Row>(db, 'clients', conditions, listing, columns)
   return { total: page.total, items: page.items.map(toClient) }

@@ -66,7 +66,7 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
     /** @throws {Forbidden} @throws {NotFound} */
     async get(principal: Principal, domainId: string, id: string): Promise<Client> {
       await policy.require(principal, 'read', { type: 'client', id }, domainId)
-      const client = await repository.findClient(db, id)
+      const client = await repository.findClient(db, id, policy.whereGranted(principal, 'client', 'update'))
       if (!client) throw new NotFound()
       return client
     },
@@ -74,7 +74,8 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
     /** The clients that the caller may read, of one domain or of all. */
     async list(principal: Principal, listing: ClientListing): Promise<Page<Client>> {
       if (listing.domainId !== undefined) await policy.requireMember(principal, listing.domainId)
-      return repository.listClients(db, policy.whereGranted(principal, 'client', 'read'), listing)
+      const visible = policy.whereGranted(principal, 'client', 'read')
+      return repository.listClients(db, visible, policy.whereGranted(principal, 'client', 'update'), listing)
     },
 
     /**

@@ -6,7 +6,8 @@ export interface Client {
   readonly identity: string
   readonly tags: readonly string[]
   readonly metadata: Record<string, unknown>
-  readonly privateMetadata: Record<string, unknown>
+  /** `undefined` to those who may not update the client. */
+  readonly privateMetadata: Record<string, unknown> | undefined
   readonly status: 'enabled' | 'disabled' | 'deleted'
   readonly parentGroupId: string | null
   /** Ids of the groups above, from the root down, joined by dots; empty without a parent. */
@@ -19,10 +20,8 @@ export interface Client {
   readonly connectionTypes: readonly ('publish' | 'subscribe')[] | undefined
 }
 
-export interface NewClient extends Pick<
-  Client,
-  'name' | 'identity' | 'tags' | 'metadata' | 'privateMetadata'
-> {
+export interface NewClient extends Pick<Client, 'name' | 'identity' | 'tags' | 'metadata'> {
+  readonly privateMetadata: Record<string, unknown>
   readonly id: string | undefined
   /** Generated when absent. */
   readonly secret: string | undefined
