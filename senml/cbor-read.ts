@@ -75,31 +75,39 @@ function readRecord(tokens: CborTokens, kind: CborKind, index: number): SenmlRec
     const kind = tokens.next()
     if (kind === 'break' && length === Infinity) break
     const label = readLabel(kind, tokens.value, index)
-    if (Object.hasOwn(record, label)) {
+    if (!addField(record, label, readField(tokens, label, index))) {
       throw new SenmlError('duplicate_field', 'stands in the record twice', { index, field: label })
     }
-    setRecordField(record, label, readField(tokens, label, index))
   }
   return record
 }
 
-/** Stores by literal name where it can: several times faster than under a computed one. */
-function setRecordField(record: SenmlRecord, label: string, value: unknown): void {
+/**
+ * Adds a field unless it is there already, and says whether it did. Under a literal name that takes a fraction of the
+ * time it takes under a computed one, so the fields that most records have are spelled out.
+ */
+function addField(record: SenmlRecord, label: string, value: unknown): boolean {
   switch (label) {
     case 'n':
+      if (record.n !== undefined) return false
       record.n = value as string
-      break
+      return true
     case 'u':
+      if (record.u !== undefined) return false
       record.u = value as string
-      break
+      return true
     case 'v':
+      if (record.v !== undefined) return false
       record.v = value as number
-      break
+      return true
     case 't':
+      if (record.t !== undefined) return false
       record.t = value as number
-      break
+      return true
     default:
+      if (Object.hasOwn(record, label)) return false
       setField(record, label, value)
+      return true
   }
 }
 
