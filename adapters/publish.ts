@@ -2,7 +2,6 @@ import { messageHeaders } from '../platform/bus/message.ts'
 import type { Message } from '../platform/bus/message.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import { messageSubject } from '../platform/bus/subject.ts'
-import { InvalidInput } from '../platform/errors.ts'
 
 /**
  * Puts a message on the stream.
@@ -19,8 +18,7 @@ export function createPublish(publisher: Publisher): Publish {
     try {
       headers = messageHeaders(message)
     } catch (error) {
-      // A line break in the content type, which MQTT can carry and a header line cannot.
-      done(new InvalidInput('bad content type', { cause: error }))
+      done(error as Error)
       return
     }
     publisher.publish(messageSubject(message), message.payload, headers, done)
