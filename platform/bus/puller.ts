@@ -1,4 +1,4 @@
-import { AckPolicy, DeliverPolicy, createInbox, parseInfo } from 'nats'
+import { AckPolicy, DeliverPolicy, createInbox } from 'nats'
 import type { Msg } from 'nats'
 import type { Bus } from './connect.ts'
 
@@ -98,11 +98,11 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
       }
       return pull()
     }
-    const { streamSequence, deliverySequence } = parseInfo(msg.reply ?? '')
+    const place = readPlace(msg.reply ?? '')
     consumerSeq += 1
-    if (deliverySequence !== consumerSeq) return fail(`message ${consumerSeq} of the consumer is missing`)
+    if (place.consumerSeq !== consumerSeq) return fail(`message ${consumerSeq} of the consumer is missing`)
     expected -= 1
-    waiting.push({ seq: streamSequence, msg })
+    waiting.push({ seq: place.streamSeq, msg })
     wake?.()
     if (expected === 0) pull()
   }
@@ -152,4 +152,15 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
       if (bus.isConnected) await manager.consumers.delete(stream, consumer).catch(() => undefined)
     },
   }
+}
+
+/**
+ * Where a message stands, from the subject that it would be acknowledged on:
+ * `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>`, and with the JetStream domain and
+ * a hash of the account in front of the stream where a server says so (NATS architecture decision 15).
+ */
+function readPlace(reply: string): { streamSeq: number; consumerSeq: number } {
+  const tokens = reply.split('.')
+  const shift = tokens.length > 9 ? 2 : 0
+  return { streamSeq: Number(tokens[5 + shift]), consumerSeq: Number(tokens[6 + shift]) }
 }

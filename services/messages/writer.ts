@@ -94,7 +94,7 @@ async function writeAsLeader(
     }
     const manager = await options.bus.connection.jetstreamManager({ checkAPI: false })
     const info = await manager.streams.info(MESSAGES_STREAM)
-    const position = await readPosition(client, MESSAGES_STREAM, String(info.created))
+    const position = await readPosition(client, MESSAGES_STREAM, info.created)
     reportGap(options, position, info.state.first_seq)
     const puller = await createPuller(options.bus, { stream: MESSAGES_STREAM, fromSeq: position.seq + 1 })
     const stop = () => void puller.stop()
