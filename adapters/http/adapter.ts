@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { nowNs } from '../../platform/bus/message.ts'
-import { MethodNotAllowed, Unauthenticated, UnsupportedMediaType } from '../../platform/errors.ts'
+import { MethodNotAllowed, Unauthenticated } from '../../platform/errors.ts'
 import type { DomainError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import { admitPublisher } from '../admission.ts'
 import type { Admission } from '../admission.ts'
 import type { AuthorityBackend } from '../authority.ts'
+import { readContentType, SENML_TYPES } from '../content-type.ts'
 import { bearerAsSecret, readCredentials, splitUrl, toCredentials } from '../credentials.ts'
 import type { Presented } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
@@ -32,10 +33,6 @@ export interface HttpAdapterOptions {
   /** Looks into a payload that says it is SenML; the error names the record and the field (api.md D31). */
   readonly checkPayload: (contentType: string, payload: Uint8Array) => DomainError | undefined
 }
-
-const SENML_TYPES: ReadonlySet<string> = new Set(['application/senml+json', 'application/senml+cbor'])
-/** The last two are delivered live and not stored. */
-const ACCEPTED_TYPES = ['application/json', ...SENML_TYPES, 'application/octet-stream', 'text/plain']
 
 /** What is read of an envelope before its sender is known: the topic in it says in which domain his secret counts. */
 const STRANGER_LIMIT_BYTES = 16_384
@@ -79,8 +76,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     if (topic instanceof Error) throw topic
     // All of this before the body is read: a stranger's payload costs us nothing.
     const admission = await admitPublisher(authority, presented, topic)
-    const contentType = mediaType(req)
-    if (!ACCEPTED_TYPES.includes(contentType)) throw new UnsupportedMediaType(ACCEPTED_TYPES)
+    const contentType = readContentType(req.headers['content-type'])
     const payload = await readBody(req, maxPayloadBytes)
     const flaw = SENML_TYPES.has(contentType) ? options.checkPayload(contentType, payload) : undefined
     if (flaw) throw flaw
@@ -154,10 +150,4 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
       return true
     },
   }
-}
-
-function mediaType(req: IncomingMessage): string {
-  const header = req.headers['content-type'] ?? ''
-  const semicolon = header.indexOf(';')
-  return (semicolon === -1 ? header : header.slice(0, semicolon)).trim().toLowerCase()
 }
