@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import type { Transaction } from 'kysely'
-import { DatabaseError, Pool, types } from 'pg'
+import { Client, DatabaseError, Pool, types } from 'pg'
 import type { Logger } from '../log.ts'
 import type { Tables } from './tables.ts'
 
@@ -36,6 +36,24 @@ function createPool({ url, maxConnections, log, statementTimeoutMs }: DatabaseOp
   // An idle connection that breaks is replaced by the pool; unhandled, the event would end the process.
   pool.on('error', (error) => log?.warn({ err: error }, 'idle database connection lost'))
   return pool
+}
+
+/** A connection of its own, not yet opened: for what must not share one, such as listening, locks and COPY. */
+export function createClient(url: string, name: string): Client {
+  return new Client({
+    connectionString: url,
+    application_name: name,
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+  })
+}
+
+/**
+ * Whether the error is about the data of a statement, so that trying again with the same data would fail the same way:
+ * data exceptions, violated constraints, exceeded limits (PostgreSQL manual, appendix A, classes 22, 23 and 54).
+ */
+export function isDataError(error: unknown): error is DatabaseError {
+  return error instanceof DatabaseError && /^(22|23|54)/.test(error.code ?? '')
 }
 
 /** Whether the error is the violation of the constraint or unique index of this name. */

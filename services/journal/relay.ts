@@ -1,4 +1,5 @@
-import { Client } from 'pg'
+import type { Client } from 'pg'
+import { createClient } from '../../platform/db/connect.ts'
 import type { Db } from '../../platform/db/connect.ts'
 import type { Logger } from '../../platform/log.ts'
 import * as repository from './repository.ts'
@@ -90,7 +91,7 @@ function listen(databaseUrl: string, onNotify: () => void): { stop(): Promise<vo
   let retry: NodeJS.Timeout | undefined
 
   async function connect(): Promise<void> {
-    const fresh = new Client({ connectionString: databaseUrl, application_name: 'sluice relay' })
+    const fresh = createClient(databaseUrl, 'sluice relay')
     client = fresh
     fresh.on('notification', onNotify)
     fresh.on('error', () => lose(fresh))
