@@ -81,7 +81,8 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     // A context of zlib for each socket would cost more memory than all the rest of it.
     perMessageDeflate: false,
     maxPayload: limits.maxPayloadBytes,
-    closeTimeout: 10_000,
+    // Known to ws, and not yet to its types.
+    ...({ closeTimeout: 10_000 } as object),
     clientTracking: false,
   })
   let handshakes = 0
