@@ -7,7 +7,6 @@ export interface Principal {
   readonly userId: string
   /** Passes every check without membership (contract A.4). */
   readonly isSuperadmin: boolean
-  readonly sessionId: string
 }
 
 /** What the HTTP edge puts at the disposal of each request. */
