@@ -22,6 +22,7 @@ export type Action = 'publish' | 'subscribe'
  */
 export type Credentials =
   | { readonly kind: 'client'; readonly clientId: string; readonly secret: string }
+  /** `domainId` is as the topic names it when the topic names no channel that exists: then it may be a route. */
   | { readonly kind: 'secret'; readonly domainId: string; readonly secret: string }
   | { readonly kind: 'token'; readonly token: string }
 
@@ -35,8 +36,13 @@ export interface AuthorityBackend {
   authorize(request: { principal: Principal; channelId: string; action: Action }): Promise<boolean>
 }
 
-/** Something changed that may take a permission away, or give one. Absent fields mean: whichever. */
+/**
+ * Something changed that may take a permission away, or give one. It touches what all of its fields match; absent fields
+ * mean: whichever.
+ */
 export interface AuthorityChange {
+  /** Only principals of this kind: roles are nothing to clients. */
+  readonly kind?: Principal['kind'] | undefined
   readonly domainId?: string | undefined
   readonly clientIds?: readonly string[] | undefined
   readonly channelIds?: readonly string[] | undefined
@@ -52,4 +58,31 @@ export interface Authority extends AuthorityBackend {
    * @returns removes the listener
    */
   onChange(listener: (change: AuthorityChange) => void): () => void
+}
+
+/**
+ * What a cached answer or a live connection rests on. `undefined` is "not known": any change may concern it. `null` is "does
+ * not matter": no change that names such a thing concerns it.
+ */
+export interface AuthorityFacts {
+  readonly domainId?: string | null | undefined
+  readonly channelId?: string | null | undefined
+  readonly principal?: Pick<Principal, 'kind' | 'id'> | null | undefined
+}
+
+/** Whether the change may concern what rests on these facts. */
+export function isTouched(
+  change: AuthorityChange,
+  { domainId, channelId, principal }: AuthorityFacts,
+): boolean {
+  const { kind, clientIds, userIds } = change
+  if (change.domainId !== undefined && domainId !== undefined && change.domainId !== domainId) return false
+  if (change.channelIds && channelId !== undefined && !isAmong(channelId, change.channelIds)) return false
+  if (principal === undefined || (!kind && !clientIds && !userIds)) return true
+  if (principal === null || (kind && kind !== principal.kind)) return false
+  return (!clientIds && !userIds) || isAmong(principal.id, principal.kind === 'client' ? clientIds : userIds)
+}
+
+function isAmong(id: string | null, ids: readonly string[] | undefined): boolean {
+  return id !== null && ids !== undefined && ids.includes(id)
 }

@@ -123,3 +123,21 @@ function decode(level: string): string {
     throw new InvalidTopic('bad percent-encoding in topic')
   }
 }
+
+/**
+ * Whether a message's levels match those of a filter behind the same channel. `+` stands for one level, a last `#` for any
+ * number of them, none included: `a/#` also takes `a` (MQTT 3.1.1 section 4.7.1.2).
+ */
+export function matchesFilter(levels: readonly string[], filter: readonly string[]): boolean {
+  for (let index = 0; index < filter.length; index += 1) {
+    const wanted = filter[index]
+    if (wanted === '#') return true
+    if (index >= levels.length || (wanted !== '+' && wanted !== levels[index])) return false
+  }
+  return levels.length === filter.length
+}
+
+/** Whether the topic is a filter: nothing can be published on it. */
+export function hasWildcard(topic: Topic): boolean {
+  return topic.levels.some((level) => level === '+' || level === '#')
+}

@@ -62,6 +62,18 @@ export class NotFound extends DomainError {
   }
 }
 
+/** The thing is there, and this cannot be done to it. */
+export class MethodNotAllowed extends DomainError {
+  readonly kind = 'method_not_allowed'
+  readonly code = 'method_not_allowed'
+  /** HTTP methods that can, for the header `Allow`. */
+  readonly allowed: readonly string[]
+  constructor(allowed: readonly string[]) {
+    super(`method not allowed; allowed: ${allowed.join(', ')}`)
+    this.allowed = allowed
+  }
+}
+
 /** The change collides with what is there: a taken name, a status that already holds. */
 export class Conflict extends DomainError {
   readonly kind = 'conflict'

@@ -1,5 +1,5 @@
-import { headers } from 'nats'
 import type { Msg, MsgHdrs } from 'nats'
+import { InvalidInput } from '../errors.ts'
 import { parseMessageSubject } from './subject.ts'
 import type { MessageAddress } from './subject.ts'
 
@@ -34,15 +34,24 @@ export function nowNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n
 }
 
+const encoder = new TextEncoder()
+
+/**
+ * Headers of a message, ready to publish. nats.js's own would do, at three microseconds a message, a third of what publishing
+ * costs in all; it asks nothing of headers that are published but `encode()`.
+ *
+ * @throws {InvalidInput} a content type with a line break, which a header cannot hold
+ */
 export function messageHeaders(message: Omit<Message, keyof MessageAddress | 'payload'>): MsgHdrs {
-  const h = headers()
-  h.set(PUBLISHER, message.publisher)
-  h.set(PROTOCOL, message.protocol)
-  h.set(RECEIVED_AT, message.receivedAtNs.toString())
-  if (message.contentType !== '') h.set(CONTENT_TYPE, message.contentType)
-  if (message.qos !== 0) h.set(QOS, String(message.qos))
-  if (message.retain) h.set(RETAIN, '1')
-  return h
+  let text = `NATS/1.0\r\n${PUBLISHER}: ${message.publisher}\r\n${PROTOCOL}: ${message.protocol}\r\n${RECEIVED_AT}: ${message.receivedAtNs}\r\n`
+  if (message.contentType !== '') {
+    if (/[\r\n]/.test(message.contentType)) throw new InvalidInput('line break in the content type')
+    text += `${CONTENT_TYPE}: ${message.contentType}\r\n`
+  }
+  if (message.qos !== 0) text += `${QOS}: ${message.qos}\r\n`
+  if (message.retain) text += `${RETAIN}: 1\r\n`
+  const encoded = encoder.encode(`${text}\r\n`)
+  return { encode: () => encoded } as unknown as MsgHdrs
 }
 
 /**
@@ -54,18 +63,29 @@ export function messageHeaders(message: Omit<Message, keyof MessageAddress | 'pa
 export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Message | undefined {
   const address = parseMessageSubject(msg.subject)
   if (!address) return undefined
-  const h = msg.headers
-  const protocol = h?.get(PROTOCOL) ?? ''
-  const receivedAt = h?.get(RECEIVED_AT) ?? ''
-  const qos = h?.get(QOS) ?? ''
+  let publisher = ''
+  let protocol = ''
+  let contentType = ''
+  let receivedAt = ''
+  let qos = ''
+  let retain = ''
+  // One walk: each `get` of nats.js makes two lists of all keys.
+  for (const [name, [value = '']] of msg.headers ?? []) {
+    if (name === PUBLISHER) publisher = value
+    else if (name === PROTOCOL) protocol = value
+    else if (name === CONTENT_TYPE) contentType = value
+    else if (name === RECEIVED_AT) receivedAt = value
+    else if (name === QOS) qos = value
+    else if (name === RETAIN) retain = value
+  }
   return {
     ...address,
-    publisher: h?.get(PUBLISHER) ?? '',
+    publisher,
     protocol: PROTOCOLS.has(protocol) ? (protocol as Protocol) : 'nats',
-    contentType: h?.get(CONTENT_TYPE) ?? '',
+    contentType,
     receivedAtNs: /^\d{1,19}$/.test(receivedAt) ? BigInt(receivedAt) : nowNs(),
     qos: qos === '2' ? 2 : qos === '1' ? 1 : 0,
-    retain: h?.get(RETAIN) === '1',
+    retain: retain === '1',
     payload: msg.data,
   }
 }

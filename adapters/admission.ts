@@ -1,0 +1,52 @@
+import { Forbidden, NotFound, Unauthenticated } from '../platform/errors.ts'
+import type { AuthorityBackend, ChannelAddress, Principal } from './authority.ts'
+import { toCredentials } from './credentials.ts'
+import type { Presented } from './credentials.ts'
+import type { Topic } from './topics.ts'
+
+/** Who is at the door, and at which channel. */
+export interface Admission {
+  readonly principal: Principal
+  readonly address: ChannelAddress
+}
+
+/**
+ * Finds out who wants to use which channel; whether he may is the next question.
+ *
+ * Bad credentials give the same answer whether the channel exists or not. That a channel does not exist is told only to a
+ * client of the domain that the topic names; to others an unknown channel looks like one they may not use.
+ *
+ * @throws {Unauthenticated} no credentials, or credentials that do not hold in the topic's domain
+ * @throws {NotFound} the domain has no such channel
+ * @throws {Forbidden} there is no such channel, and that is not the caller's business
+ */
+export async function admit(
+  authority: AuthorityBackend,
+  presented: Presented | undefined,
+  topic: Topic,
+): Promise<Admission> {
+  if (!presented) throw new Unauthenticated()
+  const address = await authority.findChannel({ domain: topic.domain, channel: topic.channel })
+  const domain = address?.domainId ?? topic.domain?.toLowerCase()
+  // A bare secret counts in a domain, and an unknown channel of the older form names none.
+  if (domain === undefined && presented.kind === 'secret') throw new Unauthenticated()
+  const principal = await authority.authenticate(toCredentials(presented, domain ?? ''))
+  if (!principal) throw new Unauthenticated()
+  if (address) return { principal, address }
+  const isOfDomain =
+    principal.kind === 'client' && (presented.kind === 'secret' || principal.domainId === domain)
+  throw isOfDomain ? new NotFound('channel not found') : new Forbidden()
+}
+
+/** {@link admit}, and the question whether he may publish there. */
+export async function admitPublisher(
+  authority: AuthorityBackend,
+  presented: Presented,
+  topic: Topic,
+): Promise<Admission> {
+  const admission = await admit(authority, presented, topic)
+  const { principal, address } = admission
+  if (await authority.authorize({ principal, channelId: address.channelId, action: 'publish' }))
+    return admission
+  throw new Forbidden()
+}

@@ -1,0 +1,228 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import { subscribeEvents } from '../platform/bus/events.ts'
+import type { Bus } from '../platform/bus/connect.ts'
+import type {
+  Authority,
+  AuthorityBackend,
+  AuthorityChange,
+  AuthorityFacts,
+  ChannelAddress,
+  Credentials,
+  Principal,
+} from './authority.ts'
+import { authorityEffect } from './authority-events.ts'
+import { FactCache } from './fact-cache.ts'
+
+/** Bounds of what an adapter remembers, in entries; about 500 bytes each. */
+export interface AuthorityLimits {
+  readonly maxChannels: number
+  readonly maxPrincipals: number
+  readonly maxPermissions: number
+  /** "No" answers of each sort. A stranger can make as many of them as he likes, hence apart from the good ones. */
+  readonly maxRefusals: number
+  /** Net below the events, for an event that was lost. */
+  readonly ttlMs: number
+  readonly refusalTtlMs: number
+}
+
+const DEFAULT_LIMITS: AuthorityLimits = {
+  maxChannels: 20_000,
+  maxPrincipals: 60_000,
+  maxPermissions: 120_000,
+  maxRefusals: 5_000,
+  ttlMs: 60_000,
+  refusalTtlMs: 1_000,
+}
+
+export type CachedAuthority = Authority & {
+  /** Resolves when announcements arrive; nothing should be served before. */
+  readonly ready: Promise<void>
+  stop(): void
+}
+
+/** One kind of question: its remembered answers, and the questions that are under way. */
+interface Questions<V> {
+  ask(
+    key: string,
+    question: () => Promise<V>,
+    factsOf: (answer: V) => AuthorityFacts,
+    ttlMs?: number,
+  ): Promise<V>
+  /** Forgets refusals, what the change touches, and what is under way; without a change, refusals and what is under way. */
+  forget(change: AuthorityChange | undefined): void
+  clear(): void
+}
+
+/**
+ * The backend behind a bounded cache. Events on the bus evict what they touch; a reconnect evicts everything, because events
+ * may have been missed.
+ */
+export function createAuthority({
+  backend,
+  bus,
+  limits: given = {},
+}: {
+  backend: AuthorityBackend
+  bus: Bus
+  limits?: Partial<AuthorityLimits>
+}): CachedAuthority {
+  const limits = { ...DEFAULT_LIMITS, ...given }
+  const channels = createQuestions<ChannelAddress | null>(limits.maxChannels, limits)
+  const principals = createQuestions<Principal | null>(limits.maxPrincipals, limits)
+  const permissions = createQuestions<boolean>(limits.maxPermissions, limits)
+  const listeners = new Set<(change: AuthorityChange) => void>()
+  // Secrets are kept as keyed hashes alone, and the key dies with the process: a heap dump gives no secret away.
+  const hashKey = randomBytes(32)
+
+  function announce(change: AuthorityChange): void {
+    for (const listener of listeners) {
+      try {
+        listener(change)
+      } catch (error) {
+        bus.log.error({ err: error }, 'listener of the authority failed')
+      }
+    }
+  }
+
+  const events = subscribeEvents(bus, (event) => {
+    const effect = authorityEffect(event)
+    if (!effect) return
+    const change = effect.change === 'nothing lost' ? undefined : effect.change
+    for (const questions of [channels, principals, permissions]) questions.forget(change)
+    if (change) announce(change)
+  })
+
+  const removeOnReconnect = bus.onReconnect(() => {
+    for (const questions of [channels, principals, permissions]) questions.clear()
+    announce({})
+  })
+
+  function credentialsKey(credentials: Credentials): string {
+    return createHmac('sha256', hashKey).update(JSON.stringify(credentials)).digest('base64')
+  }
+
+  return {
+    ready: events.ready,
+
+    findChannel(reference) {
+      return channels.ask(
+        `${reference.domain ?? ''}/${reference.channel}`,
+        () => backend.findChannel(reference),
+        (address) => ({ ...address, principal: null }),
+      )
+    },
+
+    authenticate(credentials) {
+      return principals.ask(
+        credentialsKey(credentials),
+        () => backend.authenticate(credentials),
+        principalFacts,
+        credentials.kind === 'token' ? remainingMs(credentials.token) : undefined,
+      )
+    },
+
+    authorize(request) {
+      const { principal, channelId, action } = request
+      return permissions.ask(
+        `${principal.kind}:${principal.id}:${channelId}:${action}`,
+        () => backend.authorize(request),
+        () => ({
+          principal,
+          channelId,
+          domainId: principal.kind === 'client' ? principal.domainId : undefined,
+        }),
+      )
+    },
+
+    onChange(listener) {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    },
+
+    stop() {
+      events.stop()
+      removeOnReconnect()
+    },
+  }
+}
+
+function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> {
+  const granted = new FactCache<V>({ max, ttlMs: limits.ttlMs })
+  const refused = new FactCache<V>({ max: limits.maxRefusals, ttlMs: limits.refusalTtlMs })
+  let underWay = new Map<string, Promise<V>>()
+
+  function forgetUnderWay(): void {
+    // What was asked before the change may be answered from before it: it is neither stored, nor given to who asks after.
+    underWay = new Map()
+  }
+
+  async function fill(
+    asked: Map<string, Promise<V>>,
+    key: string,
+    question: () => Promise<V>,
+    factsOf: (answer: V) => AuthorityFacts,
+    ttlMs: number | undefined,
+  ): Promise<V> {
+    try {
+      const answer = await question()
+      if (asked === underWay) {
+        if (answer === null || answer === false) refused.set(key, answer, {})
+        else
+          granted.set(
+            key,
+            answer,
+            factsOf(answer),
+            ttlMs === undefined ? ttlMs : Math.min(ttlMs, limits.ttlMs),
+          )
+      }
+      return answer
+    } finally {
+      asked.delete(key)
+    }
+  }
+
+  return {
+    ask(key, question, factsOf, ttlMs) {
+      const known = granted.get(key) ?? refused.get(key)
+      if (known !== undefined) return Promise.resolve(known)
+      let answer = underWay.get(key)
+      if (!answer) {
+        answer = fill(underWay, key, question, factsOf, ttlMs)
+        underWay.set(key, answer)
+      }
+      return answer
+    },
+    forget(change) {
+      forgetUnderWay()
+      refused.clear()
+      if (change) granted.evict(change)
+    },
+    clear() {
+      forgetUnderWay()
+      refused.clear()
+      granted.clear()
+    },
+  }
+}
+
+function principalFacts(principal: Principal | null): AuthorityFacts {
+  // Who somebody is rests on no channel; who a user is, on no domain either.
+  return { principal, channelId: null, domainId: principal?.kind === 'client' ? principal.domainId : null }
+}
+
+/**
+ * Milliseconds until a JWT ends, so that it is not taken from the cache after that. Only read after the backend has accepted
+ * the token, so what it says of itself holds; a token that says nothing gets the cache's own limit.
+ */
+function remainingMs(token: string): number | undefined {
+  const [, payload, signature] = token.split('.')
+  if (payload === undefined || signature === undefined) return undefined
+  try {
+    const { exp } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { exp?: unknown }
+    return typeof exp === 'number' ? Math.max(1, exp * 1000 - Date.now()) : undefined
+  } catch {
+    return undefined
+  }
+}

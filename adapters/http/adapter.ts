@@ -1,0 +1,153 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { nowNs } from '../../platform/bus/message.ts'
+import { MethodNotAllowed, Unauthenticated } from '../../platform/errors.ts'
+import type { DomainError } from '../../platform/errors.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { Metrics } from '../../platform/metrics.ts'
+import { admitPublisher } from '../admission.ts'
+import type { Admission } from '../admission.ts'
+import type { AuthorityBackend } from '../authority.ts'
+import { readContentType, SENML_TYPES } from '../content-type.ts'
+import { bearerAsSecret, readCredentials, splitUrl, toCredentials } from '../credentials.ts'
+import type { Presented } from '../credentials.ts'
+import type { Publish } from '../publish.ts'
+import { createRefusals } from '../refusals.ts'
+import type { Topic } from '../topics.ts'
+import { answerEmpty, answerError, answerPreflight } from './answer.ts'
+import { discardBody, readBody } from './body.ts'
+import { envelopeLimitBytes, readEnvelope } from './envelope.ts'
+import { routeOf } from './routes.ts'
+import type { Route } from './routes.ts'
+
+export interface HttpAdapter {
+  /** @returns `false` when the request is none of ours; it is untouched then */
+  handle(req: IncomingMessage, res: ServerResponse): boolean
+}
+
+export interface HttpAdapterOptions {
+  readonly authority: AuthorityBackend
+  readonly publish: Publish
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly maxPayloadBytes: number
+  /** Looks into a payload that says it is SenML; the error names the record and the field (api.md D31). */
+  readonly checkPayload: (contentType: string, payload: Uint8Array) => DomainError | undefined
+}
+
+/** What is read of an envelope before its sender is known: the topic in it says in which domain his secret counts. */
+const STRANGER_LIMIT_BYTES = 16_384
+
+/**
+ * Devices publish over HTTP (api.md 11). Plain `node:http` without Koa, since this is the path that thousands of requests a
+ * second take. The answer is "accepted" only after JetStream has the message on file.
+ */
+export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
+  const { authority, metrics, maxPayloadBytes } = options
+  const refusals = createRefusals({ ...options, protocol: 'http' })
+  const received = metrics.received('http')
+
+  function publish(
+    { principal, address }: Admission,
+    topic: Topic,
+    contentType: string,
+    { payload, qos = 0, retain = false }: { payload: Uint8Array; qos?: 0 | 1 | 2; retain?: boolean },
+  ): Promise<void> {
+    received.value += 1
+    return new Promise((resolve, reject) => {
+      options.publish(
+        {
+          domainId: address.domainId,
+          channelId: address.channelId,
+          levels: topic.levels,
+          publisher: principal.id,
+          protocol: 'http',
+          contentType,
+          receivedAtNs: nowNs(),
+          payload,
+          qos,
+          retain,
+        },
+        (error) => (error ? reject(error) : resolve()),
+      )
+    })
+  }
+
+  async function publishBody(req: IncomingMessage, topic: Topic | Error, presented: Presented): Promise<202> {
+    if (topic instanceof Error) throw topic
+    // All of this before the body is read: a stranger's payload costs us nothing.
+    const admission = await admitPublisher(authority, presented, topic)
+    const contentType = readContentType(req.headers['content-type'])
+    const payload = await readBody(req, maxPayloadBytes)
+    const flaw = SENML_TYPES.has(contentType) ? options.checkPayload(contentType, payload) : undefined
+    if (flaw) throw flaw
+    await publish(admission, topic, contentType, { payload })
+    return 202
+  }
+
+  async function publishEnvelope(req: IncomingMessage, presented: Presented): Promise<200> {
+    const domain = req.headers['x-fluxmq-username']
+    let limitBytes = STRANGER_LIMIT_BYTES
+    if (typeof domain === 'string' || presented.kind !== 'secret') {
+      if (!(await authority.authenticate(toCredentials(presented, String(domain)))))
+        throw new Unauthenticated()
+      limitBytes = envelopeLimitBytes(maxPayloadBytes)
+    }
+    const message = readEnvelope(await readBody(req, limitBytes), maxPayloadBytes)
+    // Once more, now in the domain that the topic names.
+    const admission = await admitPublisher(authority, presented, message.topic)
+    await publish(admission, message.topic, '', message)
+    return 200
+  }
+
+  async function checkHealth(domain: string, presented: Presented): Promise<200> {
+    const principal = await authority.authenticate(toCredentials(presented, domain))
+    if (principal?.kind !== 'client') throw new Unauthenticated()
+    return 200
+  }
+
+  async function serve(req: IncomingMessage, route: Route, query: URLSearchParams): Promise<200 | 202> {
+    if (req.method !== 'POST') throw new MethodNotAllowed(['POST'])
+    const presented = readCredentials(req.headers.authorization, query.get('authorization'))
+    if (!presented) throw new Unauthenticated()
+    if (route.kind === 'topic') return publishBody(req, route.topic, presented)
+    if (route.kind === 'health') return checkHealth(route.domain, presented)
+    return publishEnvelope(req, bearerAsSecret(presented))
+  }
+
+  async function answer(
+    req: IncomingMessage,
+    res: ServerResponse,
+    route: Route,
+    query: URLSearchParams,
+  ): Promise<void> {
+    try {
+      const status = await serve(req, route, query)
+      // The health check leaves a body unread.
+      discardBody(req)
+      answerEmpty(res, status)
+    } catch (error) {
+      const topic = route.kind === 'topic' && !(route.topic instanceof Error) ? route.topic.prefix : undefined
+      refusals.noteError(error, { address: req.socket.remoteAddress, topic })
+      discardBody(req)
+      answerError(res, error)
+    }
+  }
+
+  return {
+    handle(req, res) {
+      const { path, query } = splitUrl(req.url ?? '/')
+      const route = routeOf(path)
+      if (!route) return false
+      if (req.method !== 'POST' && route.kind === 'topic' && route.isShared) return false
+      if (req.method === 'OPTIONS') {
+        answerPreflight(res)
+        return true
+      }
+      answer(req, res, route, query).catch((error: unknown) => {
+        options.log.error({ err: error }, 'request could not be answered')
+        req.socket.destroy()
+      })
+      return true
+    },
+  }
+}

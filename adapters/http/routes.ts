@@ -1,0 +1,32 @@
+import { InvalidTopic, parseTopicPath } from '../topics.ts'
+import type { Topic } from '../topics.ts'
+
+/** What a path asks of this adapter. */
+export type Route =
+  /** The topic is the path, the body the payload. */
+  | { readonly kind: 'topic'; readonly topic: Topic | InvalidTopic; readonly isShared: boolean }
+  /** `/publish`: topic and payload are in the body. */
+  | { readonly kind: 'envelope' }
+  /** `/hc/<domain>`: are my credentials good? */
+  | { readonly kind: 'health'; readonly domain: string }
+
+/**
+ * Reads the path of a request (api.md 11).
+ *
+ * @returns `undefined` when the path belongs to somebody else. An `isShared` path does so with every method but POST: there
+ *   the reader answers.
+ */
+export function routeOf(path: string): Route | undefined {
+  const [, envelope, healthDomain] = /^(?:\/http)?\/(?:(publish)|hc\/([^/]+))\/?$/.exec(path) ?? []
+  if (envelope !== undefined) return { kind: 'envelope' }
+  if (healthDomain !== undefined) return { kind: 'health', domain: healthDomain }
+  const isShared = !/^(?:\/http)?\/m\//.test(path)
+  try {
+    const topic = parseTopicPath(path, 'publish')
+    return topic && { kind: 'topic', topic, isShared }
+  } catch (error) {
+    // Kept for later: who has no credentials learns of nothing else.
+    if (error instanceof InvalidTopic) return { kind: 'topic', topic: error, isShared }
+    throw error
+  }
+}

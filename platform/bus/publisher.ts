@@ -1,0 +1,175 @@
+import { createInbox, ErrorCode, NatsError } from 'nats'
+import type { Msg, MsgHdrs } from 'nats'
+import { InvalidInput, TooLarge, Unavailable } from '../errors.ts'
+import type { Bus } from './connect.ts'
+
+/** Called once. Without an error: JetStream has the message on file. */
+export type PublishDone = (error?: Error) => void
+
+/** Publishes onto streams, each message acknowledged. */
+export interface Publisher {
+  /**
+   * Never throws; what is wrong is handed to `done`, which may be called before this returns:
+   * {@link Unavailable} when the message could not be stored or nobody knows whether it was (away, full, too slow),
+   * {@link TooLarge} when the server takes no message of this size, {@link InvalidInput} for a subject or header that
+   * NATS cannot carry.
+   */
+  publish(subject: string, payload: Uint8Array, headers: MsgHdrs | undefined, done: PublishDone): void
+  /** Refuses further messages and resolves when those in flight are answered or have timed out. */
+  stop(): Promise<void>
+}
+
+export interface PublisherOptions {
+  /** Messages that wait for their acknowledgement at most; more are refused at once. */
+  readonly maxInFlight?: number
+  readonly timeoutMs?: number
+}
+
+interface InFlight {
+  readonly done: PublishDone
+  readonly deadlineMs: number
+}
+
+// nats-server ends the connection, everybody's, on a protocol line over 4,096 bytes (max_control_line, which INFO does not
+// tell). The line holds the subject, the inbox (under 64 bytes) and two lengths.
+const MAX_SUBJECT_BYTES = 3_900
+
+// nats.js types the code of its errors as a plain string.
+const MAX_PAYLOAD_EXCEEDED: string = ErrorCode.MaxPayloadExceeded
+const BAD_HEADER: string = ErrorCode.BadHeader
+const BAD_SUBJECT: string = ErrorCode.BadSubject
+
+const ERROR_KEY = Buffer.from('"error"')
+
+/**
+ * One inbox subscription serves all messages: each carries a reply subject with a sequence number, and its acknowledgement
+ * is a map look-up and a byte search. nats.js's own `jetstream().publish` costs a promise, a timer and a JSON parse each,
+ * and manages a seventh (design.md, "The bus").
+ */
+export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publisher {
+  const { maxInFlight = 65_536, timeoutMs = 5_000 } = options
+  const { connection } = bus
+  const inbox = `${createInbox()}.`
+  // In order of publishing, hence of deadline: the sweep reads from the front and ends at the first that is in time.
+  const inFlight = new Map<number, InFlight>()
+  let sequence = 0
+  let stopping: Promise<void> | undefined
+  let onIdle: (() => void) | undefined
+
+  /** An exception in the callback of one message must reach neither the next message nor nats.js's parser. */
+  function call(done: PublishDone, error?: Error): void {
+    try {
+      done(error)
+    } catch (thrown) {
+      bus.log.error({ err: thrown }, 'callback of a publication failed')
+    }
+  }
+
+  function finish(number: number, error?: Error): void {
+    const entry = inFlight.get(number)
+    // Timed out before, or a second acknowledgement.
+    if (!entry) return
+    inFlight.delete(number)
+    call(entry.done, error)
+    if (inFlight.size === 0) onIdle?.()
+  }
+
+  const subscription = connection.subscribe(`${inbox}*`, {
+    callback(error, msg) {
+      if (!error) finish(Number(msg.subject.slice(inbox.length)), ackError(msg))
+    },
+  })
+
+  const sweep = setInterval(
+    () => {
+      const now = Date.now()
+      for (const [number, entry] of inFlight) {
+        if (entry.deadlineMs > now) break
+        finish(number, new Unavailable(`JetStream did not acknowledge within ${timeoutMs} ms`))
+      }
+    },
+    Math.max(10, Math.min(250, timeoutMs / 4)),
+  )
+  sweep.unref()
+
+  // The inbox has no subscriber while we are away, so nearly all acknowledgements of what is in flight are lost. Their
+  // publishers learn it now rather than at the deadline: for both it means "send again", and now costs no memory.
+  const removeOnDisconnect = bus.onDisconnect(() => {
+    for (const number of inFlight.keys()) {
+      finish(number, new Unavailable('the bus was disconnected before JetStream acknowledged'))
+    }
+  })
+
+  function publish(
+    subject: string,
+    payload: Uint8Array,
+    headers: MsgHdrs | undefined,
+    done: PublishDone,
+  ): void {
+    if (stopping) return call(done, new Unavailable('the gateway is stopping'))
+    if (!bus.isConnected) return call(done, new Unavailable('the bus is disconnected'))
+    if (inFlight.size >= maxInFlight)
+      return call(done, new Unavailable('too many messages wait for JetStream'))
+    // UTF-8 needs at most three bytes a UTF-16 unit; counted exactly only when that could be too many.
+    if (subject.length > MAX_SUBJECT_BYTES / 3 && Buffer.byteLength(subject) > MAX_SUBJECT_BYTES) {
+      return call(done, new InvalidInput('topic is too long for the bus', { code: 'invalid_topic' }))
+    }
+    sequence += 1
+    const number = sequence
+    try {
+      const reply = inbox + number
+      connection.publish(subject, payload, headers ? { reply, headers } : { reply })
+    } catch (error) {
+      return call(done, publishError(error, bus))
+    }
+    inFlight.set(number, { done, deadlineMs: Date.now() + timeoutMs })
+  }
+
+  function stop(): Promise<void> {
+    stopping ??= new Promise<void>((resolve) => {
+      onIdle = () => {
+        clearInterval(sweep)
+        removeOnDisconnect()
+        subscription.unsubscribe()
+        resolve()
+      }
+      // The sweep must run until then, also when nothing else keeps the process alive.
+      sweep.ref()
+      if (inFlight.size === 0) onIdle()
+    })
+    return stopping
+  }
+
+  return { publish, stop }
+}
+
+function ackError(msg: Msg): Error | undefined {
+  const { data } = msg
+  if (data.length === 0) {
+    // No stream takes the subject, or JetStream is not there: the server says so at once (status 503).
+    return new Unavailable('JetStream is away', {
+      cause: new Error(`status ${msg.headers?.status ?? 'missing'}`),
+    })
+  }
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  if (!bytes.includes(ERROR_KEY)) return undefined
+  let description = 'unreadable acknowledgement'
+  try {
+    const ack = JSON.parse(bytes.toString()) as { error?: { description?: string } }
+    if (ack.error === undefined) return undefined
+    description = ack.error.description ?? description
+  } catch {
+    // Described above.
+  }
+  return new Unavailable('JetStream refused the message', { cause: new Error(description) })
+}
+
+function publishError(error: unknown, bus: Bus): Error {
+  if (error instanceof NatsError) {
+    if (error.code === MAX_PAYLOAD_EXCEEDED) return new TooLarge(bus.maxPayloadBytes)
+    if (error.code === BAD_HEADER || error.code === BAD_SUBJECT) {
+      return new InvalidInput('the bus cannot carry this topic or content type', { cause: error })
+    }
+  }
+  return new Unavailable('the bus does not take messages', { cause: error })
+}

@@ -1,0 +1,166 @@
+import { AckPolicy, DeliverPolicy, createInbox } from 'nats'
+import type { Msg } from 'nats'
+import type { Bus } from './connect.ts'
+
+/** A message of a stream beside its place there. */
+export interface Pulled {
+  readonly seq: number
+  readonly msg: Msg
+}
+
+export interface PullerOptions {
+  readonly stream: string
+  /** First sequence number wanted. */
+  readonly fromSeq: number
+  /** Messages and bytes that may be on their way or waiting at most: memory stays bounded whatever the backlog. */
+  readonly maxMessages?: number
+  readonly maxBytes?: number
+}
+
+/** Reads a stream from a place on, in order and without a gap. */
+export interface Puller {
+  /**
+   * Resolves with what has arrived, one message at least. While nobody asks, messages gather: busy readers get large
+   * batches, idle ones get each message after `lingerMs`.
+   *
+   * Rejects when the order can no longer be vouched for (connection lost, consumer gone): begin anew where you stand.
+   */
+  next(lingerMs: number): Promise<Pulled[]>
+  stop(): Promise<void>
+}
+
+/** The order of messages cannot be vouched for any more. */
+export class PullerBroken extends Error {}
+
+const EXPIRES_MS = 30_000
+const HEARTBEAT_MS = 5_000
+const INACTIVE_MS = 60_000
+const NS = 1_000_000
+const HEARTBEAT_STATUS = 100
+
+/**
+ * Makes a consumer of its own and pulls from it, one request at a time. Acknowledgements are not asked for: the place in
+ * the stream is the reader's to keep. Uses nothing that nats-server 2.9.10 does not know.
+ */
+export async function createPuller(bus: Bus, options: PullerOptions): Promise<Puller> {
+  const { stream, fromSeq, maxMessages = 5_000, maxBytes = 16 * 1_048_576 } = options
+  const { connection } = bus
+  const manager = await connection.jetstreamManager({ checkAPI: false })
+  const { name: consumer } = await manager.consumers.add(stream, {
+    ack_policy: AckPolicy.None,
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: fromSeq,
+    inactive_threshold: INACTIVE_MS * NS,
+    mem_storage: true,
+    num_replicas: 1,
+  })
+  const subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`
+  const request = JSON.stringify({
+    batch: maxMessages,
+    max_bytes: maxBytes,
+    expires: EXPIRES_MS * NS,
+    idle_heartbeat: HEARTBEAT_MS * NS,
+  })
+
+  let waiting: Pulled[] = []
+  /** Messages that the request under way may still bring; 0 when none is under way. */
+  let expected = 0
+  let consumerSeq = 0
+  let lastHeardMs = Date.now()
+  let broken: PullerBroken | undefined
+  let wake: (() => void) | undefined
+
+  function fail(reason: string): void {
+    broken ??= new PullerBroken(reason)
+    wake?.()
+  }
+
+  function pull(): void {
+    // Not while there is plenty: a reader that is slower than the stream holds one batch, and one that is on its way.
+    if (broken || expected > 0 || waiting.length >= maxMessages) return
+    expected = maxMessages
+    lastHeardMs = Date.now()
+    connection.publish(subject, request, { reply: inbox })
+  }
+
+  function onMessage(msg: Msg): void {
+    lastHeardMs = Date.now()
+    if (msg.headers && msg.headers.code > 0 && msg.data.length === 0 && !msg.reply?.startsWith('$JS.ACK.')) {
+      if (msg.headers.code === HEARTBEAT_STATUS) return
+      // Expired, or full in bytes: both end the request in order. Anything else is no consumer any more.
+      expected = 0
+      if (
+        msg.headers.code !== 408 &&
+        msg.headers.code !== 404 &&
+        !/MaxBytes/i.test(msg.headers.description)
+      ) {
+        return fail(`the server ended the consumer: ${msg.headers.code} ${msg.headers.description}`)
+      }
+      return pull()
+    }
+    const place = readPlace(msg.reply ?? '')
+    consumerSeq += 1
+    if (place.consumerSeq !== consumerSeq) return fail(`message ${consumerSeq} of the consumer is missing`)
+    expected -= 1
+    waiting.push({ seq: place.streamSeq, msg })
+    wake?.()
+    if (expected === 0) pull()
+  }
+
+  const inbox = createInbox()
+  const subscription = connection.subscribe(inbox, {
+    callback(error, msg) {
+      if (error) return fail(error.message)
+      try {
+        onMessage(msg)
+      } catch (thrown) {
+        fail(thrown instanceof Error ? thrown.message : 'unreadable message')
+      }
+    },
+  })
+  const removeOnDisconnect = bus.onDisconnect(() => fail('the bus was disconnected'))
+  const watch = setInterval(() => {
+    if (expected > 0 && Date.now() - lastHeardMs > 3 * HEARTBEAT_MS) fail('the consumer has gone silent')
+  }, HEARTBEAT_MS)
+  pull()
+
+  async function arrival(): Promise<void> {
+    if (waiting.length > 0 || broken) return
+    await new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    wake = undefined
+  }
+
+  return {
+    async next(lingerMs) {
+      const wasIdle = waiting.length === 0
+      await arrival()
+      if (wasIdle && !broken) await new Promise((resolve) => setTimeout(resolve, lingerMs))
+      if (broken) throw broken
+      const batch = waiting
+      waiting = []
+      pull()
+      return batch
+    },
+    async stop() {
+      fail('stopped')
+      clearInterval(watch)
+      removeOnDisconnect()
+      subscription.unsubscribe()
+      // The server would find out by itself after a minute.
+      if (bus.isConnected) await manager.consumers.delete(stream, consumer).catch(() => undefined)
+    },
+  }
+}
+
+/**
+ * Where a message stands, from the subject that it would be acknowledged on:
+ * `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>`, and with the JetStream domain and
+ * a hash of the account in front of the stream where a server says so (NATS architecture decision 15).
+ */
+function readPlace(reply: string): { streamSeq: number; consumerSeq: number } {
+  const tokens = reply.split('.')
+  const shift = tokens.length > 9 ? 2 : 0
+  return { streamSeq: Number(tokens[5 + shift]), consumerSeq: Number(tokens[6 + shift]) }
+}

@@ -1,0 +1,162 @@
+import { DiscardPolicy, NatsError, RetentionPolicy, StorageType } from 'nats'
+import type { JetStreamManager, StreamConfig, StreamInfo } from 'nats'
+import { Unavailable } from '../errors.ts'
+import type { Bus } from './connect.ts'
+
+export const MESSAGES_STREAM = 'messages'
+export const EVENTS_STREAM = 'events'
+export const DEADLETTERS_STREAM = 'deadletters'
+
+export interface StreamsOptions {
+  /** Room for messages that the writer has not purged yet. When it is full, publishers are refused. */
+  readonly messagesMaxBytes?: number
+  readonly eventsMaxBytes?: number
+  readonly deadlettersMaxBytes?: number
+  /** Copies of each stream, on servers of their own; 1, 3 or 5. */
+  readonly replicas?: number
+}
+
+const MIB = 1_048_576
+const EVENTS_MAX_AGE_NS = 7 * 24 * 3_600 * 1e9
+
+// JetStream API errors, `err_code` of nats-server's server/errors.json.
+const STREAM_NOT_FOUND = 10_059
+const STREAM_NAME_IN_USE = 10_058
+const NO_STORAGE = 10_047
+const NO_STORAGE_IN_CLUSTER = 10_005
+
+/**
+ * Makes the streams that Sluice stands on, or brings them to this configuration. Any number of processes may do so at once.
+ *
+ * Uses nothing that nats-server 2.9.10 does not know.
+ *
+ * @throws {Unavailable} JetStream is not enabled or does not answer, or has no room for a stream of this size
+ */
+export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Promise<void> {
+  const { replicas = 1 } = options
+  const manager = await bus.connection.jetstreamManager({ checkAPI: false, timeout: 10_000 })
+  // What was acknowledged to a device waits here for the writer: nothing may age out or make room for newer messages.
+  await ensure(bus, manager, {
+    ...FILE_STREAM,
+    name: MESSAGES_STREAM,
+    subjects: ['m.>'],
+    discard: DiscardPolicy.New,
+    max_bytes: options.messagesMaxBytes ?? 4_096 * MIB,
+    max_age: 0,
+    num_replicas: replicas,
+  })
+  await ensure(bus, manager, {
+    ...FILE_STREAM,
+    name: EVENTS_STREAM,
+    subjects: ['events.>'],
+    discard: DiscardPolicy.Old,
+    max_bytes: options.eventsMaxBytes ?? 128 * MIB,
+    max_age: EVENTS_MAX_AGE_NS,
+    num_replicas: replicas,
+  })
+  await ensure(bus, manager, {
+    ...FILE_STREAM,
+    name: DEADLETTERS_STREAM,
+    subjects: ['deadletters.>'],
+    discard: DiscardPolicy.Old,
+    max_bytes: options.deadlettersMaxBytes ?? 128 * MIB,
+    max_age: 0,
+    num_replicas: replicas,
+  })
+}
+
+const FILE_STREAM = { retention: RetentionPolicy.Limits, storage: StorageType.File } as const
+
+type Wanted = Pick<
+  StreamConfig,
+  'name' | 'subjects' | 'retention' | 'storage' | 'discard' | 'max_bytes' | 'max_age' | 'num_replicas'
+>
+
+async function ensure(bus: Bus, manager: JetStreamManager, wanted: Wanted): Promise<void> {
+  try {
+    const present = (await find(manager, wanted.name)) ?? (await create(manager, wanted))
+    if (present) await update(bus, manager, wanted, present)
+  } catch (error) {
+    throw explained(error, wanted)
+  }
+}
+
+async function find(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
+  try {
+    return await manager.streams.info(name)
+  } catch (error) {
+    if (errorCode(error) === STREAM_NOT_FOUND) return undefined
+    throw error
+  }
+}
+
+/** @returns the stream that somebody else has made in the meantime, in another configuration; else `undefined` */
+async function create(manager: JetStreamManager, wanted: Wanted): Promise<StreamInfo | undefined> {
+  try {
+    await manager.streams.add(wanted)
+    return undefined
+  } catch (error) {
+    if (errorCode(error) === STREAM_NAME_IN_USE) return find(manager, wanted.name)
+    throw error
+  }
+}
+
+async function update(
+  bus: Bus,
+  manager: JetStreamManager,
+  wanted: Wanted,
+  { config, state }: StreamInfo,
+): Promise<void> {
+  const { name } = wanted
+  let maxBytes = wanted.max_bytes
+  // A server that is told to make a stream smaller than its content deletes from the front, acknowledged messages too.
+  if (wanted.discard === DiscardPolicy.New && state.bytes > maxBytes) {
+    bus.log.warn(
+      { stream: name, bytes: state.bytes, maxBytes },
+      'stream holds more than its new bound; bound kept',
+    )
+    maxBytes = config.max_bytes
+  }
+  const isSame =
+    config.max_bytes === maxBytes &&
+    config.max_age === wanted.max_age &&
+    config.discard === wanted.discard &&
+    config.num_replicas === wanted.num_replicas &&
+    config.subjects.length === wanted.subjects.length &&
+    config.subjects.every((subject, index) => subject === wanted.subjects[index])
+  if (isSame) return
+  try {
+    await manager.streams.update(name, {
+      subjects: wanted.subjects,
+      discard: wanted.discard,
+      max_bytes: maxBytes,
+      max_age: wanted.max_age,
+      num_replicas: wanted.num_replicas,
+    })
+    bus.log.info({ stream: name }, 'stream updated')
+  } catch (error) {
+    // The stream as it stands still serves: a single server cannot make replicas, an operator may have pinned a setting.
+    if (errorCode(error) === undefined) throw error
+    bus.log.warn({ err: error, stream: name }, 'stream kept as it was: the server refuses the change')
+  }
+}
+
+function errorCode(error: unknown): number | undefined {
+  return error instanceof NatsError ? error.api_error?.err_code : undefined
+}
+
+function explained(error: unknown, { name, max_bytes: maxBytes }: Wanted): Error {
+  const code = errorCode(error)
+  if (code === NO_STORAGE || code === NO_STORAGE_IN_CLUSTER) {
+    return new Unavailable(
+      `JetStream has no room for stream "${name}" of ${maxBytes} bytes: make the stream smaller or the server's max_file_store larger`,
+      { cause: error },
+    )
+  }
+  if (error instanceof NatsError && (error.code === '503' || error.api_error?.code === 503)) {
+    return new Unavailable(`stream "${name}": JetStream is not enabled on the NATS server, or not ready`, {
+      cause: error,
+    })
+  }
+  return new Unavailable(`stream "${name}" could not be made: ${(error as Error).message}`, { cause: error })
+}

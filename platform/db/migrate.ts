@@ -1,0 +1,28 @@
+import { Migrator } from 'kysely'
+import type { Migration } from 'kysely'
+import { createDatabase } from './connect.ts'
+import * as management from './migrations/0001-management.ts'
+import * as messages from './migrations/0002-messages.ts'
+
+/** All migrations, oldest first. A merged one is frozen; a change is a new file and a new line here. */
+const MIGRATIONS: Record<string, Migration> = {
+  '0001-management': management,
+  '0002-messages': messages,
+}
+
+/**
+ * Brings the database to the schema of this version. Safe when several processes do it at once: the first does the work,
+ * the others wait for it.
+ *
+ * @throws the database's error when a migration fails; each migration is one transaction, so nothing is half-done
+ */
+export async function migrate(databaseUrl: string): Promise<void> {
+  const db = createDatabase({ url: databaseUrl, maxConnections: 1 })
+  try {
+    const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(MIGRATIONS) } })
+    const { error } = await migrator.migrateToLatest()
+    if (error !== undefined) throw error instanceof Error ? error : new Error(JSON.stringify(error))
+  } finally {
+    await db.destroy()
+  }
+}

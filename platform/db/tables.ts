@@ -1,0 +1,204 @@
+import type { ColumnType, Generated } from 'kysely'
+
+/** Row types, kept by hand beside the migrations. JSON columns are written as text, because a bare array would become a Postgres array. */
+export type Json = ColumnType<Record<string, unknown>, string | undefined, string>
+type Time = ColumnType<Date, Date | undefined, Date>
+
+export type EntityType = 'domain' | 'group' | 'client' | 'channel'
+export type Status = 'enabled' | 'disabled' | 'deleted'
+
+/** Columns that every administered entity has. */
+interface EntityColumns {
+  id: string
+  name: string
+  tags: Generated<string[]>
+  metadata: Json
+  created_by: string
+  created_at: Time
+  updated_at: Time
+  updated_by: string | null
+}
+
+export interface UsersTable {
+  id: string
+  username: string
+  email: string
+  first_name: string
+  last_name: string
+  password_hash: string
+  role: Generated<'user' | 'admin'>
+  status: Generated<Status>
+  tags: Generated<string[]>
+  metadata: Json
+  private_metadata: Json
+  profile_picture: Generated<string>
+  auth_provider: Generated<string>
+  verified_at: Date | null
+  created_at: Time
+  updated_at: Time
+  updated_by: string | null
+}
+
+export interface DomainsTable extends EntityColumns {
+  route: string
+  status: Generated<Status | 'freezed'>
+}
+
+export interface GroupsTable extends EntityColumns {
+  domain_id: string
+  parent_id: string | null
+  path: string[]
+  description: Generated<string>
+  status: Generated<Status>
+}
+
+export interface ClientsTable extends EntityColumns {
+  domain_id: string
+  parent_group_id: string | null
+  identity: Generated<string>
+  secret_hash: Buffer
+  private_metadata: Json
+  status: Generated<Status>
+}
+
+export interface ChannelsTable extends EntityColumns {
+  domain_id: string
+  parent_group_id: string | null
+  description: Generated<string>
+  route: string | null
+  status: Generated<Status>
+}
+
+export interface ConnectionsTable {
+  client_id: string
+  channel_id: string
+  type: 'publish' | 'subscribe'
+}
+
+export interface RolesTable {
+  id: string
+  entity_type: EntityType
+  entity_id: string
+  domain_id: string
+  name: string
+  built_in: Generated<boolean>
+  created_by: string
+  created_at: Time
+  updated_at: Time
+  updated_by: string | null
+}
+
+export interface RoleActionsTable {
+  role_id: string
+  action: string
+}
+
+export interface RoleMembersTable {
+  role_id: string
+  user_id: string
+  entity_type: EntityType
+  entity_id: string
+  domain_id: string
+}
+
+export interface SessionsTable {
+  id: string
+  user_id: string
+  description: Generated<string>
+  created_at: Time
+  revoked_at: Date | null
+}
+
+export interface RefreshTokensTable {
+  hash: Buffer
+  session_id: string
+  expires_at: Date
+  used_at: Date | null
+}
+
+export interface SigningKeysTable {
+  id: string
+  public_jwk: Json
+  private_jwk_sealed: Buffer
+  created_at: Time
+}
+
+export interface JournalTable {
+  seq: Generated<number>
+  id: string
+  domain_id: string | null
+  operation: string
+  entity_type: string
+  entity_id: string
+  actor_id: string | null
+  occurred_at: Time
+  attributes: Json
+  announced: Generated<boolean>
+}
+
+export interface ReadingsTable {
+  stream_seq: number
+  record: number
+  domain_id: string
+  channel_id: string
+  publisher: string | null
+  subtopic: string
+  protocol: string
+  name: string
+  unit: string | null
+  time: number
+  update_time: number | null
+  value: number | null
+  string_value: string | null
+  bool_value: boolean | null
+  data_value: string | null
+  sum: number | null
+}
+
+export interface JsonMessagesTable {
+  stream_seq: number
+  record: number
+  domain_id: string
+  channel_id: string
+  publisher: string | null
+  subtopic: string
+  protocol: string
+  format: string
+  created: number
+  payload: Json
+}
+
+export interface StreamPositionsTable {
+  stream: string
+  created_at: ColumnType<Date, Date | string, Date | string>
+  seq: number
+}
+
+export interface EntitiesView {
+  type: EntityType
+  id: string
+  domain_id: string
+  parent_id: string | null
+  above: string[]
+  status: Status | 'freezed'
+}
+
+export interface Tables {
+  users: UsersTable
+  sessions: SessionsTable
+  refresh_tokens: RefreshTokensTable
+  signing_keys: SigningKeysTable
+  domains: DomainsTable
+  groups: GroupsTable
+  clients: ClientsTable
+  channels: ChannelsTable
+  connections: ConnectionsTable
+  roles: RolesTable
+  role_actions: RoleActionsTable
+  role_members: RoleMembersTable
+  journal: JournalTable
+  readings: ReadingsTable
+  json_messages: JsonMessagesTable
+  stream_positions: StreamPositionsTable
+  entities: EntitiesView
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod'
+import type { GroupFilter, Listing, TagsFilter } from '../db/listing.ts'
+import { InvalidInput } from '../errors.ts'
+import { flag, metadata, parse, uuid } from './input.ts'
+import type { RequestContext } from './input.ts'
+
+const MAX_LIMIT = 100
+const DEFAULT_LIMIT = 10
+
+/** Offset and limit of every list; `limit=0` means the default (contract 1.5, D22). */
+export const pageQuery = (maxLimit = MAX_LIMIT) => ({
+  offset: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(maxLimit)
+    .default(DEFAULT_LIMIT)
+    .transform((limit) => (limit === 0 ? DEFAULT_LIMIT : limit)),
+})
+
+const moment = z
+  .string()
+  .refine((value) => !Number.isNaN(Date.parse(value)), 'must be an RFC 3339 time')
+  .transform((value) => (value.startsWith('0001-') ? undefined : new Date(value)))
+
+const jsonObject = z.string().transform((value, ctx) => {
+  try {
+    const parsed = metadata.safeParse(JSON.parse(value))
+    if (parsed.success) return parsed.data
+  } catch {
+    // Told below, like every other thing that is not an object.
+  }
+  ctx.addIssue({ code: 'custom', message: 'must be one JSON object' })
+  return z.NEVER
+})
+
+/** Query parameters that all lists of entities take (contract 1.5). */
+export function listingQuery(
+  statuses: readonly [string, ...string[]],
+  orders: readonly [string, ...string[]],
+) {
+  return z.object({
+    ...pageQuery(),
+    only_total: flag.default(false),
+    order: z.enum(orders).default('updated_at'),
+    dir: z.enum(['asc', 'desc']).optional(),
+    direction: z.enum(['asc', 'desc']).optional(),
+    id: uuid.optional(),
+    name: z.string().max(1024).optional(),
+    status: z
+      .enum([...statuses, 'all', 'frozen'])
+      .default('enabled')
+      .transform((status) => (status === 'frozen' ? 'freezed' : status)),
+    metadata: jsonObject.optional(),
+    tags: z.string().optional(),
+    tag: z.string().optional(),
+    created_from: moment.optional(),
+    created_to: moment.optional(),
+  })
+}
+
+/** The checked query as the repositories take it. */
+export function toListing(query: z.output<ReturnType<typeof listingQuery>>): Listing {
+  return {
+    offset: query.offset,
+    limit: query.limit,
+    onlyTotal: query.only_total,
+    order: query.order,
+    dir: query.dir ?? query.direction ?? 'desc',
+    id: query.id,
+    name: query.name,
+    status: query.status === 'all' ? undefined : query.status,
+    metadata: query.metadata,
+    tags: parseTags(query.tags ?? query.tag),
+    createdFrom: query.created_from,
+    createdTo: query.created_to,
+  }
+}
+
+/**
+ * `a` has the tag, `a,b` has any of them, `a+b` (or a blank, which is what `+` decodes to) has all. Go's client joins
+ * "all of" with `-`, which may also be part of a tag: both readings match (contract 1.5, D17).
+ */
+function parseTags(value: string | undefined): TagsFilter | undefined {
+  if (value === undefined) return undefined
+  const list = (separator: string | RegExp) => value.split(separator).filter((tag) => tag !== '')
+  if (value.includes(',')) return { anyOf: [list(',')].flat().map((tag) => [tag]) }
+  if (/[+ ]/.test(value)) return { anyOf: [list(/[+ ]/)] }
+  if (value.includes('-')) return { anyOf: [[value], list('-')] }
+  if (value === '') throw new InvalidInput('tags: must not be empty')
+  return { anyOf: [[value]] }
+}
+
+/** `group=<id>` keeps a group's subtree, an empty `group=` what has no parent group (contract 6, 7). */
+export function groupFilter(ctx: Pick<RequestContext, 'query'>): GroupFilter | undefined {
+  const { group } = ctx.query
+  if (group === undefined) return undefined
+  if (group === '') return 'none'
+  return { subtreeOf: parse(z.object({ group: uuid }), { group }).group }
+}
+
+/** One page in the contract's envelope: `total` counts all matches without offset and limit. */
+export function envelope<T>(
+  key: string,
+  page: { total: number; items: readonly T[] },
+  listing: { offset: number; limit: number },
+) {
+  return { total: page.total, offset: listing.offset, limit: listing.limit, [key]: page.items }
+}

@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto'
+import type { Db, Trx } from '../../platform/db/connect.ts'
+import { Forbidden, NotFound } from '../../platform/errors.ts'
+import { AVAILABLE_ACTIONS } from './actions.ts'
+import * as repository from './repository.ts'
+import type { Standing } from './repository.ts'
+import type { EntityRef, EntityType, Principal } from './types.ts'
+
+/** Decides what a user may do (contract A). Every service method opens with a call of it. */
+export type Policy = ReturnType<typeof createPolicy>
+
+export function createPolicy(db: Db) {
+  function letsIn(principal: Principal, standing: Standing): boolean {
+    if (principal.isSuperadmin) return true
+    if (!standing.isMember) return false
+    return (
+      standing.domainStatus === 'enabled' || (standing.domainStatus === 'disabled' && standing.isDomainAdmin)
+    )
+  }
+
+  async function findStanding(principal: Principal, action: string, entity: EntityRef) {
+    const [standing] = await repository.findStandings(db, principal.userId, entity.type, [entity.id], action)
+    return standing
+  }
+
+  const passes = (principal: Principal, standing: Standing) =>
+    letsIn(principal, standing) && (standing.isGranted || principal.isSuperadmin)
+
+  return {
+    /**
+     * Demands that the user may do the action on the entity.
+     *
+     * @param domainId the domain that the caller named; an entity of another domain counts as missing
+     * @throws {NotFound} there is no such entity, told to superadmins and to members of the domain alone
+     * @throws {Forbidden} everybody else, and members without the permission
+     */
+    async require(
+      principal: Principal,
+      action: string,
+      entity: EntityRef,
+      domainId?: string,
+    ): Promise<Standing> {
+      const standing = await findStanding(principal, action, entity)
+      if (standing && (domainId === undefined || standing.domainId === domainId)) {
+        if (!passes(principal, standing)) throw new Forbidden()
+        return standing
+      }
+      if (principal.isSuperadmin) throw new NotFound()
+      if (domainId === undefined || entity.type === 'domain') throw new Forbidden()
+      await this.requireMember(principal, domainId)
+      throw new NotFound()
+    },
+
+    /**
+     * Demands the action on every one of the entities, all of the domain.
+     *
+     * @throws {NotFound} one of them is not in the domain
+     * @throws {Forbidden} one without the permission
+     * @returns what is known of each, in no order
+     */
+    async requireOnEach(
+      principal: Principal,
+      action: string,
+      type: EntityType,
+      ids: readonly string[],
+      domainId: string,
+    ): Promise<Standing[]> {
+      await this.requireMember(principal, domainId)
+      const standings = await repository.findStandings(db, principal.userId, type, ids, action)
+      const inDomain = new Map(standings.filter((s) => s.domainId === domainId).map((s) => [s.entityId, s]))
+      for (const id of ids) {
+        const standing = inDomain.get(id)
+        if (!standing) throw new NotFound(`entity not found: ${type} ${id}`)
+        if (!passes(principal, standing)) throw new Forbidden()
+      }
+      return [...inDomain.values()]
+    },
+
+    /**
+     * Demands that the user belongs to the domain, with whatever role, and that the domain lets the user in.
+     *
+     * @throws {Forbidden} not so; also for a domain that does not exist
+     */
+    async requireMember(principal: Principal, domainId: string): Promise<void> {
+      const standing = await findStanding(principal, 'read', { type: 'domain', id: domainId })
+      if (!standing && principal.isSuperadmin) throw new NotFound()
+      if (!standing || !letsIn(principal, standing)) {
+        throw new Forbidden('failed to perform authorization over the domain')
+      }
+    },
+
+    /** Whether {@link require} would pass; says no, and nothing else, for what does not exist. */
+    async allows(principal: Principal, action: string, entity: EntityRef): Promise<boolean> {
+      const standing = await findStanding(principal, action, entity)
+      return standing !== undefined && passes(principal, standing)
+    },
+
+    /** A condition that keeps the rows of a list on which the user holds the action. */
+    whereGranted: repository.whereGranted,
+
+    /**
+     * Demands that the user may create an entity of the type in the domain, or under a group of it. The right to create
+     * under that very group is enough by itself; otherwise it takes the domain's and `set_child` on the group
+     * (contract A.1, A.2).
+     *
+     * @throws {Forbidden} @throws {NotFound} no such parent group in the domain
+     */
+    async requireCreate(
+      principal: Principal,
+      type: 'group' | 'client' | 'channel',
+      domainId: string,
+      parentGroupId: string | undefined,
+    ): Promise<void> {
+      if (parentGroupId !== undefined) {
+        const parent: EntityRef = { type: 'group', id: parentGroupId }
+        const action = type === 'group' ? 'subgroup_create' : `${type}_create`
+        const standing = await findStanding(principal, action, parent)
+        if (standing?.domainId === domainId && standing.isGranted && letsIn(principal, standing)) return
+        await this.require(principal, 'set_child', parent, domainId)
+      }
+      await this.require(principal, `${type}_create`, { type: 'domain', id: domainId })
+    },
+
+    /**
+     * Makes the creator member of each new entity's built-in role `admin`, which holds every action of the type
+     * (contract A.4).
+     */
+    async grantAdmin(
+      trx: Trx,
+      principal: Principal,
+      entityType: EntityType,
+      entityIds: readonly string[],
+      domainId: string,
+    ): Promise<void> {
+      const roles = entityIds.map((entityId) => ({ roleId: newRoleId(entityType), entityId }))
+      await repository.insertRoles(trx, roles, {
+        entityType,
+        domainId,
+        name: 'admin',
+        isBuiltIn: true,
+        actions: AVAILABLE_ACTIONS[entityType],
+        userId: principal.userId,
+      })
+    },
+  }
+}
+
+/** `<entity type>_<short random id>`; opaque to clients. */
+function newRoleId(entityType: EntityType): string {
+  return `${entityType}_${randomBytes(15).toString('base64url')}`
+}

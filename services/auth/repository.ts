@@ -1,0 +1,119 @@
+import { sql } from 'kysely'
+import type { Db, Trx } from '../../platform/db/connect.ts'
+import { DOMAIN_ADMIN, inheritedActions } from './actions.ts'
+import type { EntityType, NewRoles, Principal } from './types.ts'
+
+/** What the database says about a user and an entity; the rules that read it stand in policy.ts. */
+export interface Standing {
+  readonly entityId: string
+  readonly domainId: string
+  readonly entityStatus: string
+  readonly domainStatus: string
+  readonly isMember: boolean
+  readonly isDomainAdmin: boolean
+  readonly isGranted: boolean
+}
+
+/**
+ * The one statement behind every permission (contract A.2): where the user holds the action on the entity, on its parent
+ * group, on a group above that, or on the domain.
+ *
+ * @returns one standing an entity; none for an entity that does not exist or was deleted
+ */
+export async function findStandings(
+  db: Db,
+  userId: string,
+  type: EntityType,
+  ids: readonly string[],
+  action: string,
+): Promise<Standing[]> {
+  const inherited = inheritedActions(type, action)
+  const { rows } = await sql<Standing>`
+    select e.id as "entityId", e.domain_id as "domainId", e.status as "entityStatus", d.status as "domainStatus",
+      exists (select from role_members m where m.user_id = ${userId} and m.domain_id = e.domain_id
+        and m.entity_type = 'domain') as "isMember",
+      ${isDomainAdmin(userId, sql.ref('e.domain_id'))} as "isDomainAdmin",
+      exists (
+        select from role_members m join role_actions a on a.role_id = m.role_id
+        where m.user_id = ${userId} and (
+          (m.entity_type = e.type and m.entity_id = e.id and a.action = ${action})
+          or (m.entity_type = 'group' and m.entity_id = e.parent_id and a.action = ${inherited.onParent ?? null})
+          or (m.entity_type = 'group' and m.entity_id = any (e.above) and m.entity_id <> e.parent_id
+            and a.action = ${inherited.onAbove ?? null})
+          or (m.entity_type = 'domain' and m.entity_id = e.domain_id and a.action = ${inherited.onDomain})
+        )
+      ) as "isGranted"
+    from entities e join domains d on d.id = e.domain_id
+    where e.type = ${type} and e.id = any (${[...ids]}::uuid[]) and e.status <> 'deleted' and d.status <> 'deleted'
+  `.execute(db)
+  return rows
+}
+
+function isDomainAdmin(userId: string, domainId: ReturnType<typeof sql.ref>) {
+  return sql<boolean>`(
+    select count(*) = ${DOMAIN_ADMIN.length} from role_members m join role_actions a on a.role_id = m.role_id
+    where m.user_id = ${userId} and m.entity_type = 'domain' and m.entity_id = ${domainId}
+      and a.action = any (${[...DOMAIN_ADMIN]}::text[]))`
+}
+
+/**
+ * A condition on the rows of `clients`, `channels` or `groups`: those on which the user holds the action, in domains that
+ * let the user in. The sub-selects do not depend on the row, so Postgres runs each once a statement.
+ */
+export function whereGranted(principal: Principal, type: 'client' | 'channel' | 'group', action: string) {
+  const table = `${type}s`
+  const column = (name: string) => sql.ref(`${table}.${name}`)
+  if (principal.isSuperadmin) {
+    return sql<boolean>`${column('domain_id')} in (select id from domains where status <> 'deleted')`
+  }
+  const { onParent, onAbove, onDomain } = inheritedActions(type, action)
+  const { userId } = principal
+  const held = (entityType: string, heldAction: string | undefined) => sql`
+    select m.entity_id from role_members m join role_actions a on a.role_id = m.role_id
+    where m.user_id = ${userId} and m.entity_type = ${entityType} and a.action = ${heldAction ?? null}`
+  const parent = column(type === 'group' ? 'parent_id' : 'parent_group_id')
+  // A group's own path ends in itself, and a role on the group itself says nothing about inheritance.
+  const above =
+    type === 'group'
+      ? sql`trim_array(${column('path')}, 1)`
+      : sql`(select trim_array(g.path, 1) from groups g where g.id = ${parent})`
+  return sql<boolean>`(
+    ${column('domain_id')} = any (array(
+      select d.id from domains d
+      where exists (select from role_members m where m.user_id = ${userId} and m.domain_id = d.id and m.entity_type = 'domain')
+        and (d.status = 'enabled' or (d.status = 'disabled' and ${isDomainAdmin(userId, sql.ref('d.id'))}))))
+    and (
+      ${column('domain_id')} = any (array(${held('domain', onDomain)}))
+      or ${column('id')} in (${held(type, action)})
+      or ${parent} = any (array(${held('group', onParent)}))
+      or (${parent} is not null and ${above} && array(${held('group', onAbove)}))
+    ))`
+}
+
+/**
+ * Makes one role for each entity, all alike, with one member: a handful of statements however many entities there are.
+ *
+ * @param roles id of each role beside the id of its entity
+ */
+export async function insertRoles(
+  trx: Trx,
+  roles: readonly { readonly roleId: string; readonly entityId: string }[],
+  common: NewRoles,
+): Promise<void> {
+  const roleIds = roles.map((role) => role.roleId)
+  const entityIds = roles.map((role) => role.entityId)
+  await sql`
+    insert into roles (id, entity_type, entity_id, domain_id, name, built_in, created_by)
+    select role_id, ${common.entityType}, entity_id, ${common.domainId}::uuid, ${common.name}, ${common.isBuiltIn},
+      ${common.userId}::uuid
+    from unnest(${roleIds}::text[], ${entityIds}::uuid[]) as r (role_id, entity_id)`.execute(trx)
+  await sql`
+    insert into role_actions (role_id, action)
+    select role_id, action from unnest(${roleIds}::text[]) as role_id, unnest(${[...common.actions]}::text[]) as action`.execute(
+    trx,
+  )
+  await sql`
+    insert into role_members (role_id, user_id, entity_type, entity_id, domain_id)
+    select role_id, ${common.userId}::uuid, ${common.entityType}, entity_id, ${common.domainId}::uuid
+    from unnest(${roleIds}::text[], ${entityIds}::uuid[]) as r (role_id, entity_id)`.execute(trx)
+}

@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto'
+import type { Db, Trx } from '../../platform/db/connect.ts'
+import type { Page } from '../../platform/db/listing.ts'
+import { Forbidden, InvalidInput, NotFound } from '../../platform/errors.ts'
+import type { Policy } from '../auth/service.ts'
+import type { Principal } from '../auth/types.ts'
+import type { Journal } from '../journal/service.ts'
+import { AlreadyConnected } from './errors.ts'
+import * as wiring from './connections.ts'
+import * as repository from './repository.ts'
+import type { ChannelListing } from './repository.ts'
+import type { Channel, ChannelChange, Connections, ConnectionType, NewChannel } from './types.ts'
+
+export type { ChannelListing } from './repository.ts'
+export type Channels = ReturnType<typeof createChannels>
+
+export function createChannels({ db, journal, policy }: { db: Db; journal: Journal; policy: Policy }) {
+  async function requireWiring(principal: Principal, domainId: string, connections: Connections) {
+    const { channelIds, clientIds } = connections
+    const channels = await policy.requireOnEach(
+      principal,
+      'connect_to_client',
+      'channel',
+      channelIds,
+      domainId,
+    )
+    const clients = await policy.requireOnEach(principal, 'connect_to_channel', 'client', clientIds, domainId)
+    return [...channels, ...clients]
+  }
+
+  async function recordWiring(
+    trx: Trx,
+    principal: Principal,
+    operation: 'channel.connect' | 'channel.disconnect',
+    domainId: string,
+    connections: Connections,
+  ): Promise<void> {
+    const { channelIds, clientIds, types } = connections
+    await journal.record(
+      trx,
+      ...channelIds.map((channelId) => ({
+        operation,
+        domainId,
+        entityType: 'channel' as const,
+        entityId: channelId,
+        actorId: principal.userId,
+        attributes: { channel_ids: [channelId], client_ids: clientIds, types },
+      })),
+    )
+  }
+
+  return {
+    /**
+     * Creates channels in a domain, all or none, and makes the caller admin of each.
+     *
+     * @returns in the order given
+     * @throws {Forbidden} @throws {NotFound} no such parent group in the domain
+     * @throws {ChannelIdTaken} @throws {ChannelRouteTaken}
+     */
+    async create(principal: Principal, domainId: string, inputs: readonly NewChannel[]): Promise<Channel[]> {
+      const parents = new Set(inputs.map((input) => input.parentGroupId))
+      for (const parent of parents) await policy.requireCreate(principal, 'channel', domainId, parent)
+      return db.transaction().execute(async (trx) => {
+        const rows = inputs.map((input) => ({
+          ...input,
+          id: input.id ?? randomUUID(),
+          domainId,
+          createdBy: principal.userId,
+        }))
+        const channels = await repository.insertChannels(trx, rows)
+        const ids = channels.map((channel) => channel.id)
+        await policy.grantAdmin(trx, principal, 'channel', ids, domainId)
+        await journal.record(
+          trx,
+          ...channels.map((channel) => ({
+            operation: 'channel.create',
+            domainId,
+            entityType: 'channel' as const,
+            entityId: channel.id,
+            actorId: principal.userId,
+            attributes: { name: channel.name, route: channel.route, status: channel.status },
+          })),
+        )
+        return channels
+      })
+    },
+
+    /** @throws {Forbidden} @throws {NotFound} */
+    async get(principal: Principal, domainId: string, id: string): Promise<Channel> {
+      await policy.require(principal, 'read', { type: 'channel', id }, domainId)
+      const channel = await repository.findChannel(db, id)
+      if (!channel) throw new NotFound()
+      return channel
+    },
+
+    /** The channels that the caller may read, of one domain or of all. */
+    async list(principal: Principal, listing: ChannelListing): Promise<Page<Channel>> {
+      if (listing.domainId !== undefined) await policy.requireMember(principal, listing.domainId)
+      return repository.listChannels(db, policy.whereGranted(principal, 'channel', 'read'), listing)
+    },
+
+    /** @throws {Forbidden} @throws {NotFound} */
+    async update(
+      principal: Principal,
+      domainId: string,
+      id: string,
+      change: ChannelChange,
+    ): Promise<Channel> {
+      await policy.require(principal, 'update', { type: 'channel', id }, domainId)
+      return db.transaction().execute(async (trx) => {
+        await repository.updateChannel(trx, id, change, principal.userId)
+        await journal.record(trx, {
+          operation: 'channel.update',
+          domainId,
+          entityType: 'channel',
+          entityId: id,
+          actorId: principal.userId,
+          attributes: { ...change },
+        })
+        const channel = await repository.findChannel(trx, id)
+        if (!channel) throw new NotFound()
+        return channel
+      })
+    },
+
+    /**
+     * Connects every client with every channel.
+     *
+     * @throws {Forbidden} @throws {NotFound} one bad id fails all, and so does one that is disabled
+     * @throws {AlreadyConnected} nothing new came of it
+     */
+    async connect(principal: Principal, domainId: string, connections: Connections): Promise<void> {
+      const entities = await requireWiring(principal, domainId, connections)
+      const disabled = entities.find((entity) => entity.entityStatus !== 'enabled')
+      if (disabled) throw new Forbidden(`${disabled.entityId} is disabled`)
+      await db.transaction().execute(async (trx) => {
+        if ((await wiring.insertConnections(trx, connections)) === 0) throw new AlreadyConnected()
+        await recordWiring(trx, principal, 'channel.connect', domainId, connections)
+      })
+    },
+
+    /**
+     * Takes the connections away; those that are not there are no error. Acts on live connections within a second.
+     *
+     * @throws {Forbidden} @throws {NotFound} one bad id fails all
+     */
+    async disconnect(principal: Principal, domainId: string, connections: Connections): Promise<void> {
+      await requireWiring(principal, domainId, connections)
+      await db.transaction().execute(async (trx) => {
+        await wiring.deleteConnections(trx, connections)
+        await recordWiring(trx, principal, 'channel.disconnect', domainId, connections)
+      })
+    },
+
+    /**
+     * Sorts ids that came without saying what they are into clients and channels, and finds the one domain of them all
+     * (contract D5, D6). Permission is not asked here: the answer goes into {@link connect} or {@link disconnect}, which do.
+     *
+     * @throws {InvalidInput} more than one domain
+     * @throws {Forbidden} an id of nothing, or of a domain that is not the caller's: the same answer for both
+     */
+    async identify(principal: Principal, ids: readonly string[]) {
+      const found = await wiring.sortIds(db, ids)
+      const domainIds = [...new Set(found.map((entity) => entity.domainId))]
+      for (const domainId of domainIds) await policy.requireMember(principal, domainId)
+      const known = new Set(found.map((entity) => entity.id))
+      const [domainId] = domainIds
+      if (domainId === undefined || ids.some((id) => !known.has(id))) {
+        throw new Forbidden('failed to perform authorization over the domain')
+      }
+      if (domainIds.length > 1) throw new InvalidInput('all ids must be of one domain')
+      const of = (type: 'client' | 'channel') => found.filter((e) => e.type === type).map((e) => e.id)
+      return { domainId, clientIds: of('client'), channelIds: of('channel') }
+    },
+
+    /** A channel by what a topic calls it; for adapters, which authorize next. */
+    async findAddress(reference: { domain?: string | undefined; channel: string }) {
+      return repository.findAddress(db, reference)
+    },
+
+    /** Whether a client may publish to or subscribe on a channel now; user roles play no part (contract A.3). */
+    async clientMay(clientId: string, channelId: string, type: ConnectionType): Promise<boolean> {
+      return wiring.isConnected(db, clientId, channelId, type)
+    },
+
+    /** Whether a user may publish to or read a channel with a user token; needs the channel and its domain enabled. */
+    async userMay(principal: Principal, channelId: string, type: ConnectionType): Promise<boolean> {
+      if (!(await policy.allows(principal, type, { type: 'channel', id: channelId }))) return false
+      return wiring.carriesMessages(db, channelId)
+    },
+  }
+}

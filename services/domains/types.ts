@@ -1,0 +1,28 @@
+/** A tenant. Groups, clients and channels belong to exactly one. */
+export interface Domain {
+  readonly id: string
+  readonly name: string
+  /** Alias used in topics and paths, unique among all domains; the id itself when none was chosen. */
+  readonly route: string
+  readonly tags: readonly string[]
+  readonly metadata: Record<string, unknown>
+  readonly status: 'enabled' | 'disabled' | 'freezed' | 'deleted'
+  readonly createdBy: string
+  readonly createdAt: Date
+  readonly updatedAt: Date
+  readonly updatedBy: string | null
+}
+
+export interface NewDomain extends Pick<Domain, 'name' | 'tags' | 'metadata'> {
+  readonly id: string | undefined
+  readonly route: string | undefined
+}
+
+/** The role through which a member sees a domain. */
+export interface Membership {
+  readonly roleId: string
+  readonly roleName: string
+  readonly actions: readonly string[]
+}
+
+export type DomainAsSeen = Domain & { readonly membership: Membership | undefined }

@@ -1,0 +1,12 @@
+import { InvalidInput } from '../../platform/errors.ts'
+
+export const MAX_DEPTH = 20
+
+export class TooDeep extends InvalidInput {
+  constructor(options?: ErrorOptions) {
+    super(`parent_id: the tree of groups has at most ${MAX_DEPTH} levels`, {
+      ...options,
+      code: 'group_too_deep',
+    })
+  }
+}

@@ -1,0 +1,121 @@
+import type { Client } from 'pg'
+import { createClient } from '../../platform/db/connect.ts'
+import type { Db } from '../../platform/db/connect.ts'
+import type { Logger } from '../../platform/log.ts'
+import * as repository from './repository.ts'
+import type { Entry } from './types.ts'
+
+const BATCH = 500
+/** Notifications make it fast; looking again makes it sure, also while the listening connection is away. */
+const POLL_MS = 1_000
+
+export interface RelayOptions {
+  readonly db: Db
+  readonly databaseUrl: string
+  /** Resolves when the bus has the event on file. */
+  readonly announce: (entry: Entry) => Promise<void>
+  readonly log: Logger
+}
+
+/**
+ * Announces committed journal entries on the bus, in order, each at least once. The journal is the outbox: an entry whose
+ * process died between commit and announcement is found here by the next. Any number of processes may run it.
+ */
+export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): { stop(): Promise<void> } {
+  let isStopped = false
+  let isAgainWanted = false
+  let running: Promise<void> | undefined
+  let isFailing = false
+
+  /** @returns how many entries there were; `undefined` when another process is at it */
+  async function relayBatch(): Promise<number | undefined> {
+    return db.transaction().execute(async (trx) => {
+      if (!(await repository.tryLockRelay(trx))) return undefined
+      const entries = await repository.listUnannounced(trx, BATCH)
+      // All on one connection, so they arrive in this order though nobody waits in between.
+      const results = await Promise.allSettled(entries.map(announce))
+      const firstFailure = results.findIndex((result) => result.status === 'rejected')
+      const announced = firstFailure === -1 ? entries : entries.slice(0, firstFailure)
+      await repository.markAnnounced(
+        trx,
+        announced.map((entry) => entry.seq),
+      )
+      const failure = results[firstFailure]
+      if (failure?.status === 'rejected') reportFailure(failure.reason)
+      else isFailing = false
+      return announced.length
+    })
+  }
+
+  // Said once an outage: the entries are safe and wait.
+  function reportFailure(error: unknown): void {
+    if (!isFailing) log.warn({ err: error }, 'journal entries wait to be announced')
+    isFailing = true
+  }
+
+  async function run(): Promise<void> {
+    do {
+      isAgainWanted = false
+      try {
+        while (!isStopped && (await relayBatch()) === BATCH);
+      } catch (error) {
+        reportFailure(error)
+        return
+      }
+    } while (isAgainWanted && !isStopped)
+  }
+
+  function wake(): void {
+    isAgainWanted = true
+    running ??= run().finally(() => (running = undefined))
+  }
+
+  const listener = listen(databaseUrl, wake)
+  const timer = setInterval(wake, POLL_MS)
+  wake()
+
+  return {
+    async stop() {
+      isStopped = true
+      clearInterval(timer)
+      await listener.stop()
+      await running
+    },
+  }
+}
+
+/** Keeps one connection listening for commits to the journal; while it is away, polling carries on alone. */
+function listen(databaseUrl: string, onNotify: () => void): { stop(): Promise<void> } {
+  let isStopped = false
+  let client: Client | undefined
+  let retry: NodeJS.Timeout | undefined
+
+  async function connect(): Promise<void> {
+    const fresh = createClient(databaseUrl, 'sluice relay')
+    client = fresh
+    fresh.on('notification', onNotify)
+    fresh.on('error', () => lose(fresh))
+    fresh.on('end', () => lose(fresh))
+    try {
+      await fresh.connect()
+      await fresh.query(`listen ${repository.JOURNAL_CHANNEL}`)
+    } catch {
+      lose(fresh)
+    }
+  }
+
+  function lose(lost: Client): void {
+    if (isStopped || client !== lost) return
+    client = undefined
+    retry = setTimeout(() => void connect(), POLL_MS)
+  }
+
+  void connect()
+  return {
+    async stop() {
+      isStopped = true
+      clearTimeout(retry)
+      await client?.end().catch(() => undefined)
+    },
+  }
+}

@@ -1,0 +1,65 @@
+import { sql } from 'kysely'
+import type { Trx } from '../../platform/db/connect.ts'
+import type { Entry, NewEntry } from './types.ts'
+
+const RELAY_LOCK = 7_401_002
+/** Channel of LISTEN and NOTIFY that wakes the relay. */
+export const JOURNAL_CHANNEL = 'sluice_journal'
+
+export async function insertEntries(
+  trx: Trx,
+  entries: readonly (NewEntry & { readonly id: string })[],
+): Promise<void> {
+  if (entries.length === 0) return
+  await trx
+    .insertInto('journal')
+    .values(
+      entries.map((entry) => ({
+        id: entry.id,
+        domain_id: entry.domainId,
+        operation: entry.operation,
+        entity_type: entry.entityType,
+        entity_id: entry.entityId,
+        actor_id: entry.actorId,
+        attributes: JSON.stringify(entry.attributes ?? {}),
+      })),
+    )
+    .execute()
+  // Delivered at commit, and once however often a transaction says it.
+  await sql`select pg_notify(${JOURNAL_CHANNEL}, '')`.execute(trx)
+}
+
+/** Whether this transaction is the one that relays; the others' turn comes when it ends. */
+export async function tryLockRelay(trx: Trx): Promise<boolean> {
+  const { rows } = await sql<{
+    locked: boolean
+  }>`select pg_try_advisory_xact_lock(${RELAY_LOCK}) as locked`.execute(trx)
+  return rows[0]?.locked ?? false
+}
+
+export async function listUnannounced(trx: Trx, limit: number): Promise<Entry[]> {
+  const rows = await trx
+    .selectFrom('journal')
+    .selectAll()
+    .where('announced', '=', false)
+    .orderBy('seq')
+    .limit(limit)
+    .execute()
+  return rows.map((row) => ({
+    seq: row.seq,
+    id: row.id,
+    operation: row.operation,
+    domainId: row.domain_id,
+    // Only insertEntries writes the column, and it takes nothing else.
+    entityType: row.entity_type as Entry['entityType'],
+    entityId: row.entity_id,
+    actorId: row.actor_id,
+    occurredAt: row.occurred_at,
+    attributes: row.attributes,
+  }))
+}
+
+export async function markAnnounced(trx: Trx, seqs: readonly number[]): Promise<void> {
+  if (seqs.length === 0) return
+  await trx.updateTable('journal').set({ announced: true }).where('seq', 'in', seqs).execute()
+}

@@ -1,0 +1,99 @@
+import { once } from 'node:events'
+import type { Client } from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import { JSON_COLUMNS, READING_COLUMNS, copyJsonMessage, copyReading } from './copy.ts'
+import type { JsonMessage, Reading } from './types.ts'
+
+const WRITER_LOCK = 7_401_004
+// Text is gathered to about this many characters before it goes to the socket.
+const CHUNK = 65_536
+
+/** How far into which stream the rows reach. A stream made anew counts from 1 again, so its making is part of its name. */
+export interface Position {
+  readonly stream: string
+  /** RFC 3339, as the server says. */
+  readonly createdAt: string
+  readonly seq: number
+}
+
+/** Another writer has moved the position; nothing was stored, and nothing is lost. */
+export class PositionMoved extends Error {
+  constructor() {
+    super('the position in the stream was moved by another writer')
+  }
+}
+
+/** Becomes the one writer, or says that there is another. Held by the connection until it ends. */
+export async function tryLockWriter(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [
+    WRITER_LOCK,
+  ])
+  return rows[0]?.locked ?? false
+}
+
+/** Where to go on; the beginning for a stream that was never read, or was lost and made anew. */
+export async function readPosition(client: Client, stream: string, createdAt: string): Promise<Position> {
+  const { rows } = await client.query<{ seq: number }>(
+    `insert into stream_positions as p (stream, created_at, seq) values ($1, $2, 0)
+     on conflict (stream) do update set created_at = excluded.created_at,
+       seq = case when p.created_at = excluded.created_at then p.seq else 0 end
+     returning seq`,
+    [stream, createdAt],
+  )
+  return { stream, createdAt, seq: rows[0]?.seq ?? 0 }
+}
+
+/**
+ * Writes rows and the new position in one transaction: what is stored is exactly what lies behind the position, whatever
+ * dies when.
+ *
+ * @param from the position that the rows follow on
+ * @param seq the position behind the last of them
+ * @throws {PositionMoved} somebody else has stored them
+ */
+export async function store(
+  client: Client,
+  from: Position,
+  seq: number,
+  rows: { readonly readings: readonly Reading[]; readonly jsonMessages: readonly JsonMessage[] },
+): Promise<Position> {
+  await client.query('begin')
+  try {
+    // First of all, so that a second writer waits here for the row instead of copying for nothing.
+    const { rowCount } = await client.query(
+      'update stream_positions set seq = $4 where stream = $1 and created_at = $2 and seq = $3',
+      [from.stream, from.createdAt, from.seq, seq],
+    )
+    if (rowCount !== 1) throw new PositionMoved()
+    await copy(client, `copy readings (${READING_COLUMNS}) from stdin`, rows.readings, copyReading)
+    await copy(client, `copy json_messages (${JSON_COLUMNS}) from stdin`, rows.jsonMessages, copyJsonMessage)
+    await client.query('commit')
+  } catch (error) {
+    // Fails only when the connection is gone, and then the server rolls back by itself.
+    await client.query('rollback').catch(() => undefined)
+    throw error
+  }
+  return { ...from, seq }
+}
+
+async function copy<Row>(
+  client: Client,
+  statement: string,
+  rows: readonly Row[],
+  line: (row: Row) => string,
+) {
+  if (rows.length === 0) return
+  const stream = client.query(copyFrom(statement))
+  // Rejects as soon as the server refuses a row, also while we wait for the socket to drain.
+  const finished = once(stream, 'finish')
+  finished.catch(() => undefined)
+  let chunk = ''
+  for (const row of rows) {
+    chunk += line(row)
+    if (chunk.length < CHUNK) continue
+    if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), finished])
+    chunk = ''
+  }
+  stream.end(chunk)
+  await finished
+}

@@ -1,0 +1,18 @@
+import { Counter } from 'prom-client'
+import type { Registry } from 'prom-client'
+
+export type WriterMetrics = ReturnType<typeof createWriterMetrics>
+
+export function createWriterMetrics(registry: Registry) {
+  const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] })
+  return {
+    storedReadings: counter('sluice_readings_stored_total', 'SenML readings committed to the database'),
+    storedJson: counter('sluice_json_messages_stored_total', 'JSON messages committed to the database'),
+    deadLetters: counter(
+      'sluice_dead_letters_total',
+      'Messages that could not be stored, kept with the reason',
+    ),
+    lost: counter('sluice_messages_lost_total', 'Messages removed from the stream before they were stored'),
+    purged: counter('sluice_messages_purged_total', 'Stored messages removed from the stream to make room'),
+  }
+}

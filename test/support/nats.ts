@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { connect } from 'nats'
+
+export interface TestNats {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** A real nats-server with JetStream on a free port of the loopback, its data in a folder of its own. */
+export async function startTestNats(
+  options: { port?: number; args?: readonly string[]; dir?: string } = {},
+): Promise<TestNats> {
+  const dir = options.dir ?? (await mkdtemp(path.join(tmpdir(), 'sluice-nats-')))
+  const port = options.port ?? (await freePort())
+  const child = spawn(
+    process.env['SLUICE_NATS_SERVER'] ?? 'nats-server',
+    ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', dir, ...(options.args ?? [])],
+    { stdio: 'ignore' },
+  )
+  const ended = new Promise<void>((resolve, reject) => {
+    child.once('exit', () => resolve())
+    child.once('error', reject)
+  })
+  ended.catch(() => undefined)
+  const url = `nats://127.0.0.1:${port}`
+  await Promise.race([waitUntilUp(url), ended.then(() => Promise.reject(new Error('nats-server ended')))])
+  return {
+    url,
+    async stop() {
+      child.kill('SIGKILL')
+      await ended
+      if (options.dir === undefined) await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function waitUntilUp(url: string): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const connection = await connect({ servers: url, reconnect: false })
+      await connection.close()
+      return
+    } catch (error) {
+      if (attempt === 200) throw error
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => {
+    server.close(resolve)
+  })
+  return port
+}
