@@ -1,18 +1,17 @@
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../../platform/log.ts'
 import type { ChannelFeed } from '../../platform/bus/subscriptions.ts'
+import type { Metrics } from '../../platform/metrics.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
+import { createRefusals } from '../refusals.ts'
 import { createAdmission } from './admission.ts'
-import { createAedesBroker } from './aedes-broker.ts'
+import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
 import type { AedesClient } from './aedes-broker.ts'
 import { Reason } from './codes.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionInfo } from './connection.ts'
-import { reasonWord } from './failures.ts'
 import type { Host, MqttLimits } from './host.ts'
-import { createRefusals } from './refusals.ts'
-import type { MqttMetrics } from './refusals.ts'
 import { createRetained } from './retained.ts'
 import { watchAuthority } from './revocation.ts'
 import { createRoutes } from './routes.ts'
@@ -23,7 +22,7 @@ export interface MqttAdapterOptions {
   readonly publish: Publish
   readonly feed: ChannelFeed
   readonly log: Logger
-  readonly metrics: MqttMetrics
+  readonly metrics: Metrics
   readonly limits: MqttLimits
 }
 
@@ -36,7 +35,9 @@ export interface MqttAdapter {
 
 export async function createMqttAdapter(options: MqttAdapterOptions): Promise<MqttAdapter> {
   const { authority, publish, feed, log, metrics, limits } = options
-  const refuse = createRefusals(log, metrics)
+  const refusals = createRefusals({ protocol: 'mqtt', log, metrics })
+  const received = metrics.received('mqtt')
+  const open = metrics.connections('mqtt')
   const admission = createAdmission(limits)
   const routes = createRoutes(feed, log)
   const retained = createRetained()
@@ -45,9 +46,9 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const connectionOf = new WeakMap<object, Connection>()
 
   const sessions = createSessions({
-    limits,
+    outbox: { ...limits, delivered: metrics.delivered('mqtt') },
     maxKept: limits.maxConnections,
-    onDrop: (_session, reason) => metrics.dropped(reason),
+    onDrop: (session, reason) => refusals.note(reason, { clientId: session.principal.id }),
     onEnd(session) {
       for (const filter of session.subscriptions.keys()) routes.remove(session, filter)
     },
@@ -76,7 +77,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     },
   )
   // An error event without a listener is thrown.
-  broker.on('error', (error: unknown) => log.error({ err: error }, 'MQTT broker failed'))
+  listenForErrors(broker, (error) => log.error({ err: error }, 'MQTT broker failed'))
   broker.on('keepaliveTimeout', (client) => known(client as AedesClient)?.onKeepAliveTimeout())
   broker.on('clientError', (client, error) => known(client as AedesClient)?.onAedesError(error))
   broker.on('connectionError', (client, error) => known(client as AedesClient)?.onAedesError(error))
@@ -90,7 +91,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     sessions,
     routes,
     retained,
-    refuse,
+    refusals,
     connectionOf,
     async claim(connection, sessionId) {
       connection.sessionId = sessionId
@@ -103,7 +104,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     },
     onAuthenticated: (connection) => admission.onAuthenticated(connection.info.remoteAddress),
     onOpen(connection) {
-      metrics.connected()
+      open.value += 1
       if (connection.isSessionPresent && connection.session) revocation.recheck(connection.session)
     },
     onClosed(connection, { wasOpen, wasAuthenticated }) {
@@ -111,19 +112,19 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
       const { sessionId } = connection
       if (sessionId !== undefined && bySession.get(sessionId) === connection) bySession.delete(sessionId)
       admission.onClosed(connection.info.remoteAddress, wasAuthenticated)
-      if (wasOpen) metrics.disconnected()
+      if (wasOpen) open.value -= 1
     },
     onStored(message) {
-      metrics.received()
+      received.value += 1
       if (message.retain) retained.set(message)
     },
-    onLost: (error) => metrics.dropped(reasonWord(error)),
+    onLost: (error) => refusals.noteError(error),
   }
 
   const revocation = watchAuthority({
     authority,
     log,
-    refuse,
+    refusals,
     sessions: () => sessions.all(),
     connectionOf: (session) => bySession.get(session.id),
   })
@@ -133,7 +134,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     handle(stream, info) {
       const refusal = isStopping ? 'stopping' : admission.admit(info.remoteAddress)
       if (refusal) {
-        refuse({ reason: refusal, address: info.remoteAddress, code: Reason.serverBusy })
+        refusals.note(refusal, { code: Reason.serverBusy, address: info.remoteAddress })
         stream.on('error', () => undefined)
         stream.destroy()
         return

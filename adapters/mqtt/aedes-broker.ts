@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { Readable } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import { Aedes } from 'aedes'
@@ -109,7 +110,11 @@ export async function createAedesBroker(
  * Hands a connection to Aedes. What is thrown while packets are handled would end the process, since Aedes handles them in
  * an event of the stream or in callbacks of its own; here it reaches `onThrow`.
  */
-export function handOver(broker: AedesBroker, stream: Duplex, onThrow: (error: unknown) => void): AedesClient {
+export function handOver(
+  broker: AedesBroker,
+  stream: Duplex,
+  onThrow: (error: unknown) => void,
+): AedesClient {
   const client = broker.handle(stream) as AedesClient
   const parser = client._parser
   const parse = parser.parse.bind(parser)
@@ -122,6 +127,12 @@ export function handOver(broker: AedesBroker, stream: Duplex, onThrow: (error: u
     }
   }
   return client
+}
+
+/** An `error` event without a listener would end the process; Aedes emits it, and its typings do not know. */
+export function listenForErrors(broker: AedesBroker, listener: (error: unknown) => void): void {
+  const emitter: EventEmitter = broker
+  emitter.on('error', listener)
 }
 
 /** Topics a client may abbreviate on one connection; kept by Aedes in a map of that size. */

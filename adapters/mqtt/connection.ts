@@ -9,7 +9,6 @@ import { connackReason, malformed, ProtocolViolation, protocolError, Reason, rea
 import type { ReasonCode } from './codes.ts'
 import { Cursor } from './cursor.ts'
 import { encodeConnackRefusal, encodeDisconnect, encodePublishRefusal, encodePubrel } from './encode.ts'
-import { reasonWord } from './failures.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
@@ -91,8 +90,9 @@ export class Connection implements Receiver {
     stream.on('data', this.#onData)
   }
 
-  get clientId(): string | undefined {
-    return this.session?.principal.id
+  /** For log lines. */
+  get facts(): { address: string; clientId: string | undefined } {
+    return { address: this.info.remoteAddress, clientId: this.session?.principal.id }
   }
 
   get isCongested(): boolean {
@@ -143,18 +143,14 @@ export class Connection implements Receiver {
   /** Closes after something the client must not do, and tells everybody. */
   #refuse(reason: ReasonCode, word: string, detail?: string): void {
     if (this.#state === 'closed') return
-    this.#host.refuse({ reason: word, code: reason, detail, ...this.#facts() })
+    this.#host.refusals.note(word, { code: reason, detail, ...this.facts })
     this.close(reason)
-  }
-
-  #facts(): { address: string; clientId: string | undefined } {
-    return { address: this.info.remoteAddress, clientId: this.clientId }
   }
 
   #fail(error: unknown): void {
     if (error instanceof ProtocolViolation) return this.#refuse(error.reason, error.code, error.message)
-    this.#host.log.error({ err: error, ...this.#facts() }, 'MQTT connection failed')
-    this.#refuse(Reason.unspecified, 'internal')
+    this.#host.refusals.noteError(error, this.facts)
+    this.close(Reason.unspecified)
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -294,7 +290,8 @@ export class Connection implements Receiver {
       connect = readConnect(cursor)
     } catch (error) {
       // Only MQTT 5 has a word for a malformed CONNECT; older clients are left without an answer.
-      const hasAnswer = level >= 5 || !(error instanceof ProtocolViolation) || error.reason > Reason.protocolError
+      const hasAnswer =
+        level >= 5 || !(error instanceof ProtocolViolation) || error.reason > Reason.protocolError
       if (hasAnswer) this.#state = 'authenticating'
       throw error
     }
@@ -321,7 +318,9 @@ export class Connection implements Receiver {
       this.session = session
       this.isSessionPresent = isPresent
     } catch (error) {
-      return this.#refuse(reasonFor(error, 'connect'), reasonWord(error))
+      const code = reasonFor(error, 'connect')
+      if (!this.#isClosed()) host.refusals.noteError(error, { code, ...this.facts })
+      return this.close(code)
     }
     this.#state = 'accepting'
     this.info.onAuthenticated?.()
@@ -388,9 +387,14 @@ export class Connection implements Receiver {
 
   #refusePublish(error: Error, packet: AedesPublish, done: (error?: Error) => void): void {
     const code = reasonFor(error, 'publish')
-    this.#host.refuse({ reason: reasonWord(error), code, ...this.#facts() })
-    // A will has no packet to answer, and before MQTT 5 there is no answer but the end of the connection.
-    if (packet.cmd === undefined || this.version !== 5) return done(error)
+    this.#host.refusals.noteError(error, { code, ...this.facts })
+    // A will has no packet to answer.
+    if (packet.cmd === undefined) return done(error)
+    if (this.version !== 5) {
+      // Before MQTT 5 there is no answer but the end of the connection.
+      this.close()
+      return done(error)
+    }
     packet._notAuthorized = true
     if (packet.qos > 0 && packet.messageId !== undefined) {
       this.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code))

@@ -2,9 +2,9 @@ import type { Logger } from '../../platform/log.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
+import type { Refusals } from '../refusals.ts'
 import type { AedesBroker } from './aedes-broker.ts'
 import type { Connection } from './connection.ts'
-import type { Refuse } from './refusals.ts'
 import type { Retained } from './retained.ts'
 import type { Routes } from './routes.ts'
 import type { Sessions } from './sessions.ts'
@@ -37,7 +37,7 @@ export interface Host {
   readonly sessions: Sessions
   readonly routes: Routes
   readonly retained: Retained
-  readonly refuse: Refuse
+  readonly refusals: Refusals
   /** Aedes knows its stream alone. */
   readonly connectionOf: WeakMap<object, Connection>
   /** Takes the session's name for the connection, and ends the one that had it [MQTT-3.1.4-3]. */

@@ -1,3 +1,4 @@
+import type { Tally } from '../../platform/metrics.ts'
 import { encodePublish, encodePubrel, publishBytes } from './encode.ts'
 import type { OutgoingPublish } from './encode.ts'
 import type { Qos, Version } from './packets.ts'
@@ -21,9 +22,11 @@ export interface Receiver {
   send(bytes: Buffer): void
 }
 
-export interface OutboxLimits {
+export interface OutboxOptions {
   readonly maxQueuedMessages: number
   readonly maxInflight: number
+  /** Messages handed to connections. */
+  readonly delivered: Tally
 }
 
 interface InFlight {
@@ -44,7 +47,7 @@ const MAX_QUEUED_BYTES = 16 * 1024 * 1024
  * the QoS for filters with wildcards. So deliveries do not go through it.
  */
 export class Outbox {
-  readonly #limits: OutboxLimits
+  readonly #options: OutboxOptions
   readonly #onDrop: (reason: string) => void
   #receiver: Receiver | undefined
   #queue: Delivery[] = []
@@ -54,8 +57,8 @@ export class Outbox {
   #lastId = 0
 
   /** @param onDrop is told why a message does not reach the session */
-  constructor(limits: OutboxLimits, onDrop: (reason: string) => void) {
-    this.#limits = limits
+  constructor(options: OutboxOptions, onDrop: (reason: string) => void) {
+    this.#options = options
     this.#onDrop = onDrop
   }
 
@@ -84,7 +87,7 @@ export class Outbox {
     const waiting = this.#queue.length - this.#queueHead
     if (waiting === 0 && receiver && this.#hasRoom(receiver)) return this.#begin(receiver, delivery)
     const bytes = this.#queuedBytes + delivery.payload.length
-    if (waiting >= this.#limits.maxQueuedMessages || bytes > MAX_QUEUED_BYTES) {
+    if (waiting >= this.#options.maxQueuedMessages || bytes > MAX_QUEUED_BYTES) {
       return this.#onDrop('queue_full')
     }
     this.#queue.push(delivery)
@@ -122,7 +125,7 @@ export class Outbox {
 
   #hasRoom(receiver: Receiver): boolean {
     // [MQTT-3.3.4-9], and our own bound for versions that know no Receive Maximum.
-    const window = Math.min(this.#limits.maxInflight, receiver.receiveMaximum)
+    const window = Math.min(this.#options.maxInflight, receiver.receiveMaximum)
     return this.#inFlight.size < window && !receiver.isCongested
   }
 
@@ -141,6 +144,7 @@ export class Outbox {
       return false
     }
     receiver.send(encodePublish(packet))
+    this.#options.delivered.value += 1
     return true
   }
 

@@ -125,7 +125,16 @@ export function readConnect(cursor: Cursor): Connect {
       'empty identifier of a session to keep',
     )
   }
-  return { version: version as Version, cleanStart, keepAliveS, identifier, username, password, will, ...properties }
+  return {
+    version: version as Version,
+    cleanStart,
+    keepAliveS,
+    identifier,
+    username,
+    password,
+    will,
+    ...properties,
+  }
 }
 
 function readConnectProperties(

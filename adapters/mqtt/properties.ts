@@ -3,13 +3,7 @@ import type { Cursor } from './cursor.ts'
 
 /** Which of the blocks of properties of MQTT 5 this is; the table of section 2.2.2.2 says what may stand in it. */
 export type PropertyBlock =
-  | 'connect'
-  | 'will'
-  | 'publish'
-  | 'ack'
-  | 'subscribe'
-  | 'unsubscribe'
-  | 'disconnect'
+  'connect' | 'will' | 'publish' | 'ack' | 'subscribe' | 'unsubscribe' | 'disconnect'
 
 type Kind = 'flag' | 'uint16' | 'uint32' | 'variable' | 'string' | 'binary' | 'pair'
 

@@ -1,5 +1,6 @@
 import type { Message } from '../../platform/bus/message.ts'
-import { matchesLevels, suffixOf } from './routes.ts'
+import { matchesFilter } from '../topics.ts'
+import { suffixOf } from './routes.ts'
 
 /** Bounds over all channels; the message that was set longest ago makes room. */
 const MAX_MESSAGES = 10_000
@@ -51,7 +52,7 @@ export function createRetained(): Retained {
     find(channelId, filter) {
       const found: Message[] = []
       for (const message of channels.get(channelId)?.values() ?? []) {
-        if (matchesLevels(filter, message.levels)) found.push(message)
+        if (matchesFilter(message.levels, filter)) found.push(message)
       }
       return found
     },

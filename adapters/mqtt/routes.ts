@@ -2,6 +2,7 @@ import type { Logger } from '../../platform/log.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
 import type { ChannelAddress } from '../authority.ts'
+import { matchesFilter } from '../topics.ts'
 import type { Delivery } from './outbox.ts'
 import type { Qos } from './packets.ts'
 import type { ReceiveGrant, Session } from './sessions.ts'
@@ -55,16 +56,6 @@ export function suffixOf(levels: readonly string[]): string {
   let suffix = ''
   for (const level of levels) suffix += `/${level}`
   return suffix
-}
-
-/** MQTT 5 section 4.7.1: `+` is one level, also an empty one; a last `#` is all that follow and their parent. */
-export function matchesLevels(filter: readonly string[], levels: readonly string[]): boolean {
-  for (let index = 0; index < filter.length; index += 1) {
-    const wanted = filter[index]
-    if (wanted === '#') return true
-    if (index >= levels.length || (wanted !== '+' && wanted !== levels[index])) return false
-  }
-  return filter.length === levels.length
 }
 
 function isExact(levels: readonly string[]): boolean {
@@ -211,7 +202,7 @@ function deliver(form: Form, message: Message): void {
   const matches = new Map<Session, Match>()
   if (exact) for (const route of exact) collect(matches, route, message)
   for (const route of form.wildcard) {
-    if (matchesLevels(route.levels, message.levels)) collect(matches, route, message)
+    if (matchesFilter(message.levels, route.levels)) collect(matches, route, message)
   }
   for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match))
 }

@@ -1,6 +1,6 @@
 import type { ChannelAddress, Principal } from '../authority.ts'
 import { Outbox } from './outbox.ts'
-import type { OutboxLimits } from './outbox.ts'
+import type { OutboxOptions } from './outbox.ts'
 import type { Route } from './routes.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
@@ -41,7 +41,11 @@ export interface Session {
 
 export interface Sessions {
   /** The session to go on with, or a new one; `isPresent` is what CONNACK says [MQTT-3.2.2-2]. */
-  open(id: string, principal: Session['principal'], cleanStart: boolean): { session: Session; isPresent: boolean }
+  open(
+    id: string,
+    principal: Session['principal'],
+    cleanStart: boolean,
+  ): { session: Session; isPresent: boolean }
   /** The connection is gone: ends the session now, or so many seconds later unless it is opened again. */
   close(session: Session, expiryS: number): void
   all(): Iterable<Session>
@@ -55,7 +59,7 @@ const SWEEP_MS = 1_000
  * @param onEnd takes the session's subscriptions off
  */
 export function createSessions(options: {
-  limits: OutboxLimits
+  outbox: OutboxOptions
   maxKept: number
   onDrop: (session: Session, reason: string) => void
   onEnd: (session: Session) => void
@@ -80,7 +84,7 @@ export function createSessions(options: {
     const session: Session = {
       id,
       principal,
-      outbox: new Outbox(options.limits, (reason) => options.onDrop(session, reason)),
+      outbox: new Outbox(options.outbox, (reason) => options.onDrop(session, reason)),
       subscriptions: new Map(),
       grants: new Map(),
       changes: 0,

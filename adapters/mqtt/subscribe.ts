@@ -7,7 +7,6 @@ import { Reason, reasonFor } from './codes.ts'
 import type { Connection } from './connection.ts'
 import type { Cursor } from './cursor.ts'
 import { encodeSuback, encodeUnsuback } from './encode.ts'
-import { reasonWord } from './failures.ts'
 import type { Host } from './host.ts'
 import { readSubscribe, readUnsubscribe } from './packets.ts'
 import type { Subscription } from './packets.ts'
@@ -46,7 +45,11 @@ export async function subscribe(host: Host, connection: Connection, cursor: Curs
   // to ask the authority many things at once.
   for (const subscription of subscriptions) {
     const isOver = (index += 1) > host.limits.maxSubscriptionsPerRequest
-    granted.push(isOver ? refused(host, connection, Reason.quotaExceeded, 'too_many_filters') : await grant(host, connection, session, subscription, identifier))
+    granted.push(
+      isOver
+        ? refused(host, connection, Reason.quotaExceeded, 'too_many_filters')
+        : await grant(host, connection, session, subscription, identifier),
+    )
   }
   if (session.isEnded) return
   const codes = granted.map(({ code }) => code)
@@ -80,7 +83,7 @@ async function grant(
     const { channelId } = route.grant.channel
     return { code: qos, route, retained: wantsRetained ? host.retained.find(channelId, topic.levels) : [] }
   } catch (error) {
-    return refused(host, connection, reasonFor(error, 'subscribe'), reasonWord(error))
+    return refused(host, connection, reasonFor(error, 'subscribe'), error)
   }
 }
 
@@ -108,8 +111,10 @@ async function makeRoute(
   return { session, filter, prefix, levels, grant, qos, noLocal, retainAsPublished, identifier }
 }
 
-function refused(host: Host, connection: Connection, code: number, reason: string): Granted {
-  host.refuse({ reason, code, address: connection.info.remoteAddress, clientId: connection.clientId })
+function refused(host: Host, connection: Connection, code: number, why: unknown): Granted {
+  const fields = { code, ...connection.facts }
+  if (typeof why === 'string') host.refusals.note(why, fields)
+  else host.refusals.noteError(why, fields)
   return { code, retained: [] }
 }
 
