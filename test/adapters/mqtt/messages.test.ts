@@ -25,7 +25,12 @@ describe.each([4, 5] as const)('messages over MQTT, protocol level %i', (protoco
     await client.subscribeAsync(topicOf(channel, '#'), { qos: 2 })
     await client.publishAsync(topicOf(channel, 'floor1', 'temp'), 'payload', { qos })
     await vi.waitFor(() => expect(received).toHaveLength(1))
-    expect(received[0]).toEqual({ topic: topicOf(channel, 'floor1', 'temp'), payload: 'payload', qos, retain: false })
+    expect(received[0]).toEqual({
+      topic: topicOf(channel, 'floor1', 'temp'),
+      payload: 'payload',
+      qos,
+      retain: false,
+    })
     await client.endAsync()
   })
 })
