@@ -1,5 +1,5 @@
 /**
- * Media types and the CoAP Content-Format numbers they have (RFC 8428 section 12.5, table 8; RFC 8790 section 6.1).
+ * Media types and the CoAP Content-Format numbers they have (RFC 8428 section 12.5, table 8; RFC 8790 section 7.1).
  * This library reads and writes JSON and CBOR; XML and EXI are here to be recognised.
  */
 export const ContentFormat = {

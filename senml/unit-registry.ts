@@ -68,7 +68,7 @@ export const RFC8428_UNITS: readonly PrimaryRow[] = [
   ['S/m', 'siemens per meter (conductivity)'],
 ]
 
-/** RFC 8798 section 3: more primary units. */
+/** RFC 8798: more primary units. */
 export const RFC8798_PRIMARY_UNITS: readonly PrimaryRow[] = [
   ['B', 'Byte (information content)'],
   ['VA', 'volt-ampere (Apparent Power)'],
@@ -93,7 +93,7 @@ export type SecondaryRow = readonly [
   offset: number,
 ]
 
-/** RFC 8798 section 4: secondary units. */
+/** RFC 8798: secondary units. */
 export const RFC8798_SECONDARY_UNITS: readonly SecondaryRow[] = [
   ['ms', 'millisecond', 's', 1, 1000, 0],
   ['min', 'minute', 's', 60, 1, 0],

@@ -51,7 +51,7 @@ export interface Quantity {
 }
 
 /**
- * Converts a value to the primary unit of its kind (RFC 8798 section 4): 1500 `mV` is 1.5 `V`. A value in a primary
+ * Converts a value to the primary unit of its kind (RFC 8798): 1500 `mV` is 1.5 `V`. A value in a primary
  * unit, or in one that is not registered, comes back as it is.
  */
 export function convertToPrimary(value: number, unit: string): Quantity {

@@ -1,0 +1,97 @@
+import { SenmlError } from './errors.ts'
+import type { FetchRecord, PatchRecord } from './etch.ts'
+import { keyOf, Selections } from './etch-select.ts'
+import type { ResolvedRecord, SenmlRecord } from './record.ts'
+import { resolve, Resolver } from './resolve.ts'
+
+/**
+ * Finds the records that a Fetch Pack selects (RFC 8790 section 3.1). A Fetch Record without a time takes all times,
+ * one without a unit all units.
+ *
+ * @param target a checked pack
+ * @param fetch a checked Fetch Pack
+ * @param now seconds since the Unix epoch; what relative times in both are offsets from
+ * @returns resolved records, in the order of the target, each once; `compact` makes the answer to send of them. Empty
+ *   if nothing matches
+ * @throws {SenmlError} as `resolve`
+ */
+export function fetchRecords(
+  target: readonly SenmlRecord[],
+  fetch: readonly FetchRecord[],
+  now: number,
+): ResolvedRecord[] {
+  const selections = new Selections(now)
+  const wanted = new Set(fetch.map((record) => keyOf(selections.next(record))))
+  return resolve(target, now).filter(
+    ({ n: name, t: time, u: unit }) =>
+      wanted.has(keyOf({ name, time: undefined, unit: undefined })) ||
+      wanted.has(keyOf({ name, time, unit: undefined })) ||
+      wanted.has(keyOf({ name, time: undefined, unit })) ||
+      wanted.has(keyOf({ name, time, unit })),
+  )
+}
+
+/** More than one record of the target has the selection. */
+const AMBIGUOUS = -1
+
+/**
+ * Applies a Patch Pack (RFC 8790 section 3.2), all of it or, if it throws, nothing. A Patch Record meets the record
+ * that has the same name, and the same time and unit or neither; it takes its place, removes it (`v: null`), or is
+ * added where there is none.
+ *
+ * @param target a checked pack; it is not changed
+ * @param patch a checked Patch Pack
+ * @param now seconds since the Unix epoch; what relative times in both are offsets from
+ * @returns the records behind the patch, base fields folded in, times absolute, and no time where a record has none
+ * @throws {SenmlError} `ambiguous_target`, its index that of the Patch Record, where a Patch Record meets more than
+ *   one record; `not_finite` and `invalid_time` as `resolve`
+ */
+export function applyPatch(
+  target: readonly SenmlRecord[],
+  patch: readonly PatchRecord[],
+  now: number,
+): SenmlRecord[] {
+  const records: (SenmlRecord | undefined)[] = []
+  const positions = new Map<string, number>()
+  for (const [key, record] of standalone(target, now)) {
+    if (record === undefined) continue
+    positions.set(key, positions.has(key) ? AMBIGUOUS : records.length)
+    records.push(record)
+  }
+  let index = 0
+  for (const [key, record] of standalone(patch, now)) {
+    const position = positions.get(key)
+    if (position === AMBIGUOUS) {
+      throw new SenmlError('ambiguous_target', 'matches more than one record', { index })
+    }
+    if (patch[index++]?.v === null) {
+      positions.delete(key)
+      if (position !== undefined) records[position] = undefined
+    } else {
+      positions.set(key, position ?? records.length)
+      records[position ?? records.length] = record
+    }
+  }
+  return records.filter((record) => record !== undefined)
+}
+
+/** Each record with its key, standing alone; undefined for one that measures nothing. */
+function* standalone(
+  pack: readonly (SenmlRecord | PatchRecord)[],
+  now: number,
+): Generator<[key: string, record: SenmlRecord | undefined]> {
+  const selections = new Selections(now)
+  const resolver = new Resolver()
+  for (const record of pack) {
+    const selection = selections.next(record)
+    // A record to be removed passes as a number, for its base fields hold for those behind it.
+    const resolved = resolver.next(record.v === null ? { ...record, v: 0 } : (record as SenmlRecord), now)
+    if (resolved !== undefined && selection.time === undefined)
+      yield [keyOf(selection), withoutTime(resolved)]
+    else yield [keyOf(selection), resolved]
+  }
+}
+
+function withoutTime({ t: _, ...record }: ResolvedRecord): SenmlRecord {
+  return record
+}
