@@ -53,7 +53,11 @@ export function readCborPack(input: Uint8Array, options: ParseOptions): SenmlRec
 /** Reads one record from bytes that hold nothing else: an item of a stream. */
 export function readCborRecord(input: Uint8Array, index: number): SenmlRecord {
   const tokens = new CborTokens(input)
-  return wellFormed(tokens, () => readRecord(tokens, tokens.next(), index))
+  return wellFormed(tokens, () => {
+    const record = readRecord(tokens, tokens.next(), index)
+    if (!tokens.isAtEnd) throw new SenmlError('invalid_cbor', 'bytes follow the record', { index })
+    return record
+  })
 }
 
 /** What the codec throws is about the bytes. */

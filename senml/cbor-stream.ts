@@ -1,3 +1,4 @@
+import { concat } from './bytes.ts'
 import { CborFrames } from './cbor-frames.ts'
 import { readCborRecord } from './cbor-read.ts'
 import { SenmlError } from './errors.ts'
@@ -15,7 +16,8 @@ const INDEFINITE_ARRAY = 0x9f
  * Reads a stream in CBOR, `application/sensml+cbor`, as it arrives (RFC 8428 sections 4.8 and 6): each record comes
  * out as soon as its last byte is in. The array should have no length; one that has is taken too.
  *
- * Once it has thrown, it throws the same again.
+ * Records that arrive whole are returned even if what follows them is wrong; the next call throws then. Once it has
+ * thrown, it throws the same again.
  */
 export class CborStreamReader {
   readonly #checker: PackChecker
@@ -40,10 +42,10 @@ export class CborStreamReader {
    * Takes the next bytes, cut anywhere.
    *
    * @returns the records that became complete, checked
-   * @throws {SenmlError} what is wrong first; records complete before that in the same chunk are lost with it
+   * @throws {SenmlError} what is wrong first, unless there are records to return
    */
   push(chunk: Uint8Array): SenmlRecord[] {
-    return this.#latch.run(() => this.#read(chunk))
+    return this.#latch.collect((records) => this.#read(chunk, records))
   }
 
   /**
@@ -53,7 +55,7 @@ export class CborStreamReader {
    *   `empty_pack` where there was none
    */
   end(): void {
-    this.#latch.run(() => {
+    this.#latch.collect(() => {
       if (this.#partialBytes > 0 || (this.#left > 0 && this.#left !== Infinity)) {
         throw this.#error('invalid_cbor', 'the stream ends too early')
       }
@@ -61,8 +63,7 @@ export class CborStreamReader {
     })
   }
 
-  #read(chunk: Uint8Array): SenmlRecord[] {
-    const records: SenmlRecord[] = []
+  #read(chunk: Uint8Array, records: SenmlRecord[]): void {
     let start = 0
     for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at] as number
@@ -79,7 +80,6 @@ export class CborStreamReader {
       }
     }
     if (start < chunk.length && this.#left > 0) this.#keep(chunk.subarray(start))
-    return records
   }
 
   /** Reads the head of the array, which gives its length or says that it has none. */
@@ -127,14 +127,4 @@ export class CborStreamReader {
   #error(code: 'invalid_cbor' | 'too_large', message: string): SenmlError {
     return new SenmlError(code, message, { index: this.#count })
   }
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }

@@ -92,6 +92,8 @@ function* standalone(
   }
 }
 
-function withoutTime({ t: _, ...record }: ResolvedRecord): SenmlRecord {
+function withoutTime(resolved: ResolvedRecord): SenmlRecord {
+  const record: SenmlRecord = { ...resolved }
+  delete record.t
   return record
 }

@@ -7,13 +7,20 @@ import { SenmlError } from './errors.ts'
 export class FailureLatch {
   #failure: SenmlError | undefined
 
-  run<T>(read: () => T): T {
+  /**
+   * Runs a reader. If it fails with something in hand, that is returned, and the failure is left to the next call:
+   * records that arrived whole are not lost to the one behind them.
+   */
+  collect<T>(read: (items: T[]) => void): T[] {
     if (this.#failure !== undefined) throw this.#failure
+    const items: T[] = []
     try {
-      return read()
+      read(items)
     } catch (error) {
-      if (error instanceof SenmlError) this.#failure = error
-      throw error
+      if (!(error instanceof SenmlError)) throw error
+      this.#failure = error
+      if (items.length === 0) throw error
     }
+    return items
   }
 }

@@ -14,7 +14,8 @@ const WHITESPACE = /[ \t\n\r]/
  * Reads a stream in JSON, `application/sensml+json`, as it arrives (RFC 8428 section 4.8): each record comes out as
  * soon as its closing brace is in. An array that never closes is a stream too.
  *
- * Once it has thrown, it throws the same again.
+ * Records that arrive whole are returned even if what follows them is wrong; the next call throws then. Once it has
+ * thrown, it throws the same again.
  */
 export class JsonStreamReader {
   readonly #checker: PackChecker
@@ -38,10 +39,12 @@ export class JsonStreamReader {
    * Takes the next bytes, cut anywhere, or the next text.
    *
    * @returns the records that became complete, checked
-   * @throws {SenmlError} what is wrong first; records complete before that in the same chunk are lost with it
+   * @throws {SenmlError} what is wrong first, unless there are records to return
    */
   push(chunk: Uint8Array | string): SenmlRecord[] {
-    return this.#latch.run(() => this.#read(typeof chunk === 'string' ? chunk : this.#decode(chunk, true)))
+    return this.#latch.collect((records) => {
+      this.#read(typeof chunk === 'string' ? chunk : this.#decode(chunk, true), records)
+    })
   }
 
   /**
@@ -50,8 +53,8 @@ export class JsonStreamReader {
    * @throws {SenmlError} `invalid_json` where that cuts a record, `empty_pack` where there was none
    */
   end(): void {
-    this.#latch.run(() => {
-      this.#read(this.#decode(new Uint8Array(0), false))
+    this.#latch.collect(() => {
+      this.#decode(new Uint8Array(0), false)
       if (this.#state === 'record') throw this.#invalid('the stream ends within a record')
       if (this.#count === 0) throw new SenmlError('empty_pack', 'the stream has no records')
     })
@@ -65,8 +68,7 @@ export class JsonStreamReader {
     }
   }
 
-  #read(text: string): SenmlRecord[] {
-    const records: SenmlRecord[] = []
+  #read(text: string, records: SenmlRecord[]): void {
     let start = 0
     for (let at = 0; at < text.length; at++) {
       if (this.#state !== 'record') {
@@ -77,7 +79,6 @@ export class JsonStreamReader {
       }
     }
     if (this.#state === 'record') this.#keep(text.slice(start))
-    return records
   }
 
   /** A character that is not part of a record. */

@@ -1,3 +1,4 @@
+import { concat } from './bytes.ts'
 import { encodeCbor } from './cbor-codec.ts'
 import { cborMapOfRecord } from './cbor-write.ts'
 import { isPlainJson, writeJson } from './json-write.ts'
@@ -50,7 +51,7 @@ export class CborStreamWriter {
   write(record: SenmlRecord): Uint8Array {
     this.#checker.check(record, this.#count)
     const bytes = encodeCbor(cborMapOfRecord(record, this.#count))
-    return this.#count++ === 0 ? Uint8Array.of(INDEFINITE_ARRAY, ...bytes) : bytes
+    return this.#count++ === 0 ? concat([Uint8Array.of(INDEFINITE_ARRAY), bytes]) : bytes
   }
 
   /** @returns the bytes that close the stream */
