@@ -24,6 +24,11 @@ function startsLikeName(text: string): boolean {
   return ((ROLES[text.charCodeAt(0)] ?? 0) & START) !== 0
 }
 
+/** Whether a base name and a name, put together, are the name of something (section 4.5.1). */
+export function isName(text: string): boolean {
+  return startsLikeName(text) && hasNameCharacters(text)
+}
+
 /**
  * Checks names as records go by, without building them: the base name once, however many records it stands for, and
  * the name of each. One for each pack or stream.
