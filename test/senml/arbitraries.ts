@@ -34,15 +34,9 @@ const label = fc
   .string({ unit: fc.constantFrom(...START, ...PUNCTUATION), minLength: 1, maxLength: 5 })
   .filter((label) => !label.endsWith('_') && !/^(?:bn|bt|bu|bv|bs|bver|n|u|v|vs|vb|vd|s|t|ut)$/.test(label))
 
-const json = fc.jsonValue({ maxDepth: 3, depthSize: 'small' }).map(withoutLoneSurrogates)
-const extensions = fc.dictionary(label, json, { maxKeys: 2 })
+const extensions = fc.dictionary(label, fc.jsonValue({ maxDepth: 3, depthSize: 'small' }), { maxKeys: 2 })
 
-/** What CBOR cannot carry is a property of its own; keys of objects are kept out of `__proto__`'s way. */
-function withoutLoneSurrogates(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value).replaceAll(/\\ud[89a-f][0-9a-f]{2}/gi, '?'))
-}
-
-/** A time that stays on its side of 2**28 whatever is added to it below, and resolves to one that records can say. */
+/** Times that stay on their side of 2**28 when a base and a time are added, and resolve to what records can say. */
 const relativeTime = fc.oneof(
   fc.integer({ min: -1000, max: 1000 }),
   fc.double({ noNaN: true, min: -1e4, max: 1e4 }),

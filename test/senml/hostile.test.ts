@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { applyPatch, fetchRecords } from '../../senml/etch-apply.ts'
+import { concat } from '../../senml/bytes.ts'
 import { compact } from '../../senml/compact.ts'
 import { JsonStreamReader } from '../../senml/json-stream.ts'
 import { CborStreamReader } from '../../senml/cbor-stream.ts'
@@ -15,14 +16,10 @@ const MEGABYTE = 1_000_000
 
 /** CBOR of one record, `0: "a"` and then what is given. */
 function cborRecord(pairs: number, ...rest: (readonly number[] | Uint8Array)[]): Uint8Array {
-  const parts = [[0x81, 0xa0 + pairs, 0x00, 0x61, 0x61], ...rest]
-  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
+  return concat([
+    Uint8Array.of(0x81, 0xa0 + pairs, 0x00, 0x61, 0x61),
+    ...rest.map((part) => Uint8Array.from(part)),
+  ])
 }
 
 describe('a megabyte of JSON', () => {
