@@ -28,8 +28,8 @@ export class CborStreamReader {
   #head: number[] | undefined = []
   /** Records still to come: `Infinity` until a break, 0 behind the end. */
   #left = Infinity
-  /** What has come of the record that is not complete, copied, for chunks may be used again. */
-  #partial: Uint8Array[] = []
+  /** What has come of the record that is not complete, copied, for chunks may be used again; room to grow behind it. */
+  #partial = new Uint8Array(0)
   #partialBytes = 0
   #count = 0
 
@@ -102,16 +102,23 @@ export class CborStreamReader {
     this.#head = undefined
   }
 
+  /** Adds to the record that is not complete, in one buffer however small the pieces are. */
   #keep(more: Uint8Array): void {
-    this.#partialBytes += more.length
-    if (this.#partialBytes > this.#maxRecordBytes) throw this.#tooLarge()
-    this.#partial.push(more.slice())
+    const length = this.#partialBytes + more.length
+    if (length > this.#maxRecordBytes) throw this.#tooLarge()
+    if (length > this.#partial.length) {
+      const larger = new Uint8Array(Math.max(length, this.#partial.length * 2))
+      larger.set(this.#partial)
+      this.#partial = larger
+    }
+    this.#partial.set(more, this.#partialBytes)
+    this.#partialBytes = length
   }
 
   #complete(rest: Uint8Array): SenmlRecord {
     if (this.#partialBytes + rest.length > this.#maxRecordBytes) throw this.#tooLarge()
-    const bytes = this.#partialBytes === 0 ? rest : concat([...this.#partial, rest])
-    this.#partial = []
+    const bytes =
+      this.#partialBytes === 0 ? rest : concat([this.#partial.subarray(0, this.#partialBytes), rest])
     this.#partialBytes = 0
     this.#left--
     const index = this.#count++

@@ -53,13 +53,12 @@ export function applyPatch(
 ): SenmlRecord[] {
   const records: (SenmlRecord | undefined)[] = []
   const positions = new Map<string, number>()
-  for (const [key, record] of standalone(target, now)) {
-    if (record === undefined) continue
+  for (const { key, record } of standalone(target, now)) {
     positions.set(key, positions.has(key) ? AMBIGUOUS : records.length)
     records.push(record)
   }
   let index = 0
-  for (const [key, record] of standalone(patch, now)) {
+  for (const { key, record } of standalone(patch, now)) {
     const position = positions.get(key)
     if (position === AMBIGUOUS) {
       throw new SenmlError('ambiguous_target', 'matches more than one record', { index })
@@ -75,25 +74,23 @@ export function applyPatch(
   return records.filter((record) => record !== undefined)
 }
 
-/** Each record with its key, standing alone; undefined for one that measures nothing. */
+/** Each record that measures something, standing alone, with its key; without a time if none was given. */
 function* standalone(
   pack: readonly (SenmlRecord | PatchRecord)[],
   now: number,
-): Generator<[key: string, record: SenmlRecord | undefined]> {
-  const selections = new Selections(now)
+): Generator<{ key: string; record: SenmlRecord }> {
   const resolver = new Resolver()
-  for (const record of pack) {
-    const selection = selections.next(record)
+  let hasBaseTime = false
+  for (const given of pack) {
+    hasBaseTime ||= given.bt !== undefined
     // A record to be removed passes as a number, for its base fields hold for those behind it.
-    const resolved = resolver.next(record.v === null ? { ...record, v: 0 } : (record as SenmlRecord), now)
-    if (resolved !== undefined && selection.time === undefined)
-      yield [keyOf(selection), withoutTime(resolved)]
-    else yield [keyOf(selection), resolved]
+    const resolved = resolver.next(given.v === null ? { ...given, v: 0 } : (given as SenmlRecord), now)
+    if (resolved === undefined) continue
+    const { t: time, ...record } = resolved
+    if (hasBaseTime || given.t !== undefined) {
+      yield { key: keyOf({ name: record.n, time, unit: record.u }), record: resolved }
+    } else {
+      yield { key: keyOf({ name: record.n, time: undefined, unit: record.u }), record }
+    }
   }
-}
-
-function withoutTime(resolved: ResolvedRecord): SenmlRecord {
-  const record: SenmlRecord = { ...resolved }
-  delete record.t
-  return record
 }

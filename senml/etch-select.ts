@@ -1,5 +1,5 @@
-import type { FetchRecord, PatchRecord } from './etch.ts'
-import { RELATIVE_TIME_LIMIT, type SenmlRecord } from './record.ts'
+import type { FetchRecord } from './etch.ts'
+import { RELATIVE_TIME_LIMIT } from './record.ts'
 import { fromNow } from './resolve.ts'
 
 /** What records are told apart by. Times are absolute. */
@@ -10,7 +10,7 @@ export interface Selection {
   readonly unit: string | undefined
 }
 
-/** Reads the selection of each record in turn, base fields applied. One for each pack. */
+/** Reads what each Fetch Record selects, base fields applied. One for each pack. */
 export class Selections {
   readonly #now: number
   #index = 0
@@ -22,19 +22,16 @@ export class Selections {
     this.#now = now
   }
 
-  next(record: FetchRecord | PatchRecord | SenmlRecord): Selection {
+  next(record: FetchRecord): Selection {
     const index = this.#index++
     this.#name = record.bn ?? this.#name
     this.#time = record.bt ?? this.#time
     this.#unit = record.bu ?? this.#unit
-    const hasTime = record.t !== undefined || this.#time !== undefined
+    const name = this.#name + (record.n ?? '')
+    const unit = record.u ?? this.#unit
+    if (record.t === undefined && this.#time === undefined) return { name, time: undefined, unit }
     const time = (this.#time ?? 0) + (record.t ?? 0)
-    return {
-      name: this.#name + (record.n ?? ''),
-      time:
-        hasTime && time < RELATIVE_TIME_LIMIT ? fromNow(time, this.#now, index) : hasTime ? time : undefined,
-      unit: record.u ?? this.#unit,
-    }
+    return { name, time: time < RELATIVE_TIME_LIMIT ? fromNow(time, this.#now, index) : time, unit }
   }
 }
 

@@ -9,8 +9,8 @@ import { DEFAULT_VERSION, type SenmlRecord } from './record.ts'
  *
  * @param packs checked packs; they are not changed
  * @returns a pack with its own base fields; empty if no record of any pack measures something
- * @throws {SenmlError} `mixed_versions` where the packs differ in version (RFC 8428 section 4.4), `not_finite` as
- *   `normalize`
+ * @throws {SenmlError} `mixed_versions` where the packs differ in version (RFC 8428 section 4.4), its index counting
+ *   the records of all packs that measure something; `not_finite` as `normalize`
  */
 export function merge(packs: Iterable<readonly SenmlRecord[]>): SenmlRecord[] {
   const all: SenmlRecord[] = []

@@ -27,7 +27,8 @@ const OVERHEAD = {
  *
  * @param records a checked pack; it is not changed
  * @returns packs with base fields of their own
- * @throws {SenmlError} `too_large` where a single record exceeds the bytes, `not_finite` as `normalize`
+ * @throws {SenmlError} `too_large` where a single record exceeds the bytes, its index counting those that measure
+ *   something; `not_finite` as `normalize`
  */
 export function split(records: readonly SenmlRecord[], options: SplitOptions = {}): SenmlRecord[][] {
   const { maxRecords = DEFAULT_MAX_RECORDS, maxBytes = DEFAULT_MAX_BYTES, encoding = 'json' } = options

@@ -84,13 +84,18 @@ export function toRecords(value: unknown, options: ParseOptions): SenmlRecord[] 
   return value as SenmlRecord[]
 }
 
+/** Checks each record in turn, and returns them all. */
+export function checkRecords(records: SenmlRecord[], options: ParseOptions): SenmlRecord[] {
+  const checker = new PackChecker(options)
+  for (let index = 0; index < records.length; index++) checker.check(records[index] as SenmlRecord, index)
+  return records
+}
+
 /**
  * Checks a pack that a program made; what the parsers return is checked already.
  *
  * @throws {SenmlError} what is wrong first, with the record and the field
  */
 export function validate(records: readonly SenmlRecord[], options: ParseOptions = {}): void {
-  checkCount(records.length, options)
-  const checker = new PackChecker(options)
-  for (let index = 0; index < records.length; index++) checker.check(records[index] as SenmlRecord, index)
+  checkRecords(toRecords(records, options), options)
 }

@@ -192,6 +192,15 @@ describe('a Patch Pack', () => {
     ).toEqual({ n: 'a', u: 'W', v: 7 })
   })
 
+  it('keeps out records that measure nothing, whatever their base time', () => {
+    const odd = parseJson('[{"bn":"a","bt":-1e12},{"bt":1276020000,"v":1}]')
+
+    expect(applyPatch(odd, patchPackOf([{ n: 'b', v: 1 }]), NOW)).toEqual([
+      { n: 'a', t: 1276020000, v: 1 },
+      { n: 'b', v: 1 },
+    ])
+  })
+
   it('is an error where a record matches several, and changes nothing', () => {
     const twice = parseJson('[{"n":"a","v":1},{"n":"a","v":2},{"bn":"b"},{"v":3}]')
     const patch = patchPackOf([

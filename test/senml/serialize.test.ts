@@ -91,6 +91,7 @@ describe('what cannot be written', () => {
 
   it.each<[string, SenmlRecord[], object]>([
     ['no records', [], { code: 'empty_pack' }],
+    ['something else than a record', [null as unknown as SenmlRecord], { code: 'invalid_record', index: 0 }],
     ['a record without a value', [{ n: 'a' }], { code: 'missing_value', index: 0 }],
     ['NaN', [{ n: 'a', v: Number.NaN }], { code: 'not_finite', index: 0, field: 'v' }],
     ['a function', [{ n: 'a', v: 1, x: () => 1 }], { code: 'wrong_type', index: 0, field: 'x' }],
