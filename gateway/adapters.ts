@@ -1,6 +1,10 @@
 import type { Authority } from '../adapters/authority.ts'
 import { createHttpAdapter } from '../adapters/http/adapter.ts'
 import type { HttpAdapter } from '../adapters/http/adapter.ts'
+import { createMqttAdapter } from '../adapters/mqtt/adapter.ts'
+import type { MqttLimits } from '../adapters/mqtt/host.ts'
+import { listenMqtt } from '../adapters/mqtt/listen.ts'
+import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
 import { createPublish } from '../adapters/publish.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
@@ -11,6 +15,7 @@ import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { checkPayload } from './check-payload.ts'
+import { explainPort } from './start-error.ts'
 import type { UpgradeHandler } from './http/server.ts'
 
 export interface AdaptersParts {
@@ -56,5 +61,39 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     onUpgrade.push((...upgrade) => ws.handleUpgrade(...upgrade))
   }
 
-  return { http, onUpgrade, mqttPort: undefined }
+  let mqttPort: number | undefined
+  if (has('mqtt')) {
+    const mqtt = await createMqttAdapter({
+      authority,
+      publish,
+      feed,
+      log,
+      metrics,
+      limits: mqttLimits(config),
+    })
+    life.onStop('mqtt', () => mqtt.stop())
+    const overWebSocket = createMqttWebSocket(mqtt, { maxPacketBytes: maxPayloadBytes })
+    life.onStop('mqtt over websocket', () => overWebSocket.stop())
+    onUpgrade.push((...upgrade) => overWebSocket.handleUpgrade(...upgrade))
+    const { host } = config
+    const listener = await listenMqtt(mqtt, { host, port: config.mqttPort }).catch((error: unknown) => {
+      throw explainPort(error, config.mqttPort, 'SLUICE_MQTT_PORT')
+    })
+    life.onStop('mqtt port', () => listener.stop())
+    mqttPort = listener.port
+  }
+
+  return { http, onUpgrade, mqttPort }
 }
+
+const mqttLimits = (config: Config): MqttLimits => ({
+  maxPacketBytes: config.maxPayloadBytes,
+  connectTimeoutMs: config.connectTimeoutS * 1_000,
+  maxSubscriptionsPerRequest: config.maxSubscriptionsPerRequest,
+  maxQueuedMessages: config.maxQueuedMessages,
+  maxInflight: config.maxInflight,
+  sessionExpiryS: config.sessionExpiryS,
+  maxKeepAliveS: config.maxKeepAliveS,
+  maxConnections: config.maxConnections,
+  maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
+})

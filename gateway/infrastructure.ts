@@ -25,22 +25,28 @@ export async function startInfrastructure(
   log: Logger,
   onExit: (reason: string) => void,
 ): Promise<Infrastructure> {
-  const { dataDir } = config
+  const { dataDir, databaseUrl, natsUrl } = config
   const own = { dataDir, log, onExit }
   const needsDatabase = config.roles.some((role) => WITH_DATABASE.includes(role))
-  const starts = [
-    needsDatabase && config.databaseUrl === undefined ? startPostgres(own) : undefined,
-    config.natsUrl === undefined
-      ? startNats({ ...own, binary: config.natsServer ?? 'nats-server' })
-      : undefined,
-  ] as const
-  const [postgres, nats] = await Promise.allSettled(starts)
-  // Registered before anything is thrown: when one fails, the other is stopped.
-  if (postgres.status === 'fulfilled' && postgres.value) life.onStop('postgres', postgres.value.stop)
-  if (nats.status === 'fulfilled' && nats.value) life.onStop('nats-server', nats.value.stop)
+
+  async function ownPostgres(): Promise<string> {
+    const server = await startPostgres(own)
+    life.onStop('postgres', () => server.stop())
+    return server.url
+  }
+
+  async function ownNats(): Promise<string> {
+    const server = await startNats({ ...own, binary: config.natsServer ?? 'nats-server' })
+    life.onStop('nats-server', () => server.stop())
+    return server.url
+  }
+
+  // Both to their end, also when one fails: only what has started can be stopped.
+  const [postgres, nats] = await Promise.allSettled([
+    needsDatabase && databaseUrl === undefined ? ownPostgres() : Promise.resolve(databaseUrl),
+    natsUrl === undefined ? ownNats() : Promise.resolve(natsUrl),
+  ])
   if (postgres.status === 'rejected') throw postgres.reason
   if (nats.status === 'rejected') throw nats.reason
-  const natsUrl = config.natsUrl ?? nats.value?.url
-  if (natsUrl === undefined) throw new Error('neither a NATS of our own nor one by URL')
-  return { databaseUrl: needsDatabase ? (config.databaseUrl ?? postgres.value?.url) : undefined, natsUrl }
+  return { databaseUrl: needsDatabase ? postgres.value : undefined, natsUrl: nats.value }
 }

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { StartError } from '../start-error.ts'
+import { explainPort } from '../start-error.ts'
 
 /** @returns `false` when the upgrade is not for this one */
 export type UpgradeHandler = (req: IncomingMessage, socket: Duplex, head: Buffer) => boolean
@@ -58,24 +58,10 @@ async function open(options: HttpServerOptions, port: number): Promise<Server> {
     else socket.destroy()
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(explain(error, port)))
+    server.once('error', (error) => reject(explainPort(error, port, 'SLUICE_HTTP_PORT')))
     server.listen({ port, host: options.host }, resolve)
   })
   return server
-}
-
-function explain(error: NodeJS.ErrnoException, port: number): Error {
-  if (error.code === 'EADDRINUSE') {
-    return new StartError(`Port ${port} is taken by another process; stop it or set SLUICE_HTTP_PORT.`, {
-      cause: error,
-    })
-  }
-  if (error.code === 'EACCES') {
-    return new StartError(`Port ${port} may not be opened by this user; set SLUICE_HTTP_PORT.`, {
-      cause: error,
-    })
-  }
-  return new StartError(`Port ${port} cannot be opened: ${error.message}.`, { cause: error })
 }
 
 const NO_UPGRADE = JSON.stringify({ error: 'not_found', message: 'no WebSocket here' })

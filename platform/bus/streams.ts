@@ -117,13 +117,13 @@ async function update(
     )
     maxBytes = config.max_bytes
   }
+  const hasSubjects = config.subjects.join() === wanted.subjects.join()
   const isSame =
+    hasSubjects &&
     config.max_bytes === maxBytes &&
     config.max_age === wanted.max_age &&
     config.discard === wanted.discard &&
-    config.num_replicas === wanted.num_replicas &&
-    config.subjects.length === wanted.subjects.length &&
-    config.subjects.every((subject, index) => subject === wanted.subjects[index])
+    config.num_replicas === wanted.num_replicas
   if (isSame) return
   try {
     await manager.streams.update(name, {
@@ -135,8 +135,8 @@ async function update(
     })
     bus.log.info({ stream: name }, 'stream updated')
   } catch (error) {
-    // The stream as it stands still serves: a single server cannot make replicas, an operator may have pinned a setting.
-    if (errorCode(error) === undefined) throw error
+    // As it stands the stream still serves, if it takes the subjects: an operator may have pinned its settings.
+    if (errorCode(error) === undefined || !hasSubjects) throw error
     bus.log.warn({ err: error, stream: name }, 'stream kept as it was: the server refuses the change')
   }
 }

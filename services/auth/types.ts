@@ -20,11 +20,6 @@ export interface RequestState {
   principal(): Promise<Principal>
 }
 
-export interface EntityRef {
-  readonly type: EntityType
-  readonly id: string
-}
-
 /** A token pair as signing in and refreshing answer it. */
 export interface TokenPair {
   readonly accessToken: string
