@@ -76,7 +76,7 @@ describe('a published message', () => {
         errors.push(await publish(publisher, 'small.a', Buffer.alloc(100)))
       expect(errors[0]).toBeUndefined()
       expect(errors.at(-1)).toBeInstanceOf(Unavailable)
-      expect((errors.at(-1)?.cause as Error).message).toBe('maximum bytes exceeded')
+      expect(errors.at(-1)?.cause).toMatchObject({ message: 'maximum bytes exceeded' })
     })
   })
 
