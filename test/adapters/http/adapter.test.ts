@@ -96,7 +96,12 @@ interface Answer {
   json: { error?: string; message?: string }
 }
 
-function call(path: string, options: RequestOptions & { body?: string | Buffer } = {}): Promise<Answer> {
+type CallOptions = Omit<RequestOptions, 'headers'> & {
+  headers?: Record<string, string>
+  body?: string | Buffer
+}
+
+function call(path: string, options: CallOptions = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': SENML, authorization: `Client ${client.secret}`, ...options.headers }
     const req = request(origin + path, { method: 'POST', ...options, headers }, (res) => {
