@@ -7,7 +7,6 @@ export interface Principal {
   readonly userId: string
   /** Passes every check without membership (contract A.4). */
   readonly isSuperadmin: boolean
-  readonly sessionId: string
 }
 
 /** What the HTTP edge puts at the disposal of each request. */
@@ -19,11 +18,6 @@ export interface RequestState {
    * @throws {Unauthenticated} no access token, or one that does not hold
    */
   principal(): Promise<Principal>
-}
-
-export interface EntityRef {
-  readonly type: EntityType
-  readonly id: string
 }
 
 /** A token pair as signing in and refreshing answer it. */

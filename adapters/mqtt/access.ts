@@ -1,0 +1,59 @@
+import { Forbidden, Unauthenticated } from '../../platform/errors.ts'
+import type { Action, Authority, ChannelAddress, Credentials, Principal } from '../authority.ts'
+import { parseTopicName } from '../topics.ts'
+import type { Connect } from './packets.ts'
+
+export type ClientPrincipal = Principal & { kind: 'client' }
+
+/**
+ * The channel that a topic names, if the client may do this there now.
+ *
+ * @throws {Forbidden} it may not, or there is no such channel: both look the same
+ * @throws {Unavailable}
+ */
+export async function findAllowed(
+  authority: Authority,
+  principal: ClientPrincipal,
+  { domain, channel }: { readonly domain: string | undefined; readonly channel: string },
+  action: Action,
+): Promise<ChannelAddress> {
+  const address = await authority.findChannel({ domain, channel })
+  if (!address) throw new Forbidden()
+  if (!(await authority.authorize({ principal, channelId: address.channelId, action }))) throw new Forbidden()
+  return address
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/**
+ * User name and password as credentials: client id and secret.
+ *
+ * @throws {Unauthenticated} one is missing, or the user name is no client id
+ */
+export function credentialsOf({ username, password }: Connect): Credentials {
+  if (username === undefined || password === undefined || password === '' || !UUID.test(username)) {
+    throw new Unauthenticated()
+  }
+  return { kind: 'client', clientId: username.toLowerCase(), secret: password }
+}
+
+/**
+ * Who connects, after the will, if any, was found to be one that the client may publish.
+ *
+ * @throws {Unauthenticated} the credentials do not hold
+ * @throws {InvalidTopic} the will's topic
+ * @throws {Forbidden} the will
+ * @throws {Unavailable}
+ */
+export async function admit(
+  authority: Authority,
+  credentials: Credentials,
+  connect: Connect,
+): Promise<ClientPrincipal> {
+  const principal = await authority.authenticate(credentials)
+  if (principal?.kind !== 'client') throw new Unauthenticated()
+  if (connect.will) {
+    await findAllowed(authority, principal, parseTopicName(connect.will.topic), 'publish')
+  }
+  return principal
+}

@@ -1,0 +1,195 @@
+import type { EventEmitter } from 'node:events'
+import { Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
+import { Aedes } from 'aedes'
+import type { AedesOptions, Client } from 'aedes'
+
+/**
+ * All that we lean on in Aedes 2.0.0-beta.1 beyond its typings. A change of its version begins here.
+ *
+ * What Aedes does for us: the life of a connection from CONNECT to its end (keep alive, will, topic aliases, CONNACK and
+ * its properties, session expiry asked for at DISCONNECT), and the acknowledgements of incoming PUBLISH of every QoS. What
+ * it does not get to see is in `connection.ts`: bytes before a whole, checked packet; anything before authentication;
+ * SUBSCRIBE, UNSUBSCRIBE and the acknowledgements of what we deliver.
+ */
+export interface AedesClient extends Client {
+  /** Read by `doConnack`, behind the `authenticate` hook: what CONNACK calls the Assigned Client Identifier. */
+  _assignedClientId: string | undefined
+  /** Read by `setKeepAlive` and `doConnack`, behind the `authenticate` hook. The option `keepaliveLimit` would do the
+   * same for MQTT 5 and refuse older clients outright. */
+  _serverKeepAlive: number | undefined
+  /** Absent without keep alive. Aedes refreshes it on every packet that it sees, so we do on those that it does not. */
+  _keepaliveTimer: NodeJS.Timeout | null
+  /** All packets of one read are parsed and begun in one synchronous call of this, and nowhere else. */
+  readonly _parser: { parse: (bytes: Buffer) => number }
+}
+
+/** A PUBLISH in the `authorizePublish` hook. A will comes there too, without `cmd`. */
+export interface AedesPublish {
+  readonly cmd?: 'publish'
+  readonly topic: string
+  readonly payload: Buffer
+  readonly qos: 0 | 1 | 2
+  readonly retain: boolean
+  readonly messageId?: number
+  readonly properties?: { readonly contentType?: string }
+  /** Set by Aedes after it wrote a negative PUBACK or PUBREC; `enqueuePublish` then writes no positive one. We set it
+   * when we wrote the negative one, because Aedes knows no reason but 0x87. */
+  _notAuthorized?: boolean
+}
+
+export interface AedesHooks {
+  /**
+   * Before Aedes reads `packet.clientId`, which it does one `setImmediate` later. Returns the identifier that names the
+   * session from here on.
+   */
+  sessionId(client: AedesClient): string
+  /** Behind the reading of CONNECT, ahead of keep alive and CONNACK. */
+  accepted(client: AedesClient): void
+  /** What CONNACK says of the session. */
+  isSessionPresent(sessionId: string): boolean
+  /**
+   * Ahead of PUBACK and PUBREC, which Aedes writes as soon as `done` is called without an error; QoS 2 has passed no
+   * check for duplicates yet. All packets of one read come here in one go, in order, and the next read waits until `done`
+   * was called for each. An error closes the connection (before MQTT 5).
+   */
+  publish(client: AedesClient, packet: AedesPublish, done: (error?: Error) => void): void
+  /** PUBREL: the packet identifier of a QoS 2 publication is free again. */
+  released(client: AedesClient, packetId: number): void
+  /** CONNACK is out, the client may send and receive. */
+  ready(client: AedesClient): void
+}
+
+export type AedesBroker = Aedes
+
+export async function createAedesBroker(
+  hooks: AedesHooks,
+  options: Pick<
+    AedesOptions,
+    'maximumPacketSize' | 'receiveMaximum' | 'sessionExpiryIntervalLimit' | 'pendingSessionsLimit'
+  >,
+): Promise<AedesBroker> {
+  const broker = new Aedes({
+    ...options,
+    topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
+    // Checked for MQTT 3.1 alone, against the namespaced identifier.
+    maxClientsIdLength: Number.MAX_SAFE_INTEGER,
+    mq: silentEmitter,
+    persistence: createPersistence(hooks),
+    preConnect(client, packet, done) {
+      packet.clientId = hooks.sessionId(client as AedesClient)
+      done(null, true)
+    },
+    authenticate(client, _username, _password, done) {
+      // Done already: Aedes sees no connection that is not authenticated.
+      hooks.accepted(client as AedesClient)
+      done(null, true)
+    },
+    // Asked only for the one subscription that stands for "session present", see `subscriptionsByClient`.
+    authorizeSubscribe(_client, _subscription, done) {
+      done(null, null)
+    },
+    authorizePublish(client, packet, done) {
+      // `null` only for wills of other brokers, which our persistence never lists.
+      if (client) hooks.publish(client as AedesClient, packet as unknown as AedesPublish, done)
+      else done(new Error('publication without a client'))
+    },
+  })
+  // What is published is on the stream already and comes back from there, to everybody alike; and nobody may subscribe to
+  // the `$SYS` topics that Aedes keeps.
+  broker.publish = (_packet: unknown, client: unknown, done?: unknown) => {
+    const callback = typeof client === 'function' ? client : done
+    if (typeof callback === 'function') callback()
+  }
+  broker.on('clientReady', (client) => hooks.ready(client as AedesClient))
+  await broker.listen()
+  return broker
+}
+
+/**
+ * Hands a connection to Aedes. What is thrown while packets are handled would end the process, since Aedes handles them in
+ * an event of the stream or in callbacks of its own; here it reaches `onThrow`.
+ */
+export function handOver(
+  broker: AedesBroker,
+  stream: Duplex,
+  onThrow: (error: unknown) => void,
+): AedesClient {
+  const client = broker.handle(stream) as AedesClient
+  const parser = client._parser
+  const parse = parser.parse.bind(parser)
+  parser.parse = (bytes) => {
+    try {
+      return parse(bytes)
+    } catch (error) {
+      onThrow(error)
+      return 0
+    }
+  }
+  return client
+}
+
+/** An `error` event without a listener would end the process; Aedes emits it, and its typings do not know. */
+export function listenForErrors(broker: AedesBroker, listener: (error: unknown) => void): void {
+  const emitter: EventEmitter = broker
+  emitter.on('error', listener)
+}
+
+/** Topics a client may abbreviate on one connection; kept by Aedes in a map of that size. */
+const TOPIC_ALIAS_MAXIMUM = 32
+
+/** Stands where Aedes would deliver. Aedes subscribes to heartbeats of other brokers here; there are none. */
+const silentEmitter = {
+  on(_topic: string, _listener: unknown, done?: () => void): void {
+    if (done) setImmediate(done)
+  },
+  removeListener(_topic: string, _listener: unknown, done?: () => void): void {
+    if (done) setImmediate(done)
+  },
+  emit(_packet: unknown, done?: () => void): void {
+    if (done) setImmediate(done)
+  },
+  close(done?: () => void): void {
+    if (done) setImmediate(done)
+  },
+}
+
+/**
+ * Aedes's persistence interface, answering from our sessions. Nothing here ever rejects: Aedes leaves the rejection of
+ * `incomingDelPacket` unhandled (two PUBREL for one packet in one read end the process with "no such packet" when the
+ * persistence is `aedes-persistence`), and `outgoingUpdate` closes the connection with it.
+ */
+function createPersistence(hooks: AedesHooks): object {
+  const nothing = async (): Promise<void> => undefined
+  const noStream = (): Readable => Readable.from([])
+  return {
+    // Aedes insists on an async function.
+    async setup(): Promise<void> {},
+    /**
+     * Aedes tells "session present" by whether a session has subscriptions, and a session may have none. So the answer is
+     * yes or no, in the form of one subscription, which `authorizeSubscribe` above refuses to make.
+     */
+    async subscriptionsByClient({ id }: { id: string }): Promise<object[]> {
+      return hooks.isSessionPresent(id) ? [{ topic: 'present', qos: 0 }] : []
+    },
+    // Found: so Aedes answers with PUBREC and does no more. The hook `publish` knows what is a duplicate.
+    incomingGetPacket: async () => ({}),
+    incomingStorePacket: nothing,
+    async incomingDelPacket(client: AedesClient, { messageId }: { messageId: number }): Promise<void> {
+      hooks.released(client, messageId)
+    },
+    addSubscriptions: nothing,
+    removeSubscriptions: nothing,
+    cleanSubscriptions: nothing,
+    storeRetained: nothing,
+    outgoingUpdate: nothing,
+    outgoingClearMessageId: nothing,
+    outgoingEnqueue: nothing,
+    outgoingStream: noStream,
+    // The will lives on Aedes's client object, and ends with this process.
+    putWill: nothing,
+    delWill: nothing,
+    streamWill: noStream,
+    destroy: nothing,
+  }
+}

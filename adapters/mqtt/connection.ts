@@ -1,0 +1,404 @@
+import { randomUUID } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import type { Credentials } from '../authority.ts'
+import { admit, credentialsOf } from './access.ts'
+import { handOver } from './aedes-broker.ts'
+import type { AedesClient, AedesPublish } from './aedes-broker.ts'
+import { AedesStream } from './aedes-stream.ts'
+import { connackReason, malformed, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
+import type { ReasonCode } from './codes.ts'
+import { Cursor } from './cursor.ts'
+import { encodeConnackRefusal, encodeDisconnect, encodePublishRefusal, encodePubrel } from './encode.ts'
+import { Framer } from './framer.ts'
+import type { Frame } from './framer.ts'
+import type { Host } from './host.ts'
+import { Inbound } from './inbound.ts'
+import type { Receiver } from './outbox.ts'
+import { checkDisconnect, checkPublish, peekVersion, readAck, readConnect, Type } from './packets.ts'
+import type { Connect, Version } from './packets.ts'
+import type { Session } from './sessions.ts'
+import { subscribe, unsubscribe } from './subscribe.ts'
+import { Wire } from './wire.ts'
+
+export interface ConnectionInfo {
+  readonly remoteAddress: string
+  readonly transport: 'tcp' | 'tls' | 'ws'
+  /** The client has shown who it is: limits for strangers are over. */
+  readonly onAuthenticated?: () => void
+}
+
+/**
+ * Bytes of the largest CONNECT: room for a will of some kilobytes, and all that a stranger can make us keep. Other
+ * packets are not even looked at before CONNACK.
+ */
+const MAX_CONNECT_BYTES = 16 * 1024
+
+type State = 'waiting' | 'authenticating' | 'accepting' | 'open' | 'closed'
+
+/**
+ * One connection, and the guard in front of Aedes: bytes become whole packets here, each checked to its last byte before
+ * anything acts on it. Aedes gets CONNECT once the client has shown who it is, then PUBLISH, PUBREL, PINGREQ and
+ * DISCONNECT; what concerns subscriptions and deliveries ends here.
+ */
+export class Connection implements Receiver {
+  readonly info: ConnectionInfo
+  version: Version = 4
+  receiveMaximum = 65_535
+  maximumPacketSize = Infinity
+  /** Whether CONNACK says that there was a session. */
+  isSessionPresent = false
+  session: Session | undefined
+  /** Set as soon as the connection claims the name of a session. */
+  sessionId: string | undefined
+  /** Kept to ask, after a change, whether they still hold. */
+  credentials: Credentials | undefined
+  /** Given to a client that came without an identifier; MQTT 5 tells it. */
+  assignedIdentifier: string | undefined
+  /** Resolves when nothing of the connection is left, its session detached, its will on its way. */
+  readonly closed: Promise<void>
+  readonly #host: Host
+  readonly #stream: Duplex
+  readonly #wire: Wire
+  readonly #framer = new Framer(MAX_CONNECT_BYTES)
+  readonly #connectTimer: NodeJS.Timeout
+  #state: State = 'waiting'
+  #aedesStream: AedesStream | undefined
+  #client: AedesClient | undefined
+  #inbound: Inbound | undefined
+  #keepAliveS = 0
+  /** A SUBSCRIBE or UNSUBSCRIBE is being worked on: what follows waits. */
+  #isBusy = false
+  #isAdvancing = false
+  #isEnded = false
+  #resolveClosed: () => void = () => undefined
+
+  constructor(host: Host, stream: Duplex, info: ConnectionInfo) {
+    this.#host = host
+    this.#stream = stream
+    this.info = info
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
+    this.#wire = new Wire(stream, () => this.#onDrain())
+    this.#connectTimer = setTimeout(() => {
+      this.#refuse(Reason.maximumConnectTime, 'connect_timeout')
+    }, host.limits.connectTimeoutMs)
+    // `close` follows every error; without a listener the error would be thrown.
+    stream.on('error', () => undefined)
+    stream.on('end', () => this.#onEnd())
+    stream.on('close', () => this.#onStreamClosed())
+    stream.on('data', this.#onData)
+  }
+
+  /** For log lines. */
+  get facts(): { address: string; clientId: string | undefined } {
+    return { address: this.info.remoteAddress, clientId: this.session?.principal.id }
+  }
+
+  get isCongested(): boolean {
+    return this.#wire.isCongested
+  }
+
+  send(bytes: Buffer): void {
+    this.#wire.send(bytes)
+  }
+
+  /**
+   * Ends the connection. Its will is published, unless the client said DISCONNECT.
+   *
+   * @param reason told to MQTT 5 clients in a DISCONNECT, or to any that wait for it in CONNACK
+   */
+  close(reason?: ReasonCode): void {
+    const state = this.#state
+    if (state === 'closed') return
+    this.#state = 'closed'
+    clearTimeout(this.#connectTimer)
+    this.#stream.off('data', this.#onData)
+    if (reason !== undefined) {
+      if (state === 'open' && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
+      if (state === 'authenticating') this.send(encodeConnackRefusal(this.version, connackReason(reason)))
+    }
+    this.#wire.finish()
+    // Aedes hears of it by the `close` of its stream, and sends the will.
+    this.#aedesStream?.destroy()
+    // After Aedes: it listens to the same event, and what it does there it does at once.
+    setImmediate(() => this.#leave(state))
+  }
+
+  #leave(state: State): void {
+    const { session } = this
+    if (session) {
+      const expiryS = this.#client?.sessionExpiryInterval ?? this.#host.limits.sessionExpiryS
+      this.#host.sessions.close(session, Math.min(expiryS, this.#host.limits.sessionExpiryS))
+    }
+    this.#host.onClosed(this, { wasOpen: state === 'open', wasAuthenticated: session !== undefined })
+    this.#resolveClosed()
+  }
+
+  /** Permissions have changed: publications ask again. */
+  forgetGrants(): void {
+    this.#inbound?.forget()
+  }
+
+  /** Closes after something the client must not do, and tells everybody. */
+  #refuse(reason: ReasonCode, word: string, detail?: string): void {
+    if (this.#state === 'closed') return
+    this.#host.refusals.note(word, { code: reason, detail, ...this.facts })
+    this.close(reason)
+  }
+
+  #fail(error: unknown): void {
+    if (error instanceof ProtocolViolation) return this.#refuse(error.reason, error.code, error.message)
+    this.#host.refusals.noteError(error, this.facts)
+    this.close(Reason.unspecified)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#framer.append(chunk)
+    this.#advance()
+  }
+
+  /** The peer sends no more. What it sent before still counts: many publish, say DISCONNECT and are gone. */
+  #onEnd(): void {
+    this.#isEnded = true
+    if (this.#state === 'accepting' || this.#state === 'open') this.#advance()
+    else this.close()
+  }
+
+  #onStreamClosed(): void {
+    if (!this.#isEnded) return this.close()
+    // What waited to be written never will be.
+    this.#onDrain()
+  }
+
+  #onDrain(): void {
+    this.#aedesStream?.onDrain()
+    if (this.#state !== 'open') return
+    this.session?.outbox.pump()
+    this.#advance()
+  }
+
+  /** Whether the next packet may be looked at now. */
+  #mayAdvance(): boolean {
+    if (this.#state === 'waiting') return true
+    // What a slow reader makes us answer must not pile up either.
+    return this.#state === 'open' && !this.#isBusy && !this.isCongested && !!this.#aedesStream?.isHungry
+  }
+
+  #advance(): void {
+    if (this.#isAdvancing) return
+    this.#isAdvancing = true
+    try {
+      this.#readPackets()
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#isAdvancing = false
+    }
+    if (this.#state === 'closed') return
+    if (!this.#mayAdvance()) this.#stream.pause()
+    else if (this.#isEnded) this.close()
+    else this.#stream.resume()
+  }
+
+  /** Packets for Aedes that follow each other go to it as one piece, as they lie. */
+  #readPackets(): void {
+    let run: Frame | undefined
+    let runEnd = 0
+    while (this.#mayAdvance()) {
+      const frame = this.#framer.next()
+      if (!frame) break
+      if (this.#state === 'waiting') return this.#begin(frame)
+      if (this.#handle(frame)) {
+        run ??= frame
+        runEnd = frame.end
+      } else if (run) {
+        this.#aedesStream?.push(run.bytes.subarray(run.start, runEnd))
+        run = undefined
+      }
+    }
+    if (run) this.#aedesStream?.push(run.bytes.subarray(run.start, runEnd))
+  }
+
+  /** @returns whether the packet is for Aedes */
+  #handle(frame: Frame): boolean {
+    const { version } = this
+    const cursor = new Cursor(frame.bytes, frame.body, frame.end)
+    switch (frame.type) {
+      case Type.publish:
+        checkPublish(cursor, frame.flags, version)
+        return true
+      case Type.pubrel:
+        readAck(cursor, version)
+        return true
+      case Type.pingreq:
+        if (cursor.remaining > 0) throw malformed('PINGREQ with a body')
+        return true
+      case Type.disconnect:
+        checkDisconnect(cursor, version)
+        // Nothing may follow it, and mqtt-packet 9.0.2 would read what does as its reason code.
+        this.#isBusy = true
+        return true
+      case Type.puback:
+      case Type.pubrec:
+      case Type.pubcomp:
+        this.#onAck(frame.type, cursor)
+        break
+      case Type.subscribe:
+        this.#isBusy = true
+        void this.#work(subscribe(this.#host, this, cursor))
+        break
+      case Type.unsubscribe:
+        unsubscribe(this.#host, this, cursor)
+        break
+      default:
+        throw protocolError('CONNECT twice') // [MQTT-3.1.0-2]
+    }
+    this.#client?._keepaliveTimer?.refresh()
+    return false
+  }
+
+  async #work(task: Promise<void>): Promise<void> {
+    try {
+      await task
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#isBusy = false
+    if (this.#state === 'open') this.#advance()
+  }
+
+  #onAck(type: number, cursor: Cursor): void {
+    const { packetId, reason } = readAck(cursor, this.version)
+    const outbox = this.session?.outbox
+    // A refusing PUBREC ends the exchange (MQTT 5 section 4.3.3); so do PUBACK and PUBCOMP, whatever they say.
+    if (type !== Type.pubrec || reason >= 0x80) outbox?.acknowledge(packetId)
+    else {
+      outbox?.receive(packetId)
+      this.send(encodePubrel(packetId)) // [MQTT-4.3.3-4], also for an identifier we do not know: it ends there
+    }
+  }
+
+  /** The first packet. */
+  #begin(frame: Frame): void {
+    if (frame.type !== Type.connect) throw protocolError('first packet is not CONNECT') // [MQTT-3.1.0-1]
+    const cursor = new Cursor(frame.bytes, frame.body, frame.end)
+    const level = peekVersion(cursor)
+    this.version = level >= 5 ? 5 : level === 3 ? 3 : 4
+    let connect: Connect
+    try {
+      connect = readConnect(cursor)
+    } catch (error) {
+      // Only MQTT 5 has a word for a malformed CONNECT; older clients are left without an answer.
+      const hasAnswer =
+        level >= 5 || !(error instanceof ProtocolViolation) || error.reason > Reason.protocolError
+      if (hasAnswer) this.#state = 'authenticating'
+      throw error
+    }
+    this.#state = 'authenticating'
+    this.receiveMaximum = connect.receiveMaximum
+    this.maximumPacketSize = connect.maximumPacketSize
+    this.#keepAliveS = connect.keepAliveS
+    const packet = Buffer.from(frame.bytes.subarray(frame.start, frame.end))
+    void this.#connect(connect, packet).catch((error: unknown) => this.#fail(error))
+  }
+
+  async #connect(connect: Connect, packet: Buffer): Promise<void> {
+    const host = this.#host
+    try {
+      const credentials = credentialsOf(connect)
+      const principal = await admit(host.authority, credentials, connect)
+      if (this.#isClosed()) return
+      if (connect.identifier === '') this.assignedIdentifier = `auto-${randomUUID()}`
+      const sessionId = `${principal.id}:${connect.identifier || this.assignedIdentifier}`
+      await host.claim(this, sessionId) // [MQTT-3.1.4-3]
+      if (this.#isClosed()) return
+      this.credentials = credentials
+      const { session, isPresent } = host.sessions.open(sessionId, principal, connect.cleanStart)
+      this.session = session
+      this.isSessionPresent = isPresent
+    } catch (error) {
+      const code = reasonFor(error, 'connect')
+      if (!this.#isClosed()) host.refusals.noteError(error, { code, ...this.facts })
+      return this.close(code)
+    }
+    this.#state = 'accepting'
+    this.info.onAuthenticated?.()
+    host.onAuthenticated(this)
+    this.#framer.limitBytes = host.limits.maxPacketBytes
+    this.#handToAedes(packet, this.session)
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  #handToAedes(packet: Buffer, session: Session): void {
+    const host = this.#host
+    this.#inbound = new Inbound({
+      authority: host.authority,
+      publish: host.publish,
+      session,
+      onStored: host.onStored,
+      onLost: (error) => host.onLost(error),
+      onRefused: (error, packet, done) => this.#refusePublish(error, packet, done),
+    })
+    const stream = new AedesStream(this.#wire, () => this.#advance())
+    this.#aedesStream = stream
+    // Aedes ends a connection by destroying its stream: DISCONNECT came, or something it does not take.
+    stream.on('close', () => this.close())
+    host.connectionOf.set(stream, this)
+    this.#client = handOver(host.broker, stream, (error) => this.#fail(error))
+    stream.push(packet)
+  }
+
+  /** Aedes has read CONNECT, and asks who this is. */
+  onAccepted(client: AedesClient): void {
+    const { maxKeepAliveS } = this.#host.limits
+    if (this.version !== 5) return
+    client._assignedClientId = this.assignedIdentifier // [MQTT-3.1.3-6]
+    // [MQTT-3.2.2-21]; older clients cannot be told, and keep what they ask for.
+    if (this.#keepAliveS === 0 || this.#keepAliveS > maxKeepAliveS) client._serverKeepAlive = maxKeepAliveS
+  }
+
+  /** CONNACK is out. */
+  onReady(): void {
+    if (this.#state !== 'accepting' || !this.session) return
+    this.#state = 'open'
+    clearTimeout(this.#connectTimer)
+    this.#host.onOpen(this)
+    this.session.outbox.attach(this)
+    this.#advance()
+  }
+
+  onKeepAliveTimeout(): void {
+    this.#refuse(Reason.keepAliveTimeout, 'keep_alive_timeout') // [MQTT-3.1.2-22]
+  }
+
+  /** Aedes closes the connection over something. Silent when we did: then it is told already. */
+  onAedesError(error: Error): void {
+    this.#refuse(Reason.protocolError, 'refused_by_broker', error.message)
+  }
+
+  onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
+    if (this.#inbound) this.#inbound.take(packet, done)
+    else done(new Error('publication before authentication'))
+  }
+
+  #refusePublish(error: Error, packet: AedesPublish, done: (error?: Error) => void): void {
+    const code = reasonFor(error, 'publish')
+    this.#host.refusals.noteError(error, { code, ...this.facts })
+    // A will has no packet to answer.
+    if (packet.cmd === undefined) return done(error)
+    if (this.version !== 5) {
+      // Before MQTT 5 there is no answer but the end of the connection.
+      this.close()
+      return done(error)
+    }
+    packet._notAuthorized = true
+    if (packet.qos > 0 && packet.messageId !== undefined) {
+      this.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code))
+    }
+    done()
+  }
+}

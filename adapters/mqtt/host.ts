@@ -1,0 +1,50 @@
+import type { Logger } from '../../platform/log.ts'
+import type { Message } from '../../platform/bus/message.ts'
+import type { Authority } from '../authority.ts'
+import type { Publish } from '../publish.ts'
+import type { Refusals } from '../refusals.ts'
+import type { AedesBroker } from './aedes-broker.ts'
+import type { Connection } from './connection.ts'
+import type { Retained } from './retained.ts'
+import type { Routes } from './routes.ts'
+import type { Sessions } from './sessions.ts'
+
+/** Limits of the adapter, out of the configuration. */
+export interface MqttLimits {
+  readonly maxPacketBytes: number
+  /** From the first byte of a connection to its CONNECT being accepted. */
+  readonly connectTimeoutMs: number
+  readonly maxSubscriptionsPerRequest: number
+  /** Messages that wait for one session. */
+  readonly maxQueuedMessages: number
+  /** Unacknowledged QoS 1 and 2 messages to one session, and from one connection (Receive Maximum). */
+  readonly maxInflight: number
+  readonly sessionExpiryS: number
+  /** Told to MQTT 5 clients that ask for more, or for none. */
+  readonly maxKeepAliveS: number
+  readonly maxConnections: number
+  /** Connections of one address that have not shown who they are. */
+  readonly maxUnauthenticatedPerAddress: number
+}
+
+/** What the connections of one adapter share. */
+export interface Host {
+  readonly authority: Authority
+  readonly publish: Publish
+  readonly log: Logger
+  readonly limits: MqttLimits
+  readonly broker: AedesBroker
+  readonly sessions: Sessions
+  readonly routes: Routes
+  readonly retained: Retained
+  readonly refusals: Refusals
+  /** Aedes knows its stream alone. */
+  readonly connectionOf: WeakMap<object, Connection>
+  /** Takes the session's name for the connection, and ends the one that had it [MQTT-3.1.4-3]. */
+  claim(connection: Connection, sessionId: string): Promise<void>
+  onAuthenticated(connection: Connection): void
+  onOpen(connection: Connection): void
+  onClosed(connection: Connection, was: { wasOpen: boolean; wasAuthenticated: boolean }): void
+  onStored(message: Message): void
+  onLost(error: Error): void
+}

@@ -1,0 +1,217 @@
+import { nowNs } from '../../platform/bus/message.ts'
+import type { Message } from '../../platform/bus/message.ts'
+import type { MessageAddress } from '../../platform/bus/subject.ts'
+import type { Authority, ChannelAddress } from '../authority.ts'
+import type { Publish } from '../publish.ts'
+import { parseTopicName } from '../topics.ts'
+import { findAllowed } from './access.ts'
+import type { AedesPublish } from './aedes-broker.ts'
+import type { Session } from './sessions.ts'
+
+type Done = (error?: Error) => void
+
+export interface InboundOptions {
+  readonly authority: Authority
+  readonly publish: Publish
+  readonly session: Session
+  /** The message is on the stream. */
+  onStored(message: Message): void
+  /** A QoS 0 message is not on the stream, and nobody waits to hear it. */
+  onLost(error: Error): void
+  /** Answers a publication that was refused or could not be stored, and calls `done`. */
+  onRefused(error: Error, packet: AedesPublish, done: Done): void
+}
+
+/** A publication of QoS 1 or 2, or one that was refused, in line for its answer. */
+interface Entry {
+  readonly packet: AedesPublish
+  readonly message: Message | undefined
+  readonly done: Done
+  isSettled: boolean
+  error: Error | undefined
+}
+
+/** QoS 0 messages of one connection that may be on their way to the stream while the next ones are read. */
+const MAX_UNANSWERED = 256
+/** Larger ones are waited for, each: with the number above this bounds the bytes. */
+const MAX_UNANSWERED_BYTES = 4 * 1024
+/** Topics and prefixes whose addresses a connection remembers; forgotten all at once when there are more. */
+const MAX_KNOWN = 512
+
+/** The health topic: taken from anybody who is signed in, and kept nowhere (api.md 13). */
+const HEALTH = /^\/?hc\/[^/]+$/
+
+/**
+ * The publishing side of one connection: in order, onto the stream, answered in order.
+ *
+ * A topic that was used before goes to the stream at once; a new one waits for the authority, and what came behind it waits
+ * too, so that order holds. Aedes reads on only when all of one read are answered, which is the backpressure.
+ */
+export class Inbound {
+  readonly #options: InboundOptions
+  readonly #topics = new Map<string, MessageAddress>()
+  readonly #prefixes = new Map<string, ChannelAddress>()
+  readonly #lookups: { packet: AedesPublish; done: Done }[] = []
+  readonly #line: Entry[] = []
+  readonly #held: Done[] = []
+  #unanswered = 0
+  /** Grows whenever what is known was forgotten: an answer asked for before that is not to be kept. */
+  #generation = 0
+
+  constructor(options: InboundOptions) {
+    this.#options = options
+  }
+
+  /** Asks the authority again for everything from now on. */
+  forget(): void {
+    this.#generation += 1
+    this.#topics.clear()
+    this.#prefixes.clear()
+  }
+
+  take(packet: AedesPublish, done: Done): void {
+    if (this.#lookups.length === 0) {
+      const address = this.#topics.get(packet.topic)
+      if (address) return this.#store(address, packet, done)
+    }
+    this.#lookups.push({ packet, done })
+    if (this.#lookups.length === 1) void this.#resolveAll()
+  }
+
+  async #resolveAll(): Promise<void> {
+    for (let next = this.#lookups[0]; next; next = this.#lookups[0]) {
+      let error: Error | undefined
+      let address = this.#topics.get(next.packet.topic)
+      try {
+        address ??= await this.#resolve(next.packet.topic)
+      } catch (thrown) {
+        error = thrown instanceof Error ? thrown : new Error(String(thrown))
+      }
+      const { packet, done } = next
+      if (address) this.#store(address, packet, done)
+      else this.#enqueue({ packet, message: undefined, done, isSettled: true, error })
+      this.#lookups.shift()
+    }
+  }
+
+  /** @returns `undefined` for what is taken and kept nowhere */
+  async #resolve(text: string): Promise<MessageAddress | undefined> {
+    if (HEALTH.test(text)) return undefined
+    const topic = parseTopicName(text)
+    const { authority, session } = this.#options
+    let channel = this.#prefixes.get(topic.prefix)
+    while (!channel) {
+      const generation = this.#generation
+      const found = await findAllowed(authority, session.principal, topic, 'publish')
+      if (generation !== this.#generation) continue
+      channel = found
+      remember(this.#prefixes, topic.prefix, channel)
+    }
+    const address: MessageAddress = {
+      domainId: channel.domainId,
+      channelId: channel.channelId,
+      levels: topic.levels,
+    }
+    remember(this.#topics, text, address)
+    return address
+  }
+
+  #store(address: MessageAddress, packet: AedesPublish, done: Done): void {
+    const message: Message = {
+      domainId: address.domainId,
+      channelId: address.channelId,
+      levels: address.levels,
+      publisher: this.#options.session.principal.id,
+      protocol: 'mqtt',
+      contentType: packet.properties?.contentType ?? '',
+      receivedAtNs: nowNs(),
+      payload: packet.payload,
+      qos: packet.qos,
+      retain: packet.retain,
+    }
+    if (packet.qos === 0) this.#storeAtMostOnce(message, done)
+    else if (packet.qos === 2 && packet.messageId !== undefined) {
+      this.#storeExactlyOnce(message, packet.messageId, packet, done)
+    } else {
+      const entry = this.#enqueue({ packet, message, done, isSettled: false, error: undefined })
+      this.#options.publish(message, (error) => this.#settle(entry, error))
+    }
+  }
+
+  /** Not waited for, up to a bound. */
+  #storeAtMostOnce(message: Message, done: Done): void {
+    const { publish, onStored } = this.#options
+    if (message.retain || message.payload.length > MAX_UNANSWERED_BYTES) {
+      publish(message, (error) => {
+        if (error) this.#options.onLost(error)
+        else onStored(message)
+        done()
+      })
+      return
+    }
+    this.#unanswered += 1
+    publish(message, (error) => this.#answered(message, error))
+    if (this.#unanswered <= MAX_UNANSWERED) done()
+    else this.#held.push(done)
+  }
+
+  #answered(message: Message, error: Error | undefined): void {
+    this.#unanswered -= 1
+    if (error) this.#options.onLost(error)
+    else this.#options.onStored(message)
+    this.#held.shift()?.()
+  }
+
+  #storeExactlyOnce(message: Message, packetId: number, packet: AedesPublish, done: Done): void {
+    const { receipts } = this.#options.session
+    const entry: Entry = { packet, message: undefined, done, isSettled: false, error: undefined }
+    const earlier = receipts.get(packetId)
+    if (earlier) {
+      this.#enqueue(entry)
+      // The same again [MQTT-4.3.3-10]: PUBREC as for the first, and nothing onto the stream.
+      if (earlier.isAccepted) this.#settle(entry, undefined)
+      else earlier.waiting.push((error) => this.#settle(entry, error))
+      return
+    }
+    const receipt = { isAccepted: false, waiting: [] as Done[] }
+    receipts.set(packetId, receipt)
+    const first = this.#enqueue({ ...entry, message })
+    this.#options.publish(message, (error) => {
+      receipt.isAccepted = error === undefined
+      if (error && receipts.get(packetId) === receipt) receipts.delete(packetId)
+      this.#settle(first, error)
+      for (const again of receipt.waiting.splice(0)) again(error)
+    })
+  }
+
+  #enqueue(entry: Entry): Entry {
+    this.#line.push(entry)
+    if (entry.isSettled) this.#answer()
+    return entry
+  }
+
+  #settle(entry: Entry, error: Error | undefined): void {
+    entry.isSettled = true
+    entry.error = error
+    this.#answer()
+  }
+
+  /** Acknowledges in the order of arrival [MQTT-4.6.0-2] [MQTT-4.6.0-3], whatever order the stream answers in. */
+  #answer(): void {
+    for (let entry = this.#line[0]; entry?.isSettled; entry = this.#line[0]) {
+      this.#line.shift()
+      const { error, message, packet, done } = entry
+      if (error) {
+        this.#options.onRefused(error, packet, done)
+        continue
+      }
+      if (message) this.#options.onStored(message)
+      done()
+    }
+  }
+}
+
+function remember<V>(known: Map<string, V>, key: string, value: V): void {
+  if (known.size >= MAX_KNOWN) known.clear()
+  known.set(key, value)
+}

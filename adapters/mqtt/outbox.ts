@@ -1,0 +1,192 @@
+import type { Tally } from '../../platform/metrics.ts'
+import { encodePublish, encodePubrel, publishBytes } from './encode.ts'
+import type { OutgoingPublish } from './encode.ts'
+import type { Qos, Version } from './packets.ts'
+
+/** A message on its way to one session. The payload is shared with other sessions and never changed. */
+export interface Delivery {
+  readonly topic: string
+  readonly payload: Uint8Array
+  readonly qos: Qos
+  readonly retain: boolean
+  readonly contentType: string
+  readonly identifiers: readonly number[]
+}
+
+/** Where deliveries go while a client is connected. */
+export interface Receiver {
+  readonly version: Version
+  readonly receiveMaximum: number
+  readonly maximumPacketSize: number
+  readonly isCongested: boolean
+  send(bytes: Buffer): void
+}
+
+/** What waits for all sessions of the process together. Payloads are shared between sessions, so it overstates the memory. */
+export interface Backlog {
+  bytes: number
+}
+
+export interface OutboxOptions {
+  /**
+   * Messages that wait for a client that is away. One that is there and lags may have more of them, bounded in bytes:
+   * a burst is no reason to lose what was acknowledged to its publisher.
+   */
+  readonly maxQueuedMessages: number
+  readonly maxInflight: number
+  /** Messages handed to connections. */
+  readonly delivered: Tally
+}
+
+interface InFlight {
+  readonly delivery: Delivery
+  /** Whether PUBREC has come: then PUBREL is what is repeated, and never the message [MQTT-4.3.3-6]. */
+  isReleased: boolean
+}
+
+/** Bytes that may wait for one session. */
+const MAX_QUEUED_BYTES = 16 * 1024 * 1024
+/** Bytes that may wait for all of them before clients that are there are bounded like those that are away. */
+const MAX_BACKLOG_BYTES = 256 * 1024 * 1024
+/** What a waiting message costs beside its payload. */
+const OVERHEAD_BYTES = 200
+
+/**
+ * The sending side of one session: what waits, and what is in flight. In order, at most so many unacknowledged, and all of
+ * it again after a reconnect [MQTT-4.4.0-1].
+ *
+ * Aedes 2.0.0-beta.1 does none of the bounds: it ignores the client's Receive Maximum and Maximum Packet Size, its offline
+ * queues have no end, its duplicate check loses a QoS 1 message that a QoS 0 message overtakes, and it forgets to lower
+ * the QoS for filters with wildcards. So deliveries do not go through it.
+ */
+export class Outbox {
+  readonly #options: OutboxOptions
+  readonly #backlog: Backlog
+  readonly #onDrop: (reason: string) => void
+  #receiver: Receiver | undefined
+  #queue: Delivery[] = []
+  #queueHead = 0
+  #queuedBytes = 0
+  readonly #inFlight = new Map<number, InFlight>()
+  #lastId = 0
+
+  /** @param onDrop is told why a message does not reach the session */
+  constructor(options: OutboxOptions, backlog: Backlog, onDrop: (reason: string) => void) {
+    this.#options = options
+    this.#backlog = backlog
+    this.#onDrop = onDrop
+  }
+
+  /** The client is there (again): first what it did not acknowledge, in the order first sent, then what waits. */
+  attach(receiver: Receiver): void {
+    this.#receiver = receiver
+    for (const [packetId, entry] of this.#inFlight) {
+      if (entry.isReleased) receiver.send(encodePubrel(packetId))
+      else this.#write(receiver, entry.delivery, packetId, true)
+    }
+    this.pump()
+  }
+
+  detach(): void {
+    this.#receiver = undefined
+  }
+
+  deliver(delivery: Delivery): void {
+    const receiver = this.#receiver
+    if (delivery.qos === 0) {
+      // "At most once": kept for nobody who is away or too slow.
+      if (receiver && !receiver.isCongested) this.#write(receiver, delivery, 0, false)
+      else if (receiver) this.#onDrop('slow_receiver')
+      return
+    }
+    const waiting = this.#queue.length - this.#queueHead
+    if (waiting === 0 && receiver && this.#hasRoom(receiver)) return this.#begin(receiver, delivery)
+    const bytes = costOf(delivery)
+    const isCounted = !receiver || this.#backlog.bytes > MAX_BACKLOG_BYTES
+    if (
+      (isCounted && waiting >= this.#options.maxQueuedMessages) ||
+      this.#queuedBytes + bytes > MAX_QUEUED_BYTES
+    ) {
+      return this.#onDrop('queue_full')
+    }
+    this.#queue.push(delivery)
+    this.#wait(bytes)
+  }
+
+  /** The session has ended: nothing waits any more. */
+  discard(): void {
+    this.#receiver = undefined
+    this.#queue = []
+    this.#queueHead = 0
+    this.#inFlight.clear()
+    this.#wait(-this.#queuedBytes)
+  }
+
+  /** PUBACK or PUBCOMP, or a PUBREC that refuses: the packet identifier is free again. */
+  acknowledge(packetId: number): void {
+    if (this.#inFlight.delete(packetId)) this.pump()
+  }
+
+  /** PUBREC: from here on PUBREL until PUBCOMP. @returns whether the packet identifier was in flight */
+  receive(packetId: number): boolean {
+    const entry = this.#inFlight.get(packetId)
+    if (!entry) return false
+    entry.isReleased = true
+    return true
+  }
+
+  /** Sends what waits as far as acknowledgements and the socket allow. */
+  pump(): void {
+    const receiver = this.#receiver
+    while (receiver && this.#queueHead < this.#queue.length && this.#hasRoom(receiver)) {
+      const delivery = this.#queue[this.#queueHead] as Delivery
+      this.#queueHead += 1
+      this.#wait(-costOf(delivery))
+      this.#begin(receiver, delivery)
+    }
+    // Cut in large steps: `shift` on every message would move the rest each time.
+    if (this.#queueHead > 0 && this.#queueHead * 2 >= this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#queueHead)
+      this.#queueHead = 0
+    }
+  }
+
+  #wait(bytes: number): void {
+    this.#queuedBytes += bytes
+    this.#backlog.bytes += bytes
+  }
+
+  #hasRoom(receiver: Receiver): boolean {
+    // [MQTT-3.3.4-9], and our own bound for versions that know no Receive Maximum.
+    const window = Math.min(this.#options.maxInflight, receiver.receiveMaximum)
+    return this.#inFlight.size < window && !receiver.isCongested
+  }
+
+  #begin(receiver: Receiver, delivery: Delivery): void {
+    const packetId = this.#nextId()
+    if (!this.#write(receiver, delivery, packetId, false)) return
+    this.#inFlight.set(packetId, { delivery, isReleased: false })
+  }
+
+  #write(receiver: Receiver, delivery: Delivery, packetId: number, isDuplicate: boolean): boolean {
+    const packet: OutgoingPublish = { ...delivery, version: receiver.version, packetId, isDuplicate }
+    if (receiver.maximumPacketSize < Infinity && publishBytes(packet) > receiver.maximumPacketSize) {
+      // [MQTT-3.1.2-24] [MQTT-3.1.2-25]: not sent, and then as if it had been.
+      this.#inFlight.delete(packetId)
+      this.#onDrop('packet_too_large_for_receiver')
+      return false
+    }
+    receiver.send(encodePublish(packet))
+    this.#options.delivered.value += 1
+    return true
+  }
+
+  #nextId(): number {
+    // Ends: never are all 65,535 in flight [MQTT-2.2.1-4].
+    do this.#lastId = (this.#lastId % 65_535) + 1
+    while (this.#inFlight.has(this.#lastId))
+    return this.#lastId
+  }
+}
+
+const costOf = (delivery: Delivery): number => delivery.payload.length + OVERHEAD_BYTES

@@ -1,0 +1,244 @@
+import { malformed, ProtocolViolation, protocolError, Reason } from './codes.ts'
+import { Cursor } from './cursor.ts'
+import { Property, readProperties } from './properties.ts'
+
+/** Types of control packets, MQTT 5 section 2.1.2. */
+export const Type = {
+  connect: 1,
+  publish: 3,
+  puback: 4,
+  pubrec: 5,
+  pubrel: 6,
+  pubcomp: 7,
+  subscribe: 8,
+  unsubscribe: 10,
+  pingreq: 12,
+  disconnect: 14,
+} as const
+
+/** Protocol level: 3 is MQTT 3.1, 4 is 3.1.1. */
+export type Version = 3 | 4 | 5
+export type Qos = 0 | 1 | 2
+
+export interface Will {
+  readonly topic: string
+  readonly qos: Qos
+  readonly retain: boolean
+}
+
+export interface Connect {
+  readonly version: Version
+  /** Clean Session before MQTT 5. */
+  readonly cleanStart: boolean
+  /** Seconds; 0 is never. */
+  readonly keepAliveS: number
+  /** As sent; may be empty. */
+  readonly identifier: string
+  readonly username: string | undefined
+  readonly password: string | undefined
+  readonly will: Will | undefined
+  /** PUBLISH of QoS 1 and 2 that the client takes unacknowledged. */
+  readonly receiveMaximum: number
+  /** Bytes of the largest packet that the client takes. */
+  readonly maximumPacketSize: number
+}
+
+export interface Subscription {
+  readonly filter: string
+  readonly qos: Qos
+  readonly noLocal: boolean
+  readonly retainAsPublished: boolean
+  readonly retainHandling: 0 | 1 | 2
+}
+
+export interface Subscribe {
+  readonly packetId: number
+  /** Subscription Identifier; 0 is none. */
+  readonly identifier: number
+  readonly subscriptions: readonly Subscription[]
+}
+
+export interface Unsubscribe {
+  readonly packetId: number
+  readonly filters: readonly string[]
+}
+
+function unsupported(level: number): ProtocolViolation {
+  return new ProtocolViolation(
+    Reason.unsupportedProtocolVersion,
+    'unsupported_version',
+    `protocol level ${level}`,
+  )
+}
+
+/**
+ * The protocol level that a CONNECT names, without looking further: the form of the refusal depends on it.
+ *
+ * @returns 4 when it cannot be read
+ */
+export function peekVersion(cursor: Cursor): number {
+  const { bytes, position, end } = cursor
+  const at = position + 2 + (end - position >= 2 ? bytes.readUInt16BE(position) : 0)
+  return at < end ? (bytes[at] ?? 4) : 4
+}
+
+/**
+ * Reads a whole CONNECT, strictly.
+ *
+ * @throws {ProtocolViolation} with the reason code of the CONNACK that answers it
+ */
+export function readConnect(cursor: Cursor): Connect {
+  const name = cursor.string()
+  const version = cursor.byte()
+  // [MQTT-3.1.2-1] [MQTT-3.1.2-2]. The level of a Mosquitto bridge (0x83, 0x84) is refused too: it then comes back without.
+  const isKnown = name === 'MQTT' ? version === 4 || version === 5 : name === 'MQIsdp' && version === 3
+  if (!isKnown) throw unsupported(version)
+  const flags = cursor.byte()
+  if (flags & 0x01) throw malformed('reserved flag of CONNECT is set') // [MQTT-3.1.2-3]
+  const hasWill = (flags & 0x04) !== 0
+  const willQos = (flags >> 3) & 0x03
+  if (willQos === 3) throw malformed('will QoS 3') // [MQTT-3.1.2-12]
+  if (!hasWill && flags & 0x38) throw malformed('flags of a will without a will') // [MQTT-3.1.2-11] [MQTT-3.1.2-13]
+  const hasUsername = (flags & 0x80) !== 0
+  const hasPassword = (flags & 0x40) !== 0
+  // MQTT 3.1.1 [MQTT-3.1.2-22]; MQTT 5 took the rule back.
+  if (version !== 5 && hasPassword && !hasUsername) throw malformed('password without user name')
+  const keepAliveS = cursor.uint16()
+  const properties = { receiveMaximum: 65_535, maximumPacketSize: Number.POSITIVE_INFINITY }
+  if (version === 5) readConnectProperties(cursor, properties)
+  const identifier = cursor.string()
+  const cleanStart = (flags & 0x02) !== 0
+  let will: Will | undefined
+  if (hasWill) {
+    if (version === 5) readProperties(cursor, 'will')
+    will = { topic: cursor.string(), qos: willQos as Qos, retain: (flags & 0x20) !== 0 }
+    cursor.skipBinary()
+  }
+  const username = hasUsername ? cursor.string() : undefined
+  const password = hasPassword ? cursor.binary().toString() : undefined
+  if (cursor.remaining > 0) throw malformed('CONNECT is longer than its fields')
+  // MQTT 3.1.1 [MQTT-3.1.3-8]; MQTT 3.1 knows no empty identifier at all.
+  if (identifier === '' && ((version === 4 && !cleanStart) || version === 3)) {
+    throw new ProtocolViolation(
+      Reason.identifierNotValid,
+      'identifier_rejected',
+      'empty identifier of a session to keep',
+    )
+  }
+  return {
+    version: version as Version,
+    cleanStart,
+    keepAliveS,
+    identifier,
+    username,
+    password,
+    will,
+    ...properties,
+  }
+}
+
+function readConnectProperties(
+  cursor: Cursor,
+  into: { receiveMaximum: number; maximumPacketSize: number },
+): void {
+  let asksForMethod = false
+  let hasData = false
+  readProperties(cursor, 'connect', (identifier, value) => {
+    if (identifier === Property.receiveMaximum) into.receiveMaximum = value
+    else if (identifier === Property.maximumPacketSize) into.maximumPacketSize = value
+    else if (identifier === Property.authenticationMethod) asksForMethod = true
+    else if (identifier === Property.authenticationData) hasData = true
+  })
+  if (asksForMethod) {
+    const text = 'enhanced authentication is not offered' // [MQTT-4.12.0-1]
+    throw new ProtocolViolation(Reason.badAuthenticationMethod, 'bad_authentication_method', text)
+  }
+  if (hasData) throw protocolError('authentication data without a method')
+}
+
+/**
+ * Checks a PUBLISH whole, without making an object of it: Aedes's parser reads it again.
+ *
+ * @param flags the low four bits of the fixed header
+ * @throws {ProtocolViolation}
+ */
+export function checkPublish(cursor: Cursor, flags: number, version: Version): void {
+  const qos = (flags >> 1) & 0x03
+  if (qos === 3) throw malformed('QoS 3') // [MQTT-3.3.1-4]
+  if (qos === 0 && flags & 0x08) throw malformed('DUP on QoS 0') // [MQTT-3.3.1-2]
+  const topicLength = cursor.skipString()
+  if (qos > 0) cursor.packetId()
+  let hasAlias = false
+  if (version === 5) {
+    readProperties(cursor, 'publish', (identifier) => {
+      if (identifier === Property.topicAlias) hasAlias = true
+    })
+  }
+  // [MQTT-4.7.3-1]; empty with an alias alone (MQTT 5 section 3.3.2.1).
+  if (topicLength === 0 && !hasAlias) throw protocolError('empty topic')
+}
+
+/** PUBACK, PUBREC, PUBREL and PUBCOMP. @returns packet identifier and reason code */
+export function readAck(cursor: Cursor, version: Version): { packetId: number; reason: number } {
+  const packetId = cursor.packetId()
+  let reason = 0
+  if (version === 5) {
+    if (cursor.remaining > 0) reason = cursor.byte()
+    if (cursor.remaining > 0) readProperties(cursor, 'ack')
+  }
+  if (cursor.remaining > 0) throw malformed('acknowledgement is longer than its fields')
+  return { packetId, reason }
+}
+
+export function checkDisconnect(cursor: Cursor, version: Version): void {
+  if (version === 5) {
+    if (cursor.remaining > 0) cursor.skip(1)
+    if (cursor.remaining > 0) readProperties(cursor, 'disconnect')
+  }
+  if (cursor.remaining > 0) throw malformed('DISCONNECT is longer than its fields')
+}
+
+export function readSubscribe(cursor: Cursor, version: Version): Subscribe {
+  const packetId = cursor.packetId()
+  let identifier = 0
+  if (version === 5) {
+    readProperties(cursor, 'subscribe', (property, value) => {
+      if (property === Property.subscriptionIdentifier) identifier = value
+    })
+  }
+  const subscriptions: Subscription[] = []
+  do {
+    subscriptions.push(readSubscription(cursor, version)) // at least one [MQTT-3.8.3-2]
+  } while (cursor.remaining > 0)
+  return { packetId, identifier, subscriptions }
+}
+
+function readSubscription(cursor: Cursor, version: Version): Subscription {
+  const filter = cursor.string()
+  const options = cursor.byte()
+  const qos = options & 0x03
+  const retainHandling = (options >> 4) & 0x03
+  // [MQTT-3.8.3-5] and, before MQTT 5, [MQTT-3.8.3-4]
+  if (qos === 3 || retainHandling === 3 || options & (version === 5 ? 0xc0 : 0xfc)) {
+    throw malformed('bad subscription options')
+  }
+  const noLocal = (options & 0x04) !== 0
+  if (noLocal && filter.startsWith('$share/')) throw protocolError('No Local on a shared subscription')
+  return {
+    filter,
+    qos: qos as Qos,
+    noLocal,
+    retainAsPublished: (options & 0x08) !== 0,
+    retainHandling: retainHandling as 0 | 1 | 2,
+  }
+}
+
+export function readUnsubscribe(cursor: Cursor, version: Version): Unsubscribe {
+  const packetId = cursor.packetId()
+  if (version === 5) readProperties(cursor, 'unsubscribe')
+  const filters: string[] = []
+  do {
+    filters.push(cursor.string()) // at least one [MQTT-3.10.3-2]
+  } while (cursor.remaining > 0)
+  return { packetId, filters }
+}

@@ -1,0 +1,246 @@
+import type { Logger } from '../../platform/log.ts'
+import type { Message } from '../../platform/bus/message.ts'
+import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
+import type { ChannelAddress } from '../authority.ts'
+import { matchesFilter } from '../topics.ts'
+import type { Delivery } from './outbox.ts'
+import type { Qos } from './packets.ts'
+import type { ReceiveGrant, Session } from './sessions.ts'
+
+/** One subscription of one session: where its messages come from and how they are handed over. */
+export interface Route {
+  readonly session: Session
+  readonly filter: string
+  /** What stands in front of the levels, as the subscriber wrote it; its messages come under this. */
+  readonly prefix: string
+  readonly levels: readonly string[]
+  readonly grant: ReceiveGrant
+  readonly qos: Qos
+  readonly noLocal: boolean
+  readonly retainAsPublished: boolean
+  /** Subscription Identifier; 0 is none. */
+  readonly identifier: number
+}
+
+/** Subscriptions that share a channel and the way of writing it. */
+interface Form {
+  readonly prefix: string
+  /** Filters without wildcards, by what stands behind the prefix. */
+  readonly exact: Map<string, Set<Route>>
+  readonly wildcard: Set<Route>
+}
+
+interface Channel {
+  readonly address: ChannelAddress
+  readonly forms: Map<string, Form>
+  following: Following | undefined
+  /** Subscriptions that stand or are being made. */
+  uses: number
+}
+
+export interface Routes {
+  /**
+   * Waits until the bus delivers the channel here, then lets the route have its messages; replaces the session's route
+   * with the same filter. Does nothing for a session that ended meanwhile.
+   *
+   * @throws {Unavailable} the bus is away
+   */
+  add(route: Route): Promise<void>
+  /** @returns whether there was one */
+  remove(session: Session, filter: string): boolean
+  stop(): void
+}
+
+/** Levels as they stand behind a prefix: nothing, or each with its slash. */
+export function suffixOf(levels: readonly string[]): string {
+  let suffix = ''
+  for (const level of levels) suffix += `/${level}`
+  return suffix
+}
+
+function isExact(levels: readonly string[]): boolean {
+  return !levels.includes('+') && levels.at(-1) !== '#'
+}
+
+/** QoS towards subscribers: MQTT publishers choose, all others wrote to the stream and mean it to arrive. */
+function qosOf(message: Message): Qos {
+  return message.protocol === 'mqtt' ? message.qos : 1
+}
+
+/**
+ * Who gets which message. Everything comes from the bus, whoever published it and on whichever node, so there is one way of
+ * delivery and nothing arrives twice.
+ *
+ * A message goes once to each session and each way of writing the channel, with the highest QoS and all identifiers of the
+ * filters that match (MQTT 5 section 3.3.4, [MQTT-3.3.4-2]).
+ */
+export function createRoutes(feed: ChannelFeed, log: Logger): Routes {
+  const channels = new Map<string, Channel>()
+
+  function follow(channel: Channel): Following {
+    return feed.follow(channel.address, (message) => {
+      for (const form of channel.forms.values()) deliver(form, message)
+    })
+  }
+
+  /** A part whose start failed is given up, so that the next subscriber waits for a new answer, not for the old one. */
+  function refollow(channel: Channel, failed: Following): void {
+    if (channel.following !== failed) return
+    // Begun before the old one ends: the subscriptions that stand miss nothing.
+    channel.following = channel.forms.size > 0 ? follow(channel) : undefined
+    failed.stop()
+  }
+
+  function release(channel: Channel): void {
+    channel.uses -= 1
+    if (channel.uses > 0) return
+    channel.following?.stop()
+    channels.delete(channel.address.channelId)
+  }
+
+  function detach(route: Route): void {
+    const channel = channels.get(route.grant.channel.channelId)
+    const form = channel?.forms.get(route.prefix)
+    if (!channel || !form) return
+    const suffix = suffixOf(route.levels)
+    const exact = form.exact.get(suffix)
+    form.wildcard.delete(route)
+    if (exact?.delete(route) && exact.size === 0) form.exact.delete(suffix)
+    if (form.exact.size === 0 && form.wildcard.size === 0) channel.forms.delete(route.prefix)
+    releaseGrant(route)
+    release(channel)
+  }
+
+  function releaseGrant({ session, grant }: Route): void {
+    grant.uses -= 1
+    if (grant.uses === 0) session.grants.delete(grant.channel.channelId)
+  }
+
+  function attach(channel: Channel, route: Route): void {
+    let form = channel.forms.get(route.prefix)
+    if (!form) {
+      form = { prefix: route.prefix, exact: new Map(), wildcard: new Set() }
+      channel.forms.set(route.prefix, form)
+    }
+    if (!isExact(route.levels)) {
+      form.wildcard.add(route)
+      return
+    }
+    const suffix = suffixOf(route.levels)
+    const exact = form.exact.get(suffix)
+    if (exact) exact.add(route)
+    else form.exact.set(suffix, new Set([route]))
+  }
+
+  return {
+    async add(route) {
+      const { session, filter, grant } = route
+      const { channelId } = grant.channel
+      let channel = channels.get(channelId)
+      if (!channel) {
+        channel = { address: grant.channel, forms: new Map(), following: undefined, uses: 0 }
+        channels.set(channelId, channel)
+      }
+      channel.uses += 1
+      grant.uses += 1
+      channel.following ??= follow(channel)
+      const { following } = channel
+      try {
+        await following.ready
+      } catch (error) {
+        log.warn({ channelId, err: error }, 'bus does not take a subscription')
+        refollow(channel, following)
+        releaseGrant(route)
+        release(channel)
+        throw error
+      }
+      if (session.isEnded) {
+        releaseGrant(route)
+        return release(channel)
+      }
+      // In this order, so that no message falls between the old and the new.
+      const before = session.subscriptions.get(filter)
+      attach(channel, route)
+      session.subscriptions.set(filter, route)
+      if (before) detach(before)
+    },
+    remove(session, filter) {
+      const route = session.subscriptions.get(filter)
+      if (!route) return false
+      session.subscriptions.delete(filter)
+      detach(route)
+      return true
+    },
+    stop() {
+      for (const channel of channels.values()) channel.following?.stop()
+      channels.clear()
+    },
+  }
+}
+
+interface Match {
+  qos: Qos
+  retain: boolean
+  readonly identifiers: number[]
+}
+
+const NO_IDENTIFIERS: readonly number[] = []
+
+function deliver(form: Form, message: Message): void {
+  const suffix = suffixOf(message.levels)
+  const topic = form.prefix + suffix
+  const exact = form.exact.get(suffix)
+  if (exact && form.wildcard.size === 0 && exact.size === 1) {
+    // The usual case, one device on its own topic, costs no map.
+    for (const route of exact) {
+      if (!admits(route, message)) continue
+      const match = matchOf(route, message)
+      route.session.outbox.deliver(toDelivery(topic, message, match))
+    }
+    return
+  }
+  const matches = new Map<Session, Match>()
+  if (exact) for (const route of exact) collect(matches, route, message)
+  for (const route of form.wildcard) {
+    if (matchesFilter(message.levels, route.levels)) collect(matches, route, message)
+  }
+  for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match))
+}
+
+function admits(route: Route, message: Message): boolean {
+  if (!route.grant.isAllowed) return false
+  // The bus names the client, not its MQTT client identifier, so "local" is the client (MQTT 5 [MQTT-3.8.3-3]).
+  return !(route.noLocal && message.publisher === route.session.principal.id)
+}
+
+function matchOf(route: Route, message: Message): Match {
+  return {
+    qos: Math.min(route.qos, qosOf(message)) as Qos, // [MQTT-3.8.4-8]
+    retain: route.retainAsPublished && message.retain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+    identifiers: route.identifier === 0 ? [] : [route.identifier],
+  }
+}
+
+function collect(matches: Map<Session, Match>, route: Route, message: Message): void {
+  if (!admits(route, message)) return
+  const match = matchOf(route, message)
+  const other = matches.get(route.session)
+  if (!other) {
+    matches.set(route.session, match)
+    return
+  }
+  other.qos = Math.max(other.qos, match.qos) as Qos
+  other.retain ||= match.retain
+  other.identifiers.push(...match.identifiers)
+}
+
+function toDelivery(topic: string, message: Message, match: Match): Delivery {
+  return {
+    topic,
+    payload: message.payload,
+    qos: match.qos,
+    retain: match.retain,
+    contentType: message.contentType,
+    identifiers: match.identifiers.length === 0 ? NO_IDENTIFIERS : match.identifiers,
+  }
+}

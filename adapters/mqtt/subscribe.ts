@@ -1,0 +1,141 @@
+import type { Message } from '../../platform/bus/message.ts'
+import type { ChannelAddress } from '../authority.ts'
+import { parseTopicFilter } from '../topics.ts'
+import type { Topic } from '../topics.ts'
+import { findAllowed } from './access.ts'
+import { Reason, reasonFor } from './codes.ts'
+import type { Connection } from './connection.ts'
+import type { Cursor } from './cursor.ts'
+import { encodeSuback, encodeUnsuback } from './encode.ts'
+import type { Host } from './host.ts'
+import { readSubscribe, readUnsubscribe } from './packets.ts'
+import type { Subscription } from './packets.ts'
+import { suffixOf } from './routes.ts'
+import type { Route } from './routes.ts'
+import type { Session } from './sessions.ts'
+
+/** Subscriptions of one session; a session is one device or one application, so this is a bound and not a quota. */
+const MAX_SUBSCRIPTIONS = 10_000
+
+/** What one filter of a SUBSCRIBE came to. */
+interface Granted {
+  /** Granted QoS, or the reason of the refusal. */
+  readonly code: number
+  /** Retained messages that go to the subscriber now. */
+  readonly retained: readonly Message[]
+  readonly route?: Route
+}
+
+/**
+ * SUBSCRIBE: each filter is granted or refused by itself, and the connection stays. SUBACK follows when the bus delivers
+ * the channels here, retained messages follow SUBACK.
+ *
+ * Not left to Aedes 2.0.0-beta.1: it closes the connection on a bad filter, knows one reason for all refusals, and keeps
+ * refused filters in the session.
+ *
+ * @throws {ProtocolViolation}
+ */
+export async function subscribe(host: Host, connection: Connection, cursor: Cursor): Promise<void> {
+  const { session, version } = connection
+  if (!session) return
+  const { packetId, identifier, subscriptions } = readSubscribe(cursor, version)
+  const granted: Granted[] = []
+  let index = 0
+  // One after the other: the second of two equal filters replaces the first [MQTT-3.8.4-3], and a SUBSCRIBE is no reason
+  // to ask the authority many things at once.
+  for (const subscription of subscriptions) {
+    const isOver = (index += 1) > host.limits.maxSubscriptionsPerRequest
+    granted.push(
+      isOver
+        ? refused(host, connection, Reason.quotaExceeded, 'too_many_filters')
+        : await grant(host, connection, session, subscription, identifier),
+    )
+  }
+  if (session.isEnded) return
+  const codes = granted.map(({ code }) => code)
+  connection.send(encodeSuback(version, packetId, codes)) // [MQTT-3.8.4-1] [MQTT-3.8.4-6]
+  for (const { route, retained } of granted) {
+    if (route) for (const message of retained) sendRetained(route, message)
+  }
+}
+
+async function grant(
+  host: Host,
+  connection: Connection,
+  session: Session,
+  subscription: Subscription,
+  identifier: number,
+): Promise<Granted> {
+  const { filter, qos } = subscription
+  if (filter.startsWith('$share/')) {
+    return refused(host, connection, Reason.sharedSubscriptionsNotSupported, 'shared_subscription')
+  }
+  const isNew = !session.subscriptions.has(filter)
+  if (isNew && session.subscriptions.size >= MAX_SUBSCRIPTIONS) {
+    return refused(host, connection, Reason.quotaExceeded, 'too_many_subscriptions')
+  }
+  try {
+    const topic = parseTopicFilter(filter)
+    const route = await makeRoute(host, session, subscription, topic, identifier)
+    await host.routes.add(route)
+    // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
+    const wantsRetained = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && isNew)
+    const { channelId } = route.grant.channel
+    return { code: qos, route, retained: wantsRetained ? host.retained.find(channelId, topic.levels) : [] }
+  } catch (error) {
+    return refused(host, connection, reasonFor(error, 'subscribe'), error)
+  }
+}
+
+async function makeRoute(
+  host: Host,
+  session: Session,
+  { filter, qos, noLocal, retainAsPublished }: Subscription,
+  topic: Topic,
+  identifier: number,
+): Promise<Route> {
+  let changes: number
+  let channel: ChannelAddress
+  do {
+    changes = session.changes
+    channel = await findAllowed(host.authority, session.principal, topic, 'subscribe')
+    // Something was taken or given while the answer was under way, so it may be the one from before.
+  } while (changes !== session.changes)
+  let grant = session.grants.get(channel.channelId)
+  if (!grant) {
+    grant = { channel, isAllowed: true, uses: 0 }
+    session.grants.set(channel.channelId, grant)
+  }
+  grant.isAllowed = true
+  const { prefix, levels } = topic
+  return { session, filter, prefix, levels, grant, qos, noLocal, retainAsPublished, identifier }
+}
+
+function refused(host: Host, connection: Connection, code: number, why: unknown): Granted {
+  const fields = { code, ...connection.facts }
+  if (typeof why === 'string') host.refusals.note(why, fields)
+  else host.refusals.noteError(why, fields)
+  return { code, retained: [] }
+}
+
+function sendRetained(route: Route, message: Message): void {
+  route.session.outbox.deliver({
+    topic: route.prefix + suffixOf(message.levels),
+    payload: message.payload,
+    qos: Math.min(route.qos, message.qos) as 0 | 1 | 2,
+    retain: true, // [MQTT-3.3.1-8]
+    contentType: message.contentType,
+    identifiers: route.identifier === 0 ? [] : [route.identifier],
+  })
+}
+
+/** UNSUBSCRIBE: filters are compared as written [MQTT-3.10.4-1]. */
+export function unsubscribe(host: Host, connection: Connection, cursor: Cursor): void {
+  const { session, version } = connection
+  if (!session) return
+  const { packetId, filters } = readUnsubscribe(cursor, version)
+  const codes = filters.map((filter) =>
+    host.routes.remove(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
+  )
+  connection.send(encodeUnsuback(version, packetId, codes)) // [MQTT-3.10.4-4]
+}

@@ -1,0 +1,210 @@
+import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
+import type { Socket } from 'node:net'
+import { connectAsync } from 'mqtt'
+import type { IClientOptions, MqttClient } from 'mqtt'
+import { generate, parser } from 'mqtt-packet'
+import type { Packet } from 'mqtt-packet'
+import { createAuthority } from '../../../adapters/authority-cache.ts'
+import { createMqttAdapter } from '../../../adapters/mqtt/adapter.ts'
+import type { MqttAdapter } from '../../../adapters/mqtt/adapter.ts'
+import type { MqttLimits } from '../../../adapters/mqtt/host.ts'
+import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
+import { createPublish } from '../../../adapters/publish.ts'
+import type { Publish } from '../../../adapters/publish.ts'
+import type { Bus } from '../../../platform/bus/connect.ts'
+import { createPublisher } from '../../../platform/bus/publisher.ts'
+import { createChannelFeed } from '../../../platform/bus/subscriptions.ts'
+import { createMetrics } from '../../../platform/metrics.ts'
+import type { Metrics } from '../../../platform/metrics.ts'
+import { AuthorityTables } from '../../support/authority.ts'
+import type { Channel, Client } from '../../support/authority.ts'
+import { captureLog } from '../../support/log.ts'
+
+export const LIMITS: MqttLimits = {
+  maxPacketBytes: 64 * 1024,
+  connectTimeoutMs: 5_000,
+  maxSubscriptionsPerRequest: 8,
+  maxQueuedMessages: 50,
+  maxInflight: 16,
+  sessionExpiryS: 3_600,
+  maxKeepAliveS: 1_200,
+  maxConnections: 200,
+  maxUnauthenticatedPerAddress: 20,
+}
+
+/** One process's MQTT adapter on a real bus, with the management side in memory. */
+export interface TestGateway {
+  readonly bus: Bus
+  readonly port: number
+  readonly adapter: MqttAdapter
+  readonly tables: AuthorityTables
+  readonly publish: Publish
+  readonly metrics: Metrics
+  readonly lines: string[]
+  stop(): Promise<void>
+}
+
+export async function startMqttGateway(
+  bus: Bus,
+  options: {
+    tables?: AuthorityTables
+    limits?: Partial<MqttLimits>
+    publish?: (real: Publish) => Publish
+  } = {},
+): Promise<TestGateway> {
+  const tables = options.tables ?? new AuthorityTables()
+  const { log, lines } = captureLog()
+  const metrics = createMetrics()
+  const publisher = createPublisher(bus)
+  const publish = createPublish(publisher)
+  const authority = createAuthority({ backend: tables, bus })
+  await authority.ready
+  const adapter = await createMqttAdapter({
+    authority,
+    publish: options.publish?.(publish) ?? publish,
+    feed: createChannelFeed(bus),
+    log,
+    metrics,
+    limits: { ...LIMITS, ...options.limits },
+  })
+  const listener = await listenMqtt(adapter, { host: '127.0.0.1', port: 0 })
+  return {
+    bus,
+    port: listener.port,
+    adapter,
+    tables,
+    publish,
+    metrics,
+    lines,
+    async stop() {
+      await listener.stop()
+      await adapter.stop()
+      authority.stop()
+      await publisher.stop()
+    },
+  }
+}
+
+/** A client that may publish and subscribe on the channels given. */
+export function addMember(tables: AuthorityTables, ...channels: Channel[]): Client {
+  const client = tables.addClient()
+  for (const channel of channels) tables.allow(client, channel, 'publish', 'subscribe')
+  return client
+}
+
+export function topicOf(channel: Channel, ...levels: string[]): string {
+  return ['m', channel.domainId, 'c', channel.id, ...levels].join('/')
+}
+
+/** MQTT.js, signed in. It does not reconnect by itself. */
+export function connectClient(
+  { port }: { readonly port: number },
+  client: Client,
+  options: IClientOptions = {},
+): Promise<MqttClient> {
+  return connectAsync(`mqtt://127.0.0.1:${port}`, {
+    username: client.id,
+    password: client.secret,
+    reconnectPeriod: 0,
+    ...options,
+  })
+}
+
+export interface Received {
+  readonly topic: string
+  readonly payload: string
+  readonly qos: number
+  readonly retain: boolean
+}
+
+/** What a client has received, in order. */
+export function collect(client: MqttClient): Received[] {
+  const received: Received[] = []
+  client.on('message', (topic, payload, { qos, retain }) => {
+    received.push({ topic, payload: payload.toString(), qos, retain })
+  })
+  return received
+}
+
+/** A connection that speaks in packets, well-formed or not, and hears what comes back. */
+export class RawClient {
+  readonly socket: Socket
+  readonly packets: Packet[] = []
+  isClosed = false
+  #onChange: () => void = () => undefined
+  readonly #version: 4 | 5
+
+  constructor(port: number, version: 4 | 5 = 4) {
+    this.#version = version
+    this.socket = connectTcp(port, '127.0.0.1')
+    this.socket.setNoDelay(true)
+    const incoming = parser({ protocolVersion: version })
+    incoming.on('packet', (packet) => {
+      this.packets.push(packet)
+      this.#onChange()
+    })
+    this.socket.on('data', (bytes: Buffer) => incoming.parse(bytes))
+    this.socket.on('error', () => undefined)
+    this.socket.on('close', () => {
+      this.isClosed = true
+      this.#onChange()
+    })
+  }
+
+  write(bytes: Uint8Array | readonly number[]): void {
+    this.socket.write(bytes instanceof Uint8Array ? bytes : Uint8Array.from(bytes))
+  }
+
+  send(...packets: Packet[]): void {
+    this.write(encode(this.#version, ...packets))
+  }
+
+  /** Signs in and waits for CONNACK. */
+  async connect(client: Client, options: Partial<Extract<Packet, { cmd: 'connect' }>> = {}): Promise<Packet> {
+    this.send(connectPacket(this.#version, client, options))
+    return this.next('connack')
+  }
+
+  /** Takes the first packet of the kind out of those that came, or waits for it. */
+  async next<C extends Packet['cmd']>(cmd: C): Promise<Extract<Packet, { cmd: C }>> {
+    for (;;) {
+      const index = this.packets.findIndex((packet) => packet.cmd === cmd)
+      if (index >= 0) return this.packets.splice(index, 1)[0] as Extract<Packet, { cmd: C }>
+      if (this.isClosed) throw new Error(`connection closed while waiting for ${cmd}`)
+      await new Promise<void>((resolve) => {
+        this.#onChange = resolve
+      })
+    }
+  }
+
+  async closed(): Promise<void> {
+    if (!this.isClosed) await once(this.socket, 'close')
+  }
+
+  end(): void {
+    this.socket.destroy()
+  }
+}
+
+export function connectPacket(
+  version: 4 | 5,
+  client: Client,
+  options: Partial<Extract<Packet, { cmd: 'connect' }>> = {},
+): Packet {
+  return {
+    cmd: 'connect',
+    protocolId: 'MQTT',
+    protocolVersion: version,
+    clean: true,
+    clientId: 'raw',
+    keepalive: 60,
+    username: client.id,
+    password: Buffer.from(client.secret),
+    ...options,
+  }
+}
+
+export function encode(version: 4 | 5, ...packets: Packet[]): Buffer {
+  return Buffer.concat(packets.map((packet) => generate(packet, { protocolVersion: version })))
+}
