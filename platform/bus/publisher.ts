@@ -22,11 +22,14 @@ export interface Publisher {
 export interface PublisherOptions {
   /** Messages that wait for their acknowledgement at most; more are refused at once. */
   readonly maxInFlight?: number
+  /** Their payloads together at most: what a NATS server that does not read makes us keep. */
+  readonly maxInFlightBytes?: number
   readonly timeoutMs?: number
 }
 
 interface InFlight {
   readonly done: PublishDone
+  readonly sizeBytes: number
   readonly deadlineMs: number
 }
 
@@ -39,6 +42,7 @@ const MAX_PAYLOAD_EXCEEDED: string = ErrorCode.MaxPayloadExceeded
 const BAD_HEADER: string = ErrorCode.BadHeader
 const BAD_SUBJECT: string = ErrorCode.BadSubject
 
+const ACK_START = Buffer.from('{"stream":')
 const ERROR_KEY = Buffer.from('"error"')
 
 /**
@@ -47,11 +51,12 @@ const ERROR_KEY = Buffer.from('"error"')
  * and manages a seventh (design.md, "The bus").
  */
 export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publisher {
-  const { maxInFlight = 65_536, timeoutMs = 5_000 } = options
+  const { maxInFlight = 65_536, maxInFlightBytes = 134_217_728, timeoutMs = 5_000 } = options
   const { connection } = bus
   const inbox = `${createInbox()}.`
   // In order of publishing, hence of deadline: the sweep reads from the front and ends at the first that is in time.
   const inFlight = new Map<number, InFlight>()
+  let inFlightBytes = 0
   let sequence = 0
   let stopping: Promise<void> | undefined
   let onIdle: (() => void) | undefined
@@ -70,6 +75,7 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
     // Timed out before, or a second acknowledgement.
     if (!entry) return
     inFlight.delete(number)
+    inFlightBytes -= entry.sizeBytes
     call(entry.done, error)
     if (inFlight.size === 0) onIdle?.()
   }
@@ -108,8 +114,9 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
   ): void {
     if (stopping) return call(done, new Unavailable('the gateway is stopping'))
     if (!bus.isConnected) return call(done, new Unavailable('the bus is disconnected'))
-    if (inFlight.size >= maxInFlight)
+    if (inFlight.size >= maxInFlight || inFlightBytes + payload.length > maxInFlightBytes) {
       return call(done, new Unavailable('too many messages wait for JetStream'))
+    }
     // UTF-8 needs at most three bytes a UTF-16 unit; counted exactly only when that could be too many.
     if (subject.length > MAX_SUBJECT_BYTES / 3 && Buffer.byteLength(subject) > MAX_SUBJECT_BYTES) {
       return call(done, new InvalidInput('topic is too long for the bus', { code: 'invalid_topic' }))
@@ -122,7 +129,8 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
     } catch (error) {
       return call(done, publishError(error, bus))
     }
-    inFlight.set(number, { done, deadlineMs: Date.now() + timeoutMs })
+    inFlight.set(number, { done, sizeBytes: payload.length, deadlineMs: Date.now() + timeoutMs })
+    inFlightBytes += payload.length
   }
 
   function stop(): Promise<void> {
@@ -152,12 +160,17 @@ function ackError(msg: Msg): Error | undefined {
     })
   }
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  if (!bytes.includes(ERROR_KEY)) return undefined
+  const isPlain = bytes.subarray(0, ACK_START.length).equals(ACK_START) && !bytes.includes(ERROR_KEY)
+  return isPlain ? undefined : refusalOf(bytes)
+}
+
+/** Reads an acknowledgement that does not look like one: a refusal, or the answer of some subscriber who is no stream. */
+function refusalOf(bytes: Buffer): Error | undefined {
   let description = 'unreadable acknowledgement'
   try {
-    const ack = JSON.parse(bytes.toString()) as { error?: { description?: string } }
-    if (ack.error === undefined) return undefined
-    description = ack.error.description ?? description
+    const ack = JSON.parse(bytes.toString()) as { stream?: unknown; error?: { description?: string } } | null
+    if (ack?.error === undefined && typeof ack?.stream === 'string') return undefined
+    description = ack?.error?.description ?? description
   } catch {
     // Described above.
   }
