@@ -27,6 +27,13 @@ export interface PublisherOptions {
   readonly timeoutMs?: number
 }
 
+interface Queued {
+  readonly number: number
+  readonly subject: string
+  readonly payload: Uint8Array
+  readonly headers: MsgHdrs | undefined
+}
+
 interface InFlight {
   readonly done: PublishDone
   readonly sizeBytes: number
@@ -57,6 +64,7 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
   // In order of publishing, hence of deadline: the sweep reads from the front and ends at the first that is in time.
   const inFlight = new Map<number, InFlight>()
   let inFlightBytes = 0
+  let queue: Queued[] = []
   let sequence = 0
   let stopping: Promise<void> | undefined
   let onIdle: (() => void) | undefined
@@ -122,15 +130,29 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
       return call(done, new InvalidInput('topic is too long for the bus', { code: 'invalid_topic' }))
     }
     sequence += 1
-    const number = sequence
-    try {
-      const reply = inbox + number
-      connection.publish(subject, payload, headers ? { reply, headers } : { reply })
-    } catch (error) {
-      return call(done, publishError(error, bus))
-    }
-    inFlight.set(number, { done, sizeBytes: payload.length, deadlineMs: Date.now() + timeoutMs })
+    inFlight.set(sequence, { done, sizeBytes: payload.length, deadlineMs: Date.now() + timeoutMs })
     inFlightBytes += payload.length
+    if (queue.length === 0) setImmediate(send)
+    queue.push({ number: sequence, subject, payload, headers })
+  }
+
+  /**
+   * Sends what came in during this turn of the event loop, from however many sockets, with one write to the server. nats.js
+   * alone writes after each socket's read; at 32 HTTP connections those writes were a third of all the time.
+   */
+  function send(): void {
+    const queued = queue
+    queue = []
+    for (const { number, subject, payload, headers } of queued) {
+      // Failed by a disconnect in the meantime.
+      if (!inFlight.has(number)) continue
+      try {
+        const reply = inbox + number
+        connection.publish(subject, payload, headers ? { reply, headers } : { reply })
+      } catch (error) {
+        finish(number, publishError(error, bus))
+      }
+    }
   }
 
   function stop(): Promise<void> {
