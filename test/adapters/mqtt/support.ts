@@ -47,7 +47,11 @@ export interface TestGateway {
 
 export async function startMqttGateway(
   bus: Bus,
-  options: { tables?: AuthorityTables; limits?: Partial<MqttLimits>; publish?: (real: Publish) => Publish } = {},
+  options: {
+    tables?: AuthorityTables
+    limits?: Partial<MqttLimits>
+    publish?: (real: Publish) => Publish
+  } = {},
 ): Promise<TestGateway> {
   const tables = options.tables ?? new AuthorityTables()
   const { log, lines } = captureLog()
