@@ -7,6 +7,7 @@ import { createPublisher } from '../../platform/bus/publisher.ts'
 import { createLogger } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { createWriterMetrics } from '../../services/messages/writer-metrics.ts'
+import type { WriterMetrics } from '../../services/messages/writer-metrics.ts'
 import { startWriter } from '../../services/messages/writer.ts'
 import type { Writer } from '../../services/messages/writer.ts'
 import { createApi } from '../support/api.ts'
@@ -40,7 +41,15 @@ afterEach(async () => {
   await ground.stop()
 })
 
-async function startOne(): Promise<{ writer: Writer; stop(): Promise<void> }> {
+interface Running {
+  readonly writer: Writer
+  readonly metrics: WriterMetrics
+  stop(): Promise<void>
+}
+
+const lost = async ({ metrics }: Running) => (await metrics.lost.get()).values[0]?.value
+
+async function startOne(): Promise<Running> {
   const log = createLogger('silent')
   const bus = await connectBus({ servers: ground.natsUrl, name: 'test writer', log })
   const publisher = createPublisher(bus)
@@ -48,6 +57,7 @@ async function startOne(): Promise<{ writer: Writer; stop(): Promise<void> }> {
   const writer = startWriter({ bus, publisher, databaseUrl: ground.databaseUrl, log, metrics })
   return {
     writer,
+    metrics,
     async stop() {
       await writer.stop()
       await publisher.stop()
@@ -135,6 +145,19 @@ describe('the writer', () => {
     await eventually('all is stored', async () => (await storedValues()).length >= 1000)
     expect(await storedValues()).toEqual(upTo(1000))
     await one.stop()
+  })
+
+  it('counts what was removed before it was stored, and goes on behind it', async () => {
+    const first = await startOne()
+    await publish(10)
+    await eventually('ten are stored', async () => (await storedValues()).length === 10)
+    await first.stop()
+    await publish(10, 10)
+    await (await nats.jetstreamManager()).streams.purge('messages', { seq: 16 })
+    const second = await startOne()
+    await eventually('what is left is stored', async () => (await storedValues()).length === 15)
+    expect(await lost(second)).toBe(5)
+    await second.stop()
   })
 
   it('goes on when the bus drops its connection', async () => {
