@@ -31,7 +31,7 @@ describe.each([4, 5] as const)('CONNECT, protocol level %i', (version) => {
     ['the id of another client', { username: randomUUID() }],
   ])('with %s is refused as bad credentials', async (_what, options) => {
     const raw = new RawClient(gateway.port, version)
-    const connack = await raw.connect(gateway.tables.addClient(), options as object)
+    const connack = await raw.connect(gateway.tables.addClient(), options)
     expect(codeOf(connack)).toBe(badCredentials)
     await raw.closed()
   })
