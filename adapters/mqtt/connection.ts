@@ -327,6 +327,7 @@ export class Connection implements Receiver {
       checkPayload: host.checkPayload,
       onStored: (message) => host.onStored(message),
       onLost: (error) => host.onLost(error),
+      onBroken: (error) => this.#fail(error),
       onRefused: (error, packet, done) => this.#refusePublish(error, packet, done),
     })
     const stream = new AedesStream(this.#wire, () => this.#advance())

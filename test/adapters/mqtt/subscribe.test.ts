@@ -1,18 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { startTestBus } from '../../support/bus.ts'
-import type { TestBus } from '../../support/bus.ts'
-import { addMember, collect, connectClient, LIMITS, RawClient, startMqttGateway, topicOf } from './support.ts'
+import { describe, expect, it, vi } from 'vitest'
+import {
+  addMember,
+  collect,
+  connectClient,
+  LIMITS,
+  PUBLISH,
+  RawClient,
+  topicOf,
+  useGateway,
+} from './support.ts'
 import type { TestGateway } from './support.ts'
 
-let testBus: TestBus
 let gateway: TestGateway
-beforeAll(async () => {
-  testBus = await startTestBus()
-  gateway = await startMqttGateway(testBus.bus)
-})
-afterAll(async () => {
-  await gateway.stop()
-  await testBus.stop()
+useGateway((started) => {
+  gateway = started
 })
 
 describe.each([4, 5] as const)('SUBSCRIBE, protocol level %i', (version) => {
@@ -143,7 +144,7 @@ describe('a session', () => {
     await first.connect(member, options)
     first.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: topicOf(channel, '#'), qos: 2 }] })
     await first.next('suback')
-    const publish = { cmd: 'publish', dup: false, retain: false, topic: topicOf(channel, 'a') } as const
+    const publish = { ...PUBLISH, topic: topicOf(channel, 'a') } as const
     first.send(
       { ...publish, payload: 'one', qos: 1, messageId: 2 },
       { ...publish, payload: 'two', qos: 2, messageId: 3 },
