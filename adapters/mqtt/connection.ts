@@ -2,23 +2,18 @@ import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import { checkForAedes, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
-import {
-  announceInConnack,
-  handOver,
-  markAnswered,
-  reasonOfAedesError,
-  refreshKeepAlive,
-} from './aedes-broker.ts'
+import { announceInConnack, handOver, reasonOfAedesError, refreshKeepAlive } from './aedes-broker.ts'
 import type { AedesClient, AedesPublish } from './aedes-broker.ts'
 import { AedesStream } from './aedes-stream.ts'
 import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import { Cursor } from './cursor.ts'
-import { encodeConnackRefusal, encodeDisconnect, encodePublishRefusal, encodePubrel } from './encode.ts'
+import { encodeConnackRefusal, encodeDisconnect, encodePubrel } from './encode.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
-import { Inbound } from './inbound.ts'
+import type { Inbound } from './inbound.ts'
+import { createInbound } from './publications.ts'
 import type { Receiver } from './outbox.ts'
 import { readAck, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
@@ -320,16 +315,7 @@ export class Connection implements Receiver {
 
   #handToAedes(packet: Buffer, session: Session): void {
     const host = this.#host
-    this.#inbound = new Inbound({
-      authority: host.authority,
-      publish: host.publish,
-      session,
-      checkPayload: host.checkPayload,
-      onStored: (message) => host.onStored(message),
-      onLost: (error) => host.onLost(error),
-      onBroken: (error) => this.#fail(error),
-      onRefused: (error, packet, done) => this.#refusePublish(error, packet, done),
-    })
+    this.#inbound = createInbound(host, this, session, (error) => this.#fail(error))
     const stream = new AedesStream(this.#wire, () => this.#advance())
     this.#aedesStream = stream
     // Aedes ends a connection by destroying its stream: DISCONNECT came, or something it does not take.
@@ -373,22 +359,5 @@ export class Connection implements Receiver {
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
     if (this.#inbound) this.#inbound.take(packet, done)
     else done(new Error('publication before authentication'))
-  }
-
-  #refusePublish(error: Error, packet: AedesPublish, done: (error?: Error) => void): void {
-    const code = reasonFor(error, 'publish')
-    this.#host.refusals.noteError(error, { code, ...this.facts })
-    // A will has no packet to answer.
-    if (packet.cmd === undefined) return done(error)
-    if (this.version !== 5) {
-      // Before MQTT 5 there is no answer but the end of the connection.
-      this.close()
-      return done(error)
-    }
-    markAnswered(packet)
-    if (packet.qos > 0 && packet.messageId !== undefined) {
-      this.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code))
-    }
-    done()
   }
 }

@@ -9,6 +9,7 @@ import {
   topicOf,
   useGateway,
 } from './support.ts'
+import type { Client } from '../../support/authority.ts'
 import type { TestGateway } from './support.ts'
 
 let gateway: TestGateway
@@ -221,5 +222,23 @@ describe('flow control towards a client', () => {
     expect((await raw.next('publish')).payload.toString()).toBe('small')
     raw.end()
     await publisher.endAsync()
+  })
+})
+
+describe('kept sessions', () => {
+  it('of one client are bounded, and push out none of another', async () => {
+    const [hoarder, modest] = [gateway.tables.addClient(), gateway.tables.addClient()]
+    const visit = async (client: Client, clientId: string): Promise<boolean> => {
+      const raw = new RawClient(gateway.port, 4)
+      const connack = await raw.connect(client, { clientId, clean: false })
+      raw.send({ cmd: 'disconnect' })
+      await raw.closed()
+      return 'sessionPresent' in connack && connack.sessionPresent
+    }
+    await visit(modest, 'mine')
+    for (let index = 0; index <= 100; index += 1) await visit(hoarder, `session${index}`)
+    expect(await visit(modest, 'mine')).toBe(true)
+    expect(await visit(hoarder, 'session100')).toBe(true)
+    expect(await visit(hoarder, 'session0')).toBe(false)
   })
 })

@@ -74,7 +74,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
     limits: { ...LIMITS, ...options.limits },
     ...(options.checkPayload ? { checkPayload: options.checkPayload } : {}),
   })
-  const listener = await listenMqtt(adapter, { host: '127.0.0.1', port: 0 })
+  const listener = await listenMqtt(adapter, { host: '127.0.0.1', port: 0, log })
   return {
     bus,
     port: listener.port,
