@@ -1,7 +1,7 @@
 import { Forbidden, NotFound, Unauthenticated } from '../platform/errors.ts'
 import type { AuthorityBackend, ChannelAddress, Principal } from './authority.ts'
+import type { Presented } from '../platform/http/credentials.ts'
 import { toCredentials } from './credentials.ts'
-import type { Presented } from './credentials.ts'
 import type { Topic } from './topics.ts'
 
 /** Who is at the door, and at which channel. */

@@ -2,14 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { nowNs } from '../../platform/bus/message.ts'
 import { MethodNotAllowed, Unauthenticated } from '../../platform/errors.ts'
 import type { DomainError } from '../../platform/errors.ts'
+import { bearerAsSecret, readCredentials, splitUrl } from '../../platform/http/credentials.ts'
+import type { Presented } from '../../platform/http/credentials.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import { admitPublisher } from '../admission.ts'
 import type { Admission } from '../admission.ts'
 import type { AuthorityBackend } from '../authority.ts'
 import { readContentType, SENML_TYPES } from '../content-type.ts'
-import { bearerAsSecret, readCredentials, splitUrl, toCredentials } from '../credentials.ts'
-import type { Presented } from '../credentials.ts'
+import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
 import type { Topic } from '../topics.ts'
@@ -85,11 +86,11 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
   }
 
   async function publishEnvelope(req: IncomingMessage, presented: Presented): Promise<200> {
-    const domain = req.headers['x-fluxmq-username']
+    const domain = req.headers['x-fluxmq-username'] ?? ''
     let limitBytes = STRANGER_LIMIT_BYTES
-    if (typeof domain === 'string' || presented.kind !== 'secret') {
-      if (!(await authority.authenticate(toCredentials(presented, String(domain)))))
-        throw new Unauthenticated()
+    if (domain !== '' || presented.kind !== 'secret') {
+      const credentials = toCredentials(presented, String(domain))
+      if (!(await authority.authenticate(credentials))) throw new Unauthenticated()
       limitBytes = envelopeLimitBytes(maxPayloadBytes)
     }
     const message = readEnvelope(await readBody(req, limitBytes), maxPayloadBytes)

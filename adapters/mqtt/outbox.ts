@@ -12,7 +12,16 @@ export interface Receiver {
   send(bytes: Buffer): void
 }
 
+/** What waits for all sessions of the process together. Payloads are shared between sessions, so it overstates the memory. */
+export interface Backlog {
+  bytes: number
+}
+
 export interface OutboxOptions {
+  /**
+   * Messages that wait for a client that is away. One that is there and lags may have more of them, bounded in bytes:
+   * a burst is no reason to lose what was acknowledged to its publisher.
+   */
   readonly maxQueuedMessages: number
   readonly maxInflight: number
   /** Messages handed to connections. */
@@ -25,8 +34,12 @@ interface InFlight {
   isReleased: boolean
 }
 
-/** Payload bytes that may wait for one session, beside the limit on their number. */
+/** Bytes that may wait for one session. */
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024
+/** Bytes that may wait for all of them before clients that are there are bounded like those that are away. */
+const MAX_BACKLOG_BYTES = 256 * 1024 * 1024
+/** What a waiting message costs beside its payload. */
+const OVERHEAD_BYTES = 200
 
 /**
  * The sending side of one session: what waits, and what is in flight. In order, at most so many unacknowledged, and all of
@@ -38,6 +51,7 @@ const MAX_QUEUED_BYTES = 16 * 1024 * 1024
  */
 export class Outbox {
   readonly #options: OutboxOptions
+  readonly #backlog: Backlog
   readonly #onDrop: (reason: string) => void
   #receiver: Receiver | undefined
   #queue: Delivery[] = []
@@ -47,8 +61,9 @@ export class Outbox {
   #lastId = 0
 
   /** @param onDrop is told why a message does not reach the session */
-  constructor(options: OutboxOptions, onDrop: (reason: string) => void) {
+  constructor(options: OutboxOptions, backlog: Backlog, onDrop: (reason: string) => void) {
     this.#options = options
+    this.#backlog = backlog
     this.#onDrop = onDrop
   }
 
@@ -76,12 +91,25 @@ export class Outbox {
     }
     const waiting = this.#queue.length - this.#queueHead
     if (waiting === 0 && receiver && this.#hasRoom(receiver)) return this.#begin(receiver, delivery)
-    const bytes = this.#queuedBytes + delivery.payload.length
-    if (waiting >= this.#options.maxQueuedMessages || bytes > MAX_QUEUED_BYTES) {
+    const bytes = costOf(delivery)
+    const isCounted = !receiver || this.#backlog.bytes > MAX_BACKLOG_BYTES
+    if (
+      (isCounted && waiting >= this.#options.maxQueuedMessages) ||
+      this.#queuedBytes + bytes > MAX_QUEUED_BYTES
+    ) {
       return this.#onDrop('queue_full')
     }
     this.#queue.push(delivery)
-    this.#queuedBytes = bytes
+    this.#wait(bytes)
+  }
+
+  /** The session has ended: nothing waits any more. */
+  discard(): void {
+    this.#receiver = undefined
+    this.#queue = []
+    this.#queueHead = 0
+    this.#inFlight.clear()
+    this.#wait(-this.#queuedBytes)
   }
 
   /** PUBACK or PUBCOMP, or a PUBREC that refuses: the packet identifier is free again. */
@@ -103,7 +131,7 @@ export class Outbox {
     while (receiver && this.#queueHead < this.#queue.length && this.#hasRoom(receiver)) {
       const delivery = this.#queue[this.#queueHead] as Delivery
       this.#queueHead += 1
-      this.#queuedBytes -= delivery.payload.length
+      this.#wait(-costOf(delivery))
       this.#begin(receiver, delivery)
     }
     // Cut in large steps: `shift` on every message would move the rest each time.
@@ -111,6 +139,11 @@ export class Outbox {
       this.#queue = this.#queue.slice(this.#queueHead)
       this.#queueHead = 0
     }
+  }
+
+  #wait(bytes: number): void {
+    this.#queuedBytes += bytes
+    this.#backlog.bytes += bytes
   }
 
   #hasRoom(receiver: Receiver): boolean {
@@ -145,3 +178,5 @@ export class Outbox {
     return this.#lastId
   }
 }
+
+const costOf = (delivery: Delivery): number => delivery.payload.length + OVERHEAD_BYTES

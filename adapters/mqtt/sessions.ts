@@ -1,6 +1,6 @@
 import type { ChannelAddress, Principal } from '../authority.ts'
 import { Outbox } from './outbox.ts'
-import type { OutboxOptions } from './outbox.ts'
+import type { Backlog, OutboxOptions } from './outbox.ts'
 import type { Route } from './routes.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
@@ -67,6 +67,7 @@ export function createSessions(options: {
   onEnd: (session: Session) => void
 }): Sessions {
   const sessions = new Map<string, Session>()
+  const backlog: Backlog = { bytes: 0 }
   /** Sessions without a connection, with the time when they end. */
   const kept = new Map<Session, number>()
   /** The same by client, longest away first. */
@@ -109,6 +110,7 @@ export function createSessions(options: {
   function end(session: Session): void {
     unkeep(session)
     session.isEnded = true
+    session.outbox.discard()
     if (sessions.get(session.id) === session) sessions.delete(session.id)
     options.onEnd(session)
   }
@@ -117,7 +119,7 @@ export function createSessions(options: {
     const session: Session = {
       id,
       principal,
-      outbox: new Outbox(options.outbox, (reason) => options.onDrop(session, reason)),
+      outbox: new Outbox(options.outbox, backlog, (reason) => options.onDrop(session, reason)),
       subscriptions: new Map(),
       grants: new Map(),
       changes: 0,

@@ -34,6 +34,8 @@ export interface Claim {
   release(): void
 }
 
+const OWNER_PATIENCE_MS = 2_000
+
 /**
  * Makes the data folder and takes one part of it for this process. Who holds it stands in `<part>.owner` beside it.
  *
@@ -76,10 +78,16 @@ async function claim(folder: string, part: string): Promise<Claim> {
   const path = join(folder, part)
   const file = `${path}.owner`
   const self = { pid: process.pid, identity: identify(process.pid) ?? '' }
+  // Who restarts a gateway often does it before the old one has drained.
+  const patience = Date.now() + OWNER_PATIENCE_MS
   let leftover: ProcessRef | undefined
   while (!create(file, { ...self, child: leftover })) {
     const owner = await readOwner(file)
     if (owner && isRunning(owner)) {
+      if (Date.now() < patience) {
+        await sleep(50)
+        continue
+      }
       throw new StartError(
         `The data folder ${folder} is in use by process ${owner.pid}; stop that one first.`,
       )

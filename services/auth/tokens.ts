@@ -87,10 +87,9 @@ export async function createTokens({
      * @throws {Unauthenticated} not ours, expired, of a revoked session, or of a user who is not enabled
      */
     async authenticate(accessToken: string): Promise<Principal> {
-      const sessionId = await verify(accessToken)
-      const live = await sessions.findLiveSession(db, sessionId)
+      const live = await sessions.findLiveSession(db, await verify(accessToken))
       if (!live) throw new Unauthenticated('missing or invalid bearer user token')
-      return { ...live, sessionId }
+      return live
     },
 
     /** Public keys that access tokens are signed with, as RFC 7517 section 5 writes them. */

@@ -15,16 +15,14 @@ export type { ChannelListing } from './repository.ts'
 export type Channels = ReturnType<typeof createChannels>
 
 export function createChannels({ db, journal, policy }: { db: Db; journal: Journal; policy: Policy }) {
-  async function requireWiring(principal: Principal, domainId: string, connections: Connections) {
-    const { channelIds, clientIds } = connections
-    const channels = await policy.requireOnEach(
-      principal,
-      'connect_to_client',
-      'channel',
-      channelIds,
-      domainId,
-    )
-    const clients = await policy.requireOnEach(principal, 'connect_to_channel', 'client', clientIds, domainId)
+  async function requireWiring(
+    principal: Principal,
+    wiring: 'connect' | 'disconnect',
+    domainId: string,
+    { channelIds, clientIds }: Connections,
+  ) {
+    const channels = await policy.requireOnEach(principal, `channel.${wiring}`, channelIds, domainId)
+    const clients = await policy.requireOnEach(principal, `client.${wiring}`, clientIds, domainId)
     return [...channels, ...clients]
   }
 
@@ -87,7 +85,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
 
     /** @throws {Forbidden} @throws {NotFound} */
     async get(principal: Principal, domainId: string, id: string): Promise<Channel> {
-      await policy.require(principal, 'read', { type: 'channel', id }, domainId)
+      await policy.require(principal, 'channel.view', id, domainId)
       const channel = await repository.findChannel(db, id)
       if (!channel) throw new NotFound()
       return channel
@@ -95,7 +93,9 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
 
     /** The channels that the caller may read, of one domain or of all. */
     async list(principal: Principal, listing: ChannelListing): Promise<Page<Channel>> {
-      if (listing.domainId !== undefined) await policy.requireMember(principal, listing.domainId)
+      if (listing.domainId !== undefined) {
+        await policy.requireMember(principal, 'domain.list_channels', listing.domainId)
+      }
       return repository.listChannels(db, policy.whereGranted(principal, 'channel', 'read'), listing)
     },
 
@@ -106,7 +106,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
       id: string,
       change: ChannelChange,
     ): Promise<Channel> {
-      await policy.require(principal, 'update', { type: 'channel', id }, domainId)
+      await policy.require(principal, 'channel.update', id, domainId)
       return db.transaction().execute(async (trx) => {
         await repository.updateChannel(trx, id, change, principal.userId)
         await journal.record(trx, {
@@ -130,7 +130,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
      * @throws {AlreadyConnected} nothing new came of it
      */
     async connect(principal: Principal, domainId: string, connections: Connections): Promise<void> {
-      const entities = await requireWiring(principal, domainId, connections)
+      const entities = await requireWiring(principal, 'connect', domainId, connections)
       const disabled = entities.find((entity) => entity.entityStatus !== 'enabled')
       if (disabled) throw new Forbidden(`${disabled.entityId} is disabled`)
       await db.transaction().execute(async (trx) => {
@@ -145,7 +145,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
      * @throws {Forbidden} @throws {NotFound} one bad id fails all
      */
     async disconnect(principal: Principal, domainId: string, connections: Connections): Promise<void> {
-      await requireWiring(principal, domainId, connections)
+      await requireWiring(principal, 'disconnect', domainId, connections)
       await db.transaction().execute(async (trx) => {
         await wiring.deleteConnections(trx, connections)
         await recordWiring(trx, principal, 'channel.disconnect', domainId, connections)
@@ -162,7 +162,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
     async identify(principal: Principal, ids: readonly string[]) {
       const found = await wiring.sortIds(db, ids)
       const domainIds = [...new Set(found.map((entity) => entity.domainId))]
-      for (const domainId of domainIds) await policy.requireMember(principal, domainId)
+      for (const domainId of domainIds) await policy.requireMember(principal, 'domain.view', domainId)
       const known = new Set(found.map((entity) => entity.id))
       const [domainId] = domainIds
       if (domainId === undefined || ids.some((id) => !known.has(id))) {
@@ -185,7 +185,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
 
     /** Whether a user may publish to or read a channel with a user token; needs the channel and its domain enabled. */
     async userMay(principal: Principal, channelId: string, type: ConnectionType): Promise<boolean> {
-      if (!(await policy.allows(principal, type, { type: 'channel', id: channelId }))) return false
+      if (!(await policy.allows(principal, `channel.${type}`, channelId))) return false
       return wiring.carriesMessages(db, channelId)
     },
   }

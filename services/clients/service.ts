@@ -65,7 +65,7 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
 
     /** @throws {Forbidden} @throws {NotFound} */
     async get(principal: Principal, domainId: string, id: string): Promise<Client> {
-      await policy.require(principal, 'read', { type: 'client', id }, domainId)
+      await policy.require(principal, 'client.view', id, domainId)
       const client = await repository.findClient(db, id, policy.whereGranted(principal, 'client', 'update'))
       if (!client) throw new NotFound()
       return client
@@ -73,7 +73,9 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
 
     /** The clients that the caller may read, of one domain or of all. */
     async list(principal: Principal, listing: ClientListing): Promise<Page<Client>> {
-      if (listing.domainId !== undefined) await policy.requireMember(principal, listing.domainId)
+      if (listing.domainId !== undefined) {
+        await policy.requireMember(principal, 'domain.list_clients', listing.domainId)
+      }
       const visible = policy.whereGranted(principal, 'client', 'read')
       return repository.listClients(db, visible, policy.whereGranted(principal, 'client', 'update'), listing)
     },

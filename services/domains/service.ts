@@ -45,7 +45,7 @@ export function createDomains({ db, journal, policy }: { db: Db; journal: Journa
 
     /** @throws {Forbidden} not a member, or no such domain */
     async get(principal: Principal, id: string): Promise<DomainAsSeen> {
-      await policy.requireMember(principal, id)
+      await policy.requireMember(principal, 'domain.view', id)
       const domain = await repository.findDomain(db, id, principal.userId)
       if (!domain) throw new NotFound()
       return domain

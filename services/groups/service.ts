@@ -40,7 +40,7 @@ export function createGroups({ db, journal, policy }: { db: Db; journal: Journal
 
     /** @throws {Forbidden} @throws {NotFound} */
     async get(principal: Principal, domainId: string, id: string): Promise<Group> {
-      await policy.require(principal, 'read', { type: 'group', id }, domainId)
+      await policy.require(principal, 'group.view', id, domainId)
       const group = await repository.findGroup(db, id)
       if (!group) throw new NotFound()
       return group
@@ -48,7 +48,7 @@ export function createGroups({ db, journal, policy }: { db: Db; journal: Journal
 
     /** The groups of a domain that the caller may read. */
     async list(principal: Principal, domainId: string, listing: GroupListing): Promise<Page<Group>> {
-      await policy.requireMember(principal, domainId)
+      await policy.requireMember(principal, 'domain.list_groups', domainId)
       return repository.listGroups(db, domainId, policy.whereGranted(principal, 'group', 'read'), listing)
     },
 
@@ -60,7 +60,9 @@ export function createGroups({ db, journal, policy }: { db: Db; journal: Journal
       levels: Levels,
       listing: Listing,
     ): Promise<Page<Group>> {
-      const group = await this.get(principal, domainId, id)
+      await policy.require(principal, 'group.list_children', id, domainId)
+      const group = await repository.findGroup(db, id)
+      if (!group) throw new NotFound()
       return repository.listDescendants(db, group, levels, listing)
     },
   }

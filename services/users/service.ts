@@ -79,6 +79,13 @@ export function createUsers(parts: { db: Db; journal: Journal; tokens: Tokens; s
       return this.get(principal, principal.userId)
     },
 
+    /** The rights of an enabled user, for adapters that have checked the token before; `undefined` when there is none. */
+    async findPrincipal(userId: string): Promise<Principal | undefined> {
+      const user = await repository.findUser(db, userId)
+      if (user?.status !== 'enabled') return undefined
+      return { userId, isSuperadmin: user.role === 'admin' }
+    },
+
     /**
      * A user as any signed-in user may see one; how much of it is shown is the caller's to say with {@link seesAll}.
      *

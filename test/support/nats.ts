@@ -1,13 +1,15 @@
-import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { connect, NatsError } from 'nats'
+import { inject } from 'vitest'
+import { startChild } from '../../gateway/embedded/child.ts'
 
 export interface TestNats {
   readonly url: string
+  /** As a power cut does it. */
   stop(): Promise<void>
 }
 
@@ -18,23 +20,24 @@ export async function startTestNats(
   const dir = options.dir ?? (await mkdtemp(path.join(tmpdir(), 'sluice-nats-')))
   const port = options.port ?? (await freePort())
   const jetStream = options.isJetStreamOn === false ? [] : ['-js', '-sd', dir]
-  const child = spawn(
-    process.env['SLUICE_NATS_SERVER'] ?? 'nats-server',
-    ['-a', '127.0.0.1', '-p', String(port), ...jetStream, ...(options.args ?? [])],
-    { stdio: 'ignore' },
-  )
-  const ended = new Promise<void>((resolve, reject) => {
-    child.once('exit', () => resolve())
-    child.once('error', reject)
+  // Ends with the test process, however that one ends.
+  const child = await startChild({
+    name: 'nats-server',
+    command: inject('natsServer'),
+    args: ['-a', '127.0.0.1', '-p', String(port), ...jetStream, ...(options.args ?? [])],
+    cwd: dir,
+    stopSignals: [],
+    onLine: () => {},
   })
-  ended.catch(() => undefined)
   const url = `nats://127.0.0.1:${port}`
-  await Promise.race([waitUntilUp(url), ended.then(() => Promise.reject(new Error('nats-server ended')))])
+  await Promise.race([
+    waitUntilUp(url),
+    child.exited.then((reason) => Promise.reject(new Error(`nats-server ended: ${reason}`))),
+  ])
   return {
     url,
     async stop() {
-      child.kill('SIGKILL')
-      await ended
+      await child.stop()
       if (options.dir === undefined) await rm(dir, { recursive: true, force: true })
     },
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bearerAsSecret, readCredentials, splitUrl } from '../../adapters/credentials.ts'
+import { bearerAsSecret, readCredentials, splitUrl } from '../../../platform/http/credentials.ts'
 
 const id = '6f0b0d2e-8d1c-4c54-9d5e-2f4d4a2f7b10'
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`

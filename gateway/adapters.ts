@@ -1,0 +1,99 @@
+import type { Authority } from '../adapters/authority.ts'
+import { createHttpAdapter } from '../adapters/http/adapter.ts'
+import type { HttpAdapter } from '../adapters/http/adapter.ts'
+import { createMqttAdapter } from '../adapters/mqtt/adapter.ts'
+import type { MqttLimits } from '../adapters/mqtt/host.ts'
+import { listenMqtt } from '../adapters/mqtt/listen.ts'
+import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
+import { createPublish } from '../adapters/publish.ts'
+import { createWsAdapter } from '../adapters/ws/adapter.ts'
+import type { Bus } from '../platform/bus/connect.ts'
+import type { Publisher } from '../platform/bus/publisher.ts'
+import { createChannelFeed } from '../platform/bus/subscriptions.ts'
+import type { Config } from '../platform/config.ts'
+import type { Lifecycle } from '../platform/lifecycle.ts'
+import type { Logger } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import { checkPayload } from './check-payload.ts'
+import { explainPort } from './start-error.ts'
+import type { UpgradeHandler } from './http/server.ts'
+
+export interface AdaptersParts {
+  readonly config: Config
+  readonly life: Lifecycle
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly bus: Bus
+  readonly publisher: Publisher
+  readonly authority: Authority
+}
+
+export interface Adapters {
+  readonly http: HttpAdapter | undefined
+  /** Asked in this order, before anything else has an upgrade. */
+  readonly onUpgrade: readonly UpgradeHandler[]
+  readonly mqttPort: number | undefined
+}
+
+/** Builds the adapters of the roles asked for, all on one feed and one publisher. */
+export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
+  const { config, life, log, metrics, bus, publisher, authority } = parts
+  const publish = createPublish(publisher)
+  const feed = createChannelFeed(bus)
+  const has = (role: Config['roles'][number]) => config.roles.includes(role)
+  const { maxPayloadBytes, maxConnections } = config
+  const onUpgrade: UpgradeHandler[] = []
+
+  const http = has('http')
+    ? createHttpAdapter({ authority, publish, log, metrics, maxPayloadBytes, checkPayload })
+    : undefined
+
+  if (has('ws')) {
+    const ws = createWsAdapter({
+      authority,
+      publish,
+      feed,
+      log,
+      metrics,
+      limits: { maxPayloadBytes, maxConnections },
+    })
+    life.onStop('websocket', () => ws.stop())
+    onUpgrade.push((...upgrade) => ws.handleUpgrade(...upgrade))
+  }
+
+  let mqttPort: number | undefined
+  if (has('mqtt')) {
+    const mqtt = await createMqttAdapter({
+      authority,
+      publish,
+      feed,
+      log,
+      metrics,
+      limits: mqttLimits(config),
+    })
+    life.onStop('mqtt', () => mqtt.stop())
+    const overWebSocket = createMqttWebSocket(mqtt, { maxPacketBytes: maxPayloadBytes })
+    life.onStop('mqtt over websocket', () => overWebSocket.stop())
+    onUpgrade.push((...upgrade) => overWebSocket.handleUpgrade(...upgrade))
+    const { host } = config
+    const listener = await listenMqtt(mqtt, { host, port: config.mqttPort }).catch((error: unknown) => {
+      throw explainPort(error, config.mqttPort, 'SLUICE_MQTT_PORT')
+    })
+    life.onStop('mqtt port', () => listener.stop())
+    mqttPort = listener.port
+  }
+
+  return { http, onUpgrade, mqttPort }
+}
+
+const mqttLimits = (config: Config): MqttLimits => ({
+  maxPacketBytes: config.maxPayloadBytes,
+  connectTimeoutMs: config.connectTimeoutS * 1_000,
+  maxSubscriptionsPerRequest: config.maxSubscriptionsPerRequest,
+  maxQueuedMessages: config.maxQueuedMessages,
+  maxInflight: config.maxInflight,
+  sessionExpiryS: config.sessionExpiryS,
+  maxKeepAliveS: config.maxKeepAliveS,
+  maxConnections: config.maxConnections,
+  maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
+})

@@ -1,0 +1,63 @@
+import { Router } from '@koa/router'
+import Koa from 'koa'
+import { Unauthenticated } from '../../platform/errors.ts'
+import { CORS_HEADERS, PREFLIGHT_HEADERS } from '../../platform/http/cors.ts'
+import { mount } from '../../platform/http/endpoint.ts'
+import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { Principal } from '../../platform/principal.ts'
+import { answerErrors, answerUnrouted } from './errors.ts'
+
+export interface AppOptions {
+  readonly endpoints: readonly Endpoint[]
+  /** Who an access token speaks for; absent in a process that has no accounts. */
+  readonly authenticate: ((accessToken: string) => Promise<Principal>) | undefined
+  readonly maxBodyBytes: number
+  readonly log: Logger
+}
+
+/** Everything of HTTP that is not a device publishing: one router with all routes, the same on every port. */
+export function createApp({ endpoints, authenticate, maxBodyBytes, log }: AppOptions): Koa {
+  const app = new Koa<RequestState>()
+  const root = new Router<RequestState>()
+  mount(root, endpoints)
+
+  app.use(async (ctx, next) => {
+    ctx.set(CORS_HEADERS)
+    if (ctx.method === 'OPTIONS') {
+      ctx.set(PREFLIGHT_HEADERS)
+      ctx.status = 204
+      return
+    }
+    await next()
+  })
+  app.use(answerErrors(log))
+  app.use(async (ctx, next) => {
+    // One SDK's flags put a second question mark into the address (contract D21).
+    ctx.querystring = ctx.querystring.replaceAll('?', '&')
+    let principal: Promise<Principal> | undefined
+    const state: RequestState = {
+      maxBodyBytes,
+      principal: () => (principal ??= readPrincipal(ctx.get('authorization'), authenticate)),
+    }
+    Object.assign(ctx.state, state)
+    await next()
+  })
+  app.use(answerUnrouted)
+  app.use(root.routes())
+  app.use(root.allowedMethods())
+  // What still gets here has no client to answer any more.
+  app.on('error', (error: unknown) => log.debug({ err: error }, 'request ended in an error'))
+  return app
+}
+
+async function readPrincipal(
+  authorization: string,
+  authenticate: AppOptions['authenticate'],
+): Promise<Principal> {
+  const [scheme, token] = authorization.trim().split(/\s+/)
+  if (scheme?.toLowerCase() !== 'bearer' || !token || !authenticate) {
+    throw new Unauthenticated('missing or invalid bearer user token')
+  }
+  return authenticate(token)
+}

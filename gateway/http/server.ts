@@ -1,0 +1,81 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, RequestListener, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { explainPort } from '../start-error.ts'
+
+/** @returns `false` when the upgrade is not for this one */
+export type UpgradeHandler = (req: IncomingMessage, socket: Duplex, head: Buffer) => boolean
+
+export interface HttpServerOptions {
+  readonly host: string
+  readonly ports: readonly number[]
+  readonly maxConnections: number
+  readonly onRequest: RequestListener
+  readonly onUpgrade: readonly UpgradeHandler[]
+}
+
+export interface HttpServers {
+  readonly ports: readonly number[]
+  /** Takes no new connections, lets requests under way finish, then closes what idles. */
+  stop(): Promise<void>
+}
+
+const DRAIN_MS = 3_000
+
+/**
+ * Opens every port with the same handlers, or none of them.
+ *
+ * @throws {StartError} a port is taken, or may not be opened
+ */
+export async function listen(options: HttpServerOptions): Promise<HttpServers> {
+  const servers: Server[] = []
+  try {
+    for (const port of options.ports) servers.push(await open(options, port))
+  } catch (error) {
+    await Promise.all(servers.map(close))
+    throw error
+  }
+  return {
+    ports: servers.map((server) => (server.address() as AddressInfo).port),
+    async stop() {
+      await Promise.all(servers.map(close))
+    },
+  }
+}
+
+async function open(options: HttpServerOptions, port: number): Promise<Server> {
+  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 15_000, requestTimeout: 30_000 })
+  server.maxConnections = options.maxConnections
+  server.on('request', options.onRequest)
+  server.on('upgrade', (req, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    if (!options.onUpgrade.some((handle) => handle(req, socket, head))) refuseUpgrade(socket)
+  })
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable)
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    else socket.destroy()
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(explainPort(error, port, 'SLUICE_HTTP_PORT')))
+    server.listen({ port, host: options.host }, resolve)
+  })
+  return server
+}
+
+const NO_UPGRADE = JSON.stringify({ error: 'not_found', message: 'no WebSocket here' })
+
+function refuseUpgrade(socket: Duplex): void {
+  socket.end(
+    `HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: ${NO_UPGRADE.length}\r\nConnection: close\r\n\r\n${NO_UPGRADE}`,
+  )
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+  await closed
+  clearTimeout(timer)
+}

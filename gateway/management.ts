@@ -1,0 +1,78 @@
+import { serveBackend } from '../adapters/authority-rpc.ts'
+import type { AuthorityBackend } from '../adapters/authority.ts'
+import type { Bus } from '../platform/bus/connect.ts'
+import { eventSubject } from '../platform/bus/events.ts'
+import type { BusEvent } from '../platform/bus/events.ts'
+import type { Publisher } from '../platform/bus/publisher.ts'
+import type { Db } from '../platform/db/connect.ts'
+import type { Endpoint } from '../platform/http/endpoint.ts'
+import type { Lifecycle } from '../platform/lifecycle.ts'
+import type { Logger } from '../platform/log.ts'
+import { connectionEndpoints } from '../services/channels/connection-routes.ts'
+import { channelEndpoints } from '../services/channels/routes.ts'
+import { clientEndpoints } from '../services/clients/routes.ts'
+import { domainEndpoints } from '../services/domains/routes.ts'
+import { groupEndpoints } from '../services/groups/routes.ts'
+import { startRelay } from '../services/journal/relay.ts'
+import type { Entry } from '../services/journal/types.ts'
+import { userEndpoints } from '../services/users/routes.ts'
+import { createAuthorityBackend } from './authority.ts'
+import type { Services } from './services.ts'
+
+export interface ManagementParts {
+  readonly life: Lifecycle
+  readonly log: Logger
+  readonly bus: Bus
+  readonly publisher: Publisher
+  readonly db: Db
+  readonly databaseUrl: string
+  readonly services: Services
+}
+
+export interface Management {
+  readonly backend: AuthorityBackend
+  readonly endpoints: readonly Endpoint[]
+}
+
+/** The role `api`: REST for administrators, answers for adapters in other processes, and the journal's way to the bus. */
+export async function startManagement(parts: ManagementParts): Promise<Management> {
+  const { life, log, bus, publisher, db, databaseUrl, services } = parts
+  const backend = createAuthorityBackend(services)
+  const served = serveBackend(bus, backend)
+  life.onStop('authority service', () => served.stop())
+  await served.ready
+  const relay = startRelay({ db, databaseUrl, announce: (entry) => announce(publisher, entry), log })
+  life.onStop('journal relay', () => relay.stop())
+  return { backend, endpoints: managementEndpoints(services) }
+}
+
+function managementEndpoints({ channels, clients, domains, groups, tokens, users }: Services): Endpoint[] {
+  return [
+    ...userEndpoints({ users, tokens }),
+    ...domainEndpoints(domains),
+    ...groupEndpoints({ groups, domains }),
+    ...clientEndpoints({ clients, domains }),
+    ...channelEndpoints({ channels, domains }),
+    ...connectionEndpoints({ channels, domains }),
+  ]
+}
+
+/** One journal entry as an event on its stream. */
+function announce(publisher: Publisher, entry: Entry): Promise<void> {
+  const event: BusEvent = {
+    id: entry.id,
+    operation: entry.operation,
+    domain_id: entry.domainId,
+    entity_type: entry.entityType,
+    entity_id: entry.entityId,
+    actor_id: entry.actorId,
+    occurred_at: entry.occurredAt.toISOString(),
+    attributes: entry.attributes,
+  }
+  return new Promise((resolve, reject) => {
+    publisher.publish(eventSubject(event), Buffer.from(JSON.stringify(event)), undefined, (error) => {
+      if (error) reject(error)
+      else resolve()
+    })
+  })
+}

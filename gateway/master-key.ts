@@ -1,0 +1,37 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { StartError } from './start-error.ts'
+
+const KEY_BYTES = 32
+
+/**
+ * The key that secrets and tokens are kept under: the configured one, or one of the installation's own, made at the first
+ * start and readable by its owner alone.
+ *
+ * @throws {StartError} the file cannot be made, or does not hold a key
+ */
+export function loadMasterKey(configured: Uint8Array | undefined, dataDir: string): Uint8Array {
+  if (configured !== undefined) return configured
+  const file = join(dataDir, 'secret.key')
+  try {
+    mkdirSync(dataDir, { recursive: true })
+    // `wx`: of two processes that start together one makes the key and both read it.
+    writeFileSync(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    if (!isTaken(error)) {
+      throw new StartError(`Cannot write ${file}; make the data folder writable or set SLUICE_DATA_DIR.`, {
+        cause: error,
+      })
+    }
+  }
+  const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex')
+  if (key.byteLength !== KEY_BYTES) {
+    throw new StartError(
+      `${file} does not hold a key of ${KEY_BYTES} bytes in hex; bring the right one back.`,
+    )
+  }
+  return key
+}
+
+const isTaken = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'EEXIST'

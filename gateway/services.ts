@@ -1,0 +1,34 @@
+import type { Db } from '../platform/db/connect.ts'
+import type { Vault } from '../platform/vault.ts'
+import { createAuth } from '../services/auth/service.ts'
+import type { TokenLifetimes } from '../services/auth/tokens.ts'
+import { createChannels } from '../services/channels/service.ts'
+import { createClients } from '../services/clients/service.ts'
+import { createDomains } from '../services/domains/service.ts'
+import { createGroups } from '../services/groups/service.ts'
+import { createJournal } from '../services/journal/service.ts'
+import { createMessages } from '../services/messages/service.ts'
+import { createUsers } from '../services/users/service.ts'
+import type { SignupRules } from '../services/users/service.ts'
+
+export type Services = Awaited<ReturnType<typeof createServices>>
+
+export interface ServicesParts {
+  readonly db: Db
+  readonly vault: Vault
+  readonly lifetimes: TokenLifetimes
+  readonly signup: SignupRules
+}
+
+/** All services over one database, from left to right as their imports point. */
+export async function createServices({ db, vault, lifetimes, signup }: ServicesParts) {
+  const journal = createJournal()
+  const { policy, tokens } = await createAuth({ db, vault, lifetimes })
+  const users = createUsers({ db, journal, tokens, signup })
+  const domains = createDomains({ db, journal, policy })
+  const groups = createGroups({ db, journal, policy })
+  const clients = createClients({ db, journal, policy, vault })
+  const channels = createChannels({ db, journal, policy })
+  const messages = createMessages({ db, policy, domains, channels, clients })
+  return { tokens, users, domains, groups, clients, channels, messages }
+}

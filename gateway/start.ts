@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto'
+import { createAuthority } from '../adapters/authority-cache.ts'
+import { createRemoteBackend } from '../adapters/authority-rpc.ts'
+import { connectBus } from '../platform/bus/connect.ts'
+import { createPublisher } from '../platform/bus/publisher.ts'
+import { ensureStreams } from '../platform/bus/streams.ts'
+import type { Config, Role } from '../platform/config.ts'
+import { createDatabase } from '../platform/db/connect.ts'
+import { migrate } from '../platform/db/migrate.ts'
+import { createLifecycle } from '../platform/lifecycle.ts'
+import type { Lifecycle } from '../platform/lifecycle.ts'
+import type { Logger } from '../platform/log.ts'
+import { createMetrics } from '../platform/metrics.ts'
+import { createVault } from '../platform/vault.ts'
+import { messageEndpoints } from '../services/messages/routes.ts'
+import { startAdapters } from './adapters.ts'
+import { createApp } from './http/app.ts'
+import { healthEndpoints } from './http/health.ts'
+import { listen } from './http/server.ts'
+import { COMPAT_PORTS } from './http/compat-ports.ts'
+import { startInfrastructure } from './infrastructure.ts'
+import { startManagement } from './management.ts'
+import { loadMasterKey } from './master-key.ts'
+import { createServices } from './services.ts'
+import type { Services } from './services.ts'
+import { startStorage } from './storage.ts'
+
+export interface Gateway {
+  readonly httpPorts: readonly number[]
+  readonly mqttPort: number | undefined
+  /** The superadmin that this start has made; the password only when nobody had chosen one. */
+  readonly firstAdmin: { readonly username: string; readonly password: string | undefined } | undefined
+  /** Drains and stops everything, children included. Further calls wait for the same stop. */
+  stop(): Promise<void>
+}
+
+/**
+ * Builds the process out of its configuration: platform, services and adapters of the roles asked for, then opens the ports.
+ * When any of it fails, what was started is stopped again.
+ *
+ * @param onFailure a server of our own has ended; the gateway cannot go on
+ * @throws {StartError} with the sentence to print
+ */
+export async function startGateway(
+  config: Config,
+  log: Logger,
+  onFailure: (reason: string) => void = () => undefined,
+): Promise<Gateway> {
+  const life = createLifecycle(log)
+  try {
+    return await start(config, log, life, onFailure)
+  } catch (error) {
+    await life.stop()
+    throw error
+  }
+}
+
+async function start(
+  config: Config,
+  log: Logger,
+  life: Lifecycle,
+  onFailure: (reason: string) => void,
+): Promise<Gateway> {
+  const has = (role: Role) => config.roles.includes(role)
+  const { databaseUrl, natsUrl } = await startInfrastructure(config, life, log, onFailure)
+  const metrics = createMetrics()
+
+  const [bus] = await Promise.all([
+    connectBus({ servers: natsUrl, name: 'sluice', log }),
+    databaseUrl === undefined ? undefined : migrate(databaseUrl),
+  ])
+  life.onStop('bus', () => bus.drain())
+  await ensureStreams(bus, { messagesMaxBytes: config.streamMaxBytes, replicas: config.streamReplicas })
+  const publisher = createPublisher(bus)
+  life.onStop('publisher', () => publisher.stop())
+
+  const database = databaseUrl === undefined ? undefined : await openDatabase(config, databaseUrl, life, log)
+  const common = { config, life, log, metrics, bus, publisher }
+  const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
+  const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
+  if (database && has('writer')) {
+    startStorage({ ...common, databaseUrl: database.databaseUrl, replayWindowS: config.replayWindowS })
+  }
+
+  const backend = management?.backend ?? createRemoteBackend(bus)
+  const authority = createAuthority({ backend, bus })
+  life.onStop('authority', () => authority.stop())
+  await authority.ready
+  const adapters = await startAdapters({ ...common, authority })
+
+  const app = createApp({
+    endpoints: [
+      ...healthEndpoints({ bus, db: database?.db, registry: metrics.registry }),
+      ...(database && has('reader') ? messageEndpoints(database.services.messages) : []),
+      ...(management?.endpoints ?? []),
+    ],
+    authenticate: database && ((token) => database.services.tokens.authenticate(token)),
+    maxBodyBytes: config.maxBodyBytes,
+    log,
+  })
+  const answer = app.callback()
+  const servers = await listen({
+    host: config.host,
+    ports: [...config.httpPorts, ...(config.compatPorts ? COMPAT_PORTS : [])],
+    maxConnections: config.maxConnections,
+    onRequest: (req, res) => {
+      if (!adapters.http?.handle(req, res)) void answer(req, res)
+    },
+    onUpgrade: adapters.onUpgrade,
+  })
+  life.onStop('http', () => servers.stop())
+  return { httpPorts: servers.ports, mqttPort: adapters.mqttPort, firstAdmin, stop: () => life.stop() }
+}
+
+async function openDatabase(config: Config, databaseUrl: string, life: Lifecycle, log: Logger) {
+  const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
+  life.onStop('database', () => db.destroy())
+  const services = await createServices({
+    db,
+    vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
+    lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
+    signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },
+  })
+  if (config.openAdminSignup)
+    log.warn('SLUICE_OPEN_ADMIN_SIGNUP is on: whoever signs up may become superadmin')
+  return { db, databaseUrl, services }
+}
+
+async function createFirstAdmin(config: Config, { users }: Services): Promise<Gateway['firstAdmin']> {
+  const generated = config.adminPassword === undefined ? randomBytes(15).toString('base64url') : undefined
+  const created = await users.createFirstSuperadmin({
+    username: config.adminUsername,
+    email: config.adminEmail,
+    password: config.adminPassword ?? generated ?? '',
+    firstName: 'Super',
+    lastName: 'Admin',
+    tags: [],
+    metadata: {},
+    privateMetadata: {},
+    profilePicture: '',
+    role: undefined,
+    status: undefined,
+  })
+  return created && { username: created.username, password: generated }
+}

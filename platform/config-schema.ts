@@ -1,0 +1,231 @@
+import type { z } from 'zod'
+import { atLeast, email, flag, integer, key, list, natsServers, oneOf, text, url } from './config-values.ts'
+
+/** What a process of Sluice does: all of it on a laptop, a part where it is scaled out. */
+export const ROLES = ['http', 'mqtt', 'ws', 'api', 'writer', 'reader'] as const
+export type Role = (typeof ROLES)[number]
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+const DAY_S = 86_400
+
+export interface Setting<Value> {
+  /** The environment variable. */
+  readonly variable: string
+  readonly schema: z.ZodType<Value, string | undefined>
+  /** What holds when it is not given, as one would write it; absent where not giving it means something of its own. */
+  readonly fallback?: string
+  /** What it is for, in Markdown. */
+  readonly about: string
+  /** Its value is never repeated. */
+  readonly isSecret: boolean
+}
+
+type Kind<Value> = z.ZodType<Value, string>
+
+function setting<Value>(
+  variable: string,
+  fallback: string,
+  kind: Kind<Value>,
+  about: string,
+): Setting<Value> {
+  // The fallback goes through the same check, so it cannot be wrong unseen.
+  return { variable, schema: kind.prefault(fallback), fallback, about, isSecret: false }
+}
+
+function optional<Value>(variable: string, kind: Kind<Value>, about: string): Setting<Value | undefined> {
+  return { variable, schema: kind.optional(), about, isSecret: false }
+}
+
+function secret<Value>(variable: string, kind: Kind<Value>, about: string): Setting<Value | undefined> {
+  return { ...optional(variable, kind, about), isSecret: true }
+}
+
+/** Every setting, in the order of the documentation. The one place that knows names, forms and defaults. */
+export const SETTINGS = {
+  roles: setting(
+    'SLUICE_ROLES',
+    ROLES.join(','),
+    list(oneOf(ROLES)),
+    'What this process does: the adapters `http`, `mqtt` and `ws`, the management services `api`, and `writer` and `reader` of stored messages.',
+  ),
+  logLevel: setting(
+    'SLUICE_LOG_LEVEL',
+    'info',
+    oneOf(LOG_LEVELS),
+    'The least important log lines that are written.',
+  ),
+
+  host: setting(
+    'SLUICE_HOST',
+    '127.0.0.1',
+    text(),
+    'Address that HTTP and MQTT listen on. `0.0.0.0` opens them to the network.',
+  ),
+  httpPorts: setting(
+    'SLUICE_HTTP_PORT',
+    '8080',
+    list(integer(0, 65_535)),
+    'Port of everything HTTP, or a comma list. `0` takes a free one.',
+  ),
+  mqttPort: setting('SLUICE_MQTT_PORT', '1883', integer(0, 65_535), 'Port of MQTT. `0` takes a free one.'),
+  compatPorts: setting(
+    'SLUICE_COMPAT_PORTS',
+    '0',
+    flag(),
+    "Opens in addition the ports that Magistrala's clients expect by default.",
+  ),
+  publicUrl: optional(
+    'SLUICE_PUBLIC_URL',
+    url('http', 'https'),
+    'Where people reach this gateway from outside, for links and for the banner.',
+  ),
+
+  dataDir: setting(
+    'SLUICE_DATA_DIR',
+    './data',
+    text(),
+    'Folder of what this process keeps itself: the embedded Postgres and NATS, and generated keys.',
+  ),
+  databaseUrl: secret(
+    'SLUICE_DATABASE_URL',
+    url('postgres', 'postgresql'),
+    'Postgres to use. Without it one is started with its data in the data folder.',
+  ),
+  natsUrl: secret(
+    'SLUICE_NATS_URL',
+    natsServers(),
+    'NATS to use, with JetStream on; a comma list for a cluster. Without it a `nats-server` is started with its data in the data folder.',
+  ),
+  natsServer: optional(
+    'SLUICE_NATS_SERVER',
+    text(),
+    'Path of the `nats-server` to start. Without it the PATH is searched, then `.cache/`, then it is fetched.',
+  ),
+  natsDownloadUrl: optional(
+    'SLUICE_NATS_DOWNLOAD_URL',
+    url('http', 'https'),
+    "Address of a folder with the release archives of `nats-server` and their `SHA256SUMS`, instead of the project's own. Read by the bootstrap of `npm start` and `npm test`.",
+  ),
+
+  secretKey: secret(
+    'SLUICE_SECRET_KEY',
+    key(),
+    'Master key: 32 random bytes as 64 hexadecimal digits or in base64. Without it one is made and kept in the data folder; processes that share a database need the same.',
+  ),
+  adminUsername: setting(
+    'SLUICE_ADMIN_USERNAME',
+    'admin',
+    text(),
+    'Name of the super-admin that the first start makes.',
+  ),
+  adminEmail: setting(
+    'SLUICE_ADMIN_EMAIL',
+    'admin@example.com',
+    email(),
+    "The super-admin's e-mail address.",
+  ),
+  adminPassword: secret(
+    'SLUICE_ADMIN_PASSWORD',
+    atLeast(8),
+    "The super-admin's password, 8 characters or more. Without it one is made and printed once.",
+  ),
+  openSignup: setting('SLUICE_OPEN_SIGNUP', '1', flag(), 'Lets strangers register themselves as users.'),
+  openAdminSignup: setting(
+    'SLUICE_OPEN_ADMIN_SIGNUP',
+    '0',
+    flag(),
+    'Lets strangers register themselves as super-admins. For test machines alone.',
+  ),
+  accessTokenS: setting(
+    'SLUICE_ACCESS_TOKEN_S',
+    '3600',
+    integer(1, DAY_S),
+    'Seconds that an access token holds.',
+  ),
+  refreshTokenS: setting(
+    'SLUICE_REFRESH_TOKEN_S',
+    '86400',
+    integer(1, 366 * DAY_S),
+    'Seconds that a refresh token holds.',
+  ),
+
+  maxPayloadBytes: setting(
+    'SLUICE_MAX_PAYLOAD_BYTES',
+    '262144',
+    integer(1, 4_194_304),
+    'Largest message of a device, in bytes: body of a publish, MQTT packet, WebSocket frame. NATS must take it too.',
+  ),
+  maxBodyBytes: setting(
+    'SLUICE_MAX_BODY_BYTES',
+    '4194304',
+    integer(1_024, 67_108_864),
+    'Largest body of a management request, in bytes.',
+  ),
+  maxConnections: setting(
+    'SLUICE_MAX_CONNECTIONS',
+    '50000',
+    integer(1, 10_000_000),
+    'Connections of devices that are open at once.',
+  ),
+  maxUnauthenticatedPerAddress: setting(
+    'SLUICE_MAX_UNAUTHENTICATED_PER_ADDRESS',
+    '100',
+    integer(1, 1_000_000),
+    'Connections from one address that have not yet said who they are.',
+  ),
+  connectTimeoutS: setting(
+    'SLUICE_CONNECT_TIMEOUT_S',
+    '15',
+    integer(1, 3_600),
+    'Seconds that a new connection has to say who it is.',
+  ),
+  maxSubscriptionsPerRequest: setting(
+    'SLUICE_MAX_SUBSCRIPTIONS_PER_REQUEST',
+    '64',
+    integer(1, 10_000),
+    'Filters in one MQTT SUBSCRIBE.',
+  ),
+  maxQueuedMessages: setting(
+    'SLUICE_MAX_QUEUED_MESSAGES',
+    '1000',
+    integer(1, 1_000_000),
+    'Messages that wait for one MQTT session.',
+  ),
+  maxInflight: setting(
+    'SLUICE_MAX_INFLIGHT',
+    '32',
+    integer(1, 65_535),
+    'Messages that one MQTT connection may leave unacknowledged.',
+  ),
+  sessionExpiryS: setting(
+    'SLUICE_SESSION_EXPIRY_S',
+    '604800',
+    integer(0, 4_294_967_295),
+    'Seconds that the session of an absent MQTT client is kept.',
+  ),
+  maxKeepAliveS: setting(
+    'SLUICE_MAX_KEEP_ALIVE_S',
+    '1200',
+    integer(1, 65_535),
+    'Longest keep alive in seconds that MQTT 5 clients are told to use.',
+  ),
+
+  streamMaxBytes: setting(
+    'SLUICE_STREAM_MAX_BYTES',
+    '4294967296',
+    integer(16_777_216, Number.MAX_SAFE_INTEGER),
+    'Bytes of the stream `messages`. When it is full, devices are refused; nothing that was accepted is dropped.',
+  ),
+  streamReplicas: setting(
+    'SLUICE_STREAM_REPLICAS',
+    '1',
+    integer(1, 5),
+    'Servers of the NATS cluster that keep each message.',
+  ),
+  replayWindowS: setting(
+    'SLUICE_REPLAY_WINDOW_S',
+    '86400',
+    integer(0, 366 * DAY_S),
+    'Seconds that a stored message stays in the stream, for those who read it there.',
+  ),
+} satisfies Record<string, Setting<unknown>>

@@ -1,0 +1,93 @@
+import { z } from 'zod'
+import { ROLES, SETTINGS } from './config-schema.ts'
+import type { Role, Setting } from './config-schema.ts'
+
+export type { Role } from './config-schema.ts'
+
+/** Everything that is set from outside. Read once at the start, and handed down in parts. */
+export type Config = {
+  readonly [Name in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[Name]['schema']>
+}
+
+/** Every problem of the environment at once, one a line, by the name of its variable. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(['The configuration cannot be used:', ...problems].join('\n  '))
+    this.problems = problems
+  }
+}
+
+const PREFIX = 'SLUICE_'
+const ADAPTERS: ReadonlySet<Role> = new Set<Role>(['http', 'mqtt', 'ws'])
+const entries = Object.entries(SETTINGS) as [keyof Config, Setting<unknown>][]
+const schema = z.object(Object.fromEntries(entries.map(([name, { schema: value }]) => [name, value])))
+
+/**
+ * Reads the configuration out of the environment. An empty variable counts as one that is not given.
+ *
+ * @returns frozen
+ * @throws {ConfigError} a value is not usable, two do not go together, or a `SLUICE_` variable is unknown
+ */
+export function loadConfig(env: NodeJS.ProcessEnv): Config {
+  const given = entries.map(([name, { variable }]) => [name, env[variable]?.trim() || undefined] as const)
+  const result = schema.safeParse(Object.fromEntries(given))
+  const problems = unknownVariables(env)
+  if (!result.success) {
+    for (const issue of result.error.issues) problems.push(describe(issue, Object.fromEntries(given)))
+  } else {
+    problems.push(...contradictions(result.data as Config))
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze(result.data as Config)
+}
+
+function describe(issue: z.core.$ZodIssue, given: Record<string, string | undefined>): string {
+  const name = issue.path[0] as keyof Config
+  const { variable, isSecret } = SETTINGS[name]
+  const echo = isSecret ? '' : ` (it is ${JSON.stringify(given[name])})`
+  return `${variable} ${issue.message}${echo}`
+}
+
+/** What each variable by itself cannot know. */
+function contradictions(config: Config): string[] {
+  const missing = ROLES.filter((role) => !config.roles.includes(role))
+  if (missing.length === 0) return []
+  // Other processes do the rest of the work, and they can only meet on a Postgres and a NATS that all of them know.
+  const because = `SLUICE_ROLES leaves ${missing.join(', ')} to other processes`
+  const problems: string[] = []
+  if (config.natsUrl === undefined) problems.push(`SLUICE_NATS_URL must be given, since ${because}`)
+  if (config.databaseUrl === undefined && !config.roles.every((role) => ADAPTERS.has(role))) {
+    problems.push(`SLUICE_DATABASE_URL must be given, since ${because}`)
+  }
+  return problems
+}
+
+/** A mistyped name would otherwise be a setting that silently does nothing. */
+function unknownVariables(env: NodeJS.ProcessEnv): string[] {
+  const known = entries.map(([, { variable }]) => variable)
+  return Object.keys(env)
+    .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
+    .map((name) => {
+      const [nearest] = known
+        .map((candidate) => ({ candidate, edits: distance(name, candidate) }))
+        .sort((a, b) => a.edits - b.edits)
+      const hint = nearest && nearest.edits <= 4 ? `; did you mean ${nearest.candidate}?` : ''
+      return `${name} is not a setting${hint}`
+    })
+}
+
+/** Levenshtein's: the least number of characters to insert, delete or replace. */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= b.length; column++) {
+      const replaced = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1)
+      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1))
+    }
+    previous = current
+  }
+  return previous[b.length] ?? 0
+}

@@ -1,0 +1,42 @@
+import type { EntityType } from './types.ts'
+
+interface Operation {
+  /** What it is done to. */
+  readonly on: EntityType
+  /** The action that a role must hold there, or further up (contract A.1, A.2). */
+  readonly action: string
+  /** What a personal access token's scope calls it (contract 9). */
+  readonly scope: string
+}
+
+const on = (type: EntityType, action: string, scope: string): Operation => ({ on: type, action, scope })
+
+/** Everything that is done to an entity and needs a permission. Services name what they do; what it takes stands here alone. */
+export const OPERATIONS = {
+  'domain.view': on('domain', 'read', 'read'),
+  'domain.create_client': on('domain', 'client_create', 'create_clients'),
+  'domain.create_channel': on('domain', 'channel_create', 'create_channels'),
+  'domain.create_group': on('domain', 'group_create', 'create_groups'),
+  'domain.list_clients': on('domain', 'membership', 'list_clients'),
+  'domain.list_channels': on('domain', 'membership', 'list_channels'),
+  'domain.list_groups': on('domain', 'membership', 'list_groups'),
+  'group.view': on('group', 'read', 'view'),
+  'group.list_children': on('group', 'read', 'list_children_groups'),
+  'group.create_client': on('group', 'client_create', 'set_child_client'),
+  'group.create_channel': on('group', 'channel_create', 'set_child_channel'),
+  'group.create_group': on('group', 'subgroup_create', 'add_children_groups'),
+  'group.set_child_client': on('group', 'set_child', 'set_child_client'),
+  'group.set_child_channel': on('group', 'set_child', 'set_child_channel'),
+  'group.set_child_group': on('group', 'set_child', 'add_children_groups'),
+  'client.view': on('client', 'read', 'view'),
+  'client.connect': on('client', 'connect_to_channel', 'connect_to_channel'),
+  'client.disconnect': on('client', 'connect_to_channel', 'disconnect_from_channel'),
+  'channel.view': on('channel', 'read', 'view'),
+  'channel.update': on('channel', 'update', 'update'),
+  'channel.connect': on('channel', 'connect_to_client', 'connect_client'),
+  'channel.disconnect': on('channel', 'connect_to_client', 'disconnect_client'),
+  'channel.publish': on('channel', 'publish', 'publish'),
+  'channel.subscribe': on('channel', 'subscribe', 'subscribe'),
+} as const satisfies Readonly<Record<string, Operation>>
+
+export type OperationName = keyof typeof OPERATIONS

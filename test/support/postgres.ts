@@ -1,0 +1,23 @@
+import { Client } from 'pg'
+
+/** Name of the migrated database that test files clone. */
+export const TEMPLATE = 'sluice_template'
+
+/** The same server and user, another database. */
+export function urlOf(url: string, database: string): string {
+  return url.replace(/[^/]+$/, database)
+}
+
+/** Runs the body with a connection that ends behind it. */
+export async function withAdmin<Result>(
+  url: string,
+  body: (admin: Client) => Promise<Result>,
+): Promise<Result> {
+  const admin = new Client({ connectionString: url })
+  await admin.connect()
+  try {
+    return await body(admin)
+  } finally {
+    await admin.end()
+  }
+}
