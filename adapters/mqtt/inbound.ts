@@ -99,7 +99,14 @@ export class Inbound {
       if (address) return this.#store(address, packet, done)
     }
     this.#lookups.push({ packet, done })
-    if (this.#lookups.length === 1) this.#resolveAll().catch(this.#options.onBroken)
+    if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
+  }
+
+  /** Gives up what waits, so that nobody waits for it for ever. */
+  #break(error: unknown): void {
+    this.#lookups.length = 0
+    this.#options.onBroken(error)
+    this.#tellIdle()
   }
 
   async #resolveAll(): Promise<void> {
