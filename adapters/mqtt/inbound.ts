@@ -24,6 +24,8 @@ export interface InboundOptions {
   onStored(message: Message): void
   /** A QoS 0 message is not on the stream, and nobody waits to hear it. */
   onLost(error: Error): void
+  /** Something is wrong with us, not with the publication: the connection cannot go on. */
+  readonly onBroken: (error: unknown) => void
   /** Answers a publication that was refused or could not be stored, and calls `done`. */
   onRefused(error: Error, packet: AedesPublish, done: Done): void
 }
@@ -97,7 +99,14 @@ export class Inbound {
       if (address) return this.#store(address, packet, done)
     }
     this.#lookups.push({ packet, done })
-    if (this.#lookups.length === 1) void this.#resolveAll()
+    if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
+  }
+
+  /** Gives up what waits, so that nobody waits for it for ever. */
+  #break(error: unknown): void {
+    this.#lookups.length = 0
+    this.#options.onBroken(error)
+    this.#tellIdle()
   }
 
   async #resolveAll(): Promise<void> {

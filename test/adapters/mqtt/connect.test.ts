@@ -1,19 +1,23 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { startTestBus } from '../../support/bus.ts'
+import { describe, expect, it, vi } from 'vitest'
 import type { TestBus } from '../../support/bus.ts'
-import { addMember, collect, connectClient, RawClient, startMqttGateway, topicOf } from './support.ts'
+import {
+  addMember,
+  collect,
+  connectClient,
+  PUBLISH,
+  RawClient,
+  startMqttGateway,
+  topicOf,
+  useGateway,
+} from './support.ts'
 import type { TestGateway } from './support.ts'
 
-let testBus: TestBus
 let gateway: TestGateway
-beforeAll(async () => {
-  testBus = await startTestBus()
-  gateway = await startMqttGateway(testBus.bus)
-})
-afterAll(async () => {
-  await gateway.stop()
-  await testBus.stop()
+let testBus: TestBus
+useGateway((started, bus) => {
+  gateway = started
+  testBus = bus
 })
 
 describe.each([4, 5] as const)('CONNECT, protocol level %i', (version) => {
@@ -31,7 +35,7 @@ describe.each([4, 5] as const)('CONNECT, protocol level %i', (version) => {
     ['the id of another client', { username: randomUUID() }],
   ])('with %s is refused as bad credentials', async (_what, options) => {
     const raw = new RawClient(gateway.port, version)
-    const connack = await raw.connect(gateway.tables.addClient(), options as object)
+    const connack = await raw.connect(gateway.tables.addClient(), options)
     expect(codeOf(connack)).toBe(badCredentials)
     await raw.closed()
   })
@@ -106,13 +110,10 @@ describe.each([4, 5] as const)('CONNECT, protocol level %i', (version) => {
     const connack = raw.connect(client)
     raw.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: topicOf(channel), qos: 1 }] })
     raw.send({
-      cmd: 'publish',
+      ...PUBLISH,
       topic: topicOf(channel),
-      payload: 'x',
       qos: 1,
       messageId: 2,
-      dup: false,
-      retain: false,
     })
     await connack
     await raw.next('suback')

@@ -1,10 +1,8 @@
 import { connect } from 'node:net'
 import { randomInt } from 'node:crypto'
 import type { Packet } from 'mqtt-packet'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startTestBus } from '../../support/bus.ts'
-import type { TestBus } from '../../support/bus.ts'
-import { addMember, connectPacket, encode, RawClient, startMqttGateway, topicOf } from './support.ts'
+import { describe, expect, it } from 'vitest'
+import { addMember, connectPacket, encode, PUBLISH, RawClient, topicOf, useGateway } from './support.ts'
 import type { TestGateway } from './support.ts'
 
 /** The same run again: `SLUICE_FUZZ_SEED=<what was printed>`. */
@@ -12,18 +10,13 @@ const SEED = Number(process.env['SLUICE_FUZZ_SEED'] ?? randomInt(2 ** 31))
 const SECONDS = Number(process.env['SLUICE_FUZZ_SECONDS'] ?? 6)
 const CONCURRENT = 16
 
-let testBus: TestBus
 let gateway: TestGateway
-beforeAll(async () => {
-  testBus = await startTestBus()
-  gateway = await startMqttGateway(testBus.bus, {
-    limits: { maxUnauthenticatedPerAddress: 1_000, maxConnections: 1_000 },
-  })
-})
-afterAll(async () => {
-  await gateway.stop()
-  await testBus.stop()
-})
+useGateway(
+  (started) => {
+    gateway = started
+  },
+  { limits: { maxUnauthenticatedPerAddress: 1_000, maxConnections: 1_000 } },
+)
 
 /** Mulberry32: small, and the same everywhere. */
 function createRandom(seed: number): (below: number) => number {
@@ -47,7 +40,7 @@ function session(version: 4 | 5, client: { id: string; secret: string }, topic: 
     qos: 1 as const,
     ...(full ? { properties: { willDelayInterval: 1, contentType: 'text/plain' } } : {}),
   }
-  const publish = { cmd: 'publish', topic, payload: 'payload', dup: false, retain: false } as const
+  const publish = { ...PUBLISH, topic, payload: 'payload' } as const
   const properties = full
     ? { responseTopic: topic, correlationData: Buffer.from('id'), userProperties: { a: 'b' }, topicAlias: 1 }
     : undefined
@@ -186,7 +179,7 @@ describe('sessions that are damaged at random', () => {
       async function patient(): Promise<void> {
         for (let messageId = 1; Date.now() < endsAt; messageId = (messageId % 60_000) + 1) {
           const topic = topicOf(channel, 'healthy')
-          healthy.send({ cmd: 'publish', topic, payload: 'x', qos: 1, messageId, dup: false, retain: false })
+          healthy.send({ ...PUBLISH, topic, qos: 1, messageId })
           expect((await healthy.next('puback')).messageId).toBe(messageId)
         }
       }

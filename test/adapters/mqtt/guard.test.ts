@@ -1,21 +1,22 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Client } from '../../support/authority.ts'
-import { startTestBus } from '../../support/bus.ts'
-import type { TestBus } from '../../support/bus.ts'
-import { addMember, connectPacket, encode, LIMITS, RawClient, startMqttGateway, topicOf } from './support.ts'
+import {
+  addMember,
+  connectPacket,
+  encode,
+  LIMITS,
+  PUBLISH,
+  RawClient,
+  topicOf,
+  useGateway,
+} from './support.ts'
 import type { TestGateway } from './support.ts'
 
-let testBus: TestBus
 let gateway: TestGateway
 let client: Client
-beforeAll(async () => {
-  testBus = await startTestBus()
-  gateway = await startMqttGateway(testBus.bus)
+useGateway((started) => {
+  gateway = started
   client = gateway.tables.addClient()
-})
-afterAll(async () => {
-  await gateway.stop()
-  await testBus.stop()
 })
 
 const text = (value: string | readonly number[]): number[] => {
@@ -209,13 +210,10 @@ describe.each([4, 5] as const)('a packet that is malformed, protocol level %i', 
     const raw = new RawClient(gateway.port, version)
     await raw.connect(member)
     raw.send({
-      cmd: 'publish',
+      ...PUBLISH,
       topic: topicOf(channel),
-      payload: 'x',
       qos: 1,
       messageId: 1,
-      dup: false,
-      retain: false,
     })
     await raw.next('puback')
     raw.write([0xf0, 0])
@@ -233,13 +231,11 @@ describe('the guard', () => {
       connectPacket(4, member),
       { cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: topicOf(channel, '#'), qos: 1 }] },
       {
-        cmd: 'publish',
+        ...PUBLISH,
         topic: topicOf(channel, 'ä'),
         payload: 'y'.repeat(300),
         qos: 1,
         messageId: 2,
-        dup: false,
-        retain: false,
       },
       { cmd: 'pingreq' },
     )
@@ -261,12 +257,10 @@ describe('the guard', () => {
     const raw = new RawClient(gateway.port, 5)
     await raw.connect(member)
     const publish = {
-      cmd: 'publish',
+      ...PUBLISH,
       topic: topicOf(channel),
       qos: 1,
       messageId: 2,
-      dup: false,
-      retain: false,
     } as const
     const overhead = encode(5, { ...publish, payload: '' }).length + 2
     raw.send({ ...publish, payload: 'x'.repeat(LIMITS.maxPacketBytes - overhead) })
@@ -286,7 +280,7 @@ describe('the guard', () => {
       })
     const raw = new RawClient(gateway.port, 4)
     raw.send(connectPacket(4, { ...member, secret: 'wrong' }))
-    raw.send({ cmd: 'publish', topic: topicOf(channel), payload: 'x', qos: 0, dup: false, retain: false })
+    raw.send({ ...PUBLISH, topic: topicOf(channel), qos: 0 })
     // One question, who is it, and none about the channel.
     const asked = gateway.tables.asked
     await vi.waitFor(() => expect(gateway.tables.asked).toBe(asked + 1))

@@ -1,22 +1,26 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { nowNs } from '../../../platform/bus/message.ts'
 import { messageSubject } from '../../../platform/bus/subject.ts'
 import type { Channel } from '../../support/authority.ts'
-import { startTestBus } from '../../support/bus.ts'
 import type { TestBus } from '../../support/bus.ts'
-import { addMember, collect, connectClient, RawClient, startMqttGateway, topicOf } from './support.ts'
+import {
+  addMember,
+  collect,
+  connectClient,
+  PUBLISH,
+  RawClient,
+  startMqttGateway,
+  topicOf,
+  useGateway,
+} from './support.ts'
 import type { TestGateway } from './support.ts'
 
-let testBus: TestBus
 let gateway: TestGateway
-beforeAll(async () => {
-  testBus = await startTestBus()
-  gateway = await startMqttGateway(testBus.bus)
-})
-afterAll(async () => {
-  await gateway.stop()
-  await testBus.stop()
+let testBus: TestBus
+useGateway((started, bus) => {
+  gateway = started
+  testBus = bus
 })
 
 function publishFromElsewhere(channel: Channel, payload: string, protocol: 'http' | 'ws'): Promise<void> {
@@ -151,13 +155,10 @@ describe('a subscriber', () => {
       await raw.next('suback')
     }
     raw.send({
-      cmd: 'publish',
+      ...PUBLISH,
       topic: topicOf(channel, 'a'),
-      payload: 'x',
       qos: 2,
       messageId: 5,
-      dup: false,
-      retain: false,
     })
     const delivered = await raw.next('publish')
     expect(delivered.qos).toBe(2)
@@ -177,7 +178,7 @@ describe('a subscriber', () => {
     await raw.next('suback')
     raw.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: [topic, topic] })
     expect((await raw.next('unsuback')).granted).toEqual([0x00, 0x11])
-    raw.send({ cmd: 'publish', topic, payload: 'x', qos: 1, messageId: 3, dup: false, retain: false })
+    raw.send({ ...PUBLISH, topic, qos: 1, messageId: 3 })
     await raw.next('puback')
     raw.send({ cmd: 'pingreq' })
     await raw.next('pingresp')
@@ -228,13 +229,11 @@ describe('a QoS 2 publication', () => {
     const channel = gateway.tables.addChannel()
     const member = addMember(gateway.tables, channel)
     const packet = {
-      cmd: 'publish',
+      ...PUBLISH,
       topic: topicOf(channel, 'a'),
       payload: 'once',
       qos: 2,
       messageId: 9,
-      dup: false,
-      retain: false,
     } as const
     const first = new RawClient(gateway.port)
     await first.connect(member, { clean: false })
@@ -261,13 +260,10 @@ describe('a QoS 2 publication', () => {
     const raw = new RawClient(gateway.port)
     await raw.connect(addMember(gateway.tables, channel))
     raw.send({
-      cmd: 'publish',
+      ...PUBLISH,
       topic: topicOf(channel),
-      payload: 'x',
       qos: 2,
       messageId: 1,
-      dup: false,
-      retain: false,
     })
     await raw.next('pubrec')
     raw.send(
@@ -288,7 +284,7 @@ describe('a publisher', () => {
     const member = addMember(gateway.tables, channel)
     const raw = new RawClient(gateway.port)
     await raw.connect(member)
-    const publish = { cmd: 'publish', payload: 'x', qos: 0, dup: false, retain: false } as const
+    const publish = { ...PUBLISH, qos: 0 } as const
     raw.send(publish1(channel, 'a'), { ...publish, topic: topicOf(channel, 'b') }, { cmd: 'disconnect' })
     raw.socket.end()
     await vi.waitFor(async () => expect(await onStream(channel)).toBe(2))
@@ -299,7 +295,7 @@ describe('a publisher', () => {
     const channel = gateway.tables.addChannel()
     const raw = new RawClient(gateway.port, 5)
     await raw.connect(addMember(gateway.tables, channel))
-    const packet = { cmd: 'publish', payload: 'x', qos: 1, dup: false, retain: false } as const
+    const packet = { ...PUBLISH, qos: 1 } as const
     raw.send({ ...packet, topic: topicOf(channel, 'long'), messageId: 1, properties: { topicAlias: 3 } })
     raw.send({ ...packet, topic: '', messageId: 2, properties: { topicAlias: 3 } })
     expect((await raw.next('puback')).messageId).toBe(1)
@@ -319,5 +315,5 @@ describe('a publisher', () => {
 
 function publish1(channel: Channel, level: string) {
   const topic = topicOf(channel, level)
-  return { cmd: 'publish', topic, payload: 'x', qos: 0, dup: false, retain: false } as const
+  return { ...PUBLISH, topic, qos: 0 } as const
 }

@@ -1,11 +1,9 @@
 import type { Packet } from 'mqtt-packet'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Publish } from '../../../adapters/publish.ts'
 import { InvalidInput, Unavailable } from '../../../platform/errors.ts'
 import type { Message } from '../../../platform/bus/message.ts'
-import { startTestBus } from '../../support/bus.ts'
-import type { TestBus } from '../../support/bus.ts'
-import { addMember, RawClient, startMqttGateway, topicOf } from './support.ts'
+import { addMember, PUBLISH, RawClient, topicOf, useGateway } from './support.ts'
 import type { TestGateway } from './support.ts'
 
 /** Answers of the stream that are held back, in the order of publishing. */
@@ -21,25 +19,22 @@ function withFaults(publish: Publish): Publish {
   }
 }
 
-let testBus: TestBus
 let gateway: TestGateway
-beforeAll(async () => {
-  testBus = await startTestBus()
-  gateway = await startMqttGateway(testBus.bus, {
+useGateway(
+  (started) => {
+    gateway = started
+  },
+  {
     publish: withFaults,
     checkPayload: (_type, payload) =>
       payload[0] === 0x5b ? undefined : new InvalidInput('not a pack', { code: 'not_a_pack' }),
-  })
-})
-afterAll(async () => {
-  await gateway.stop()
-  await testBus.stop()
-})
+  },
+)
 
 type PublishPacket = Extract<Packet, { cmd: 'publish' }>
 
 function publishPacket(topic: string, options: Partial<PublishPacket> = {}): PublishPacket {
-  return { cmd: 'publish', topic, payload: 'x', qos: 1, messageId: 1, dup: false, retain: false, ...options }
+  return { ...PUBLISH, topic, ...options }
 }
 
 describe('a publication that is refused', () => {

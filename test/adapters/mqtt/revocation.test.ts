@@ -1,25 +1,31 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { announce } from '../../support/authority.ts'
 import type { Channel, Client } from '../../support/authority.ts'
-import { startTestBus } from '../../support/bus.ts'
 import type { TestBus } from '../../support/bus.ts'
-import { addMember, collect, connectClient, RawClient, startMqttGateway, topicOf } from './support.ts'
+import {
+  addMember,
+  collect,
+  connectClient,
+  PUBLISH,
+  RawClient,
+  startMqttGateway,
+  topicOf,
+  useGateway,
+} from './support.ts'
 import type { TestGateway } from './support.ts'
 
-let testBus: TestBus
 let gateway: TestGateway
+let testBus: TestBus
+useGateway((started, bus) => {
+  gateway = started
+  testBus = bus
+})
 /** Another process on the same bus, with the same management side. */
 let other: TestGateway
 beforeAll(async () => {
-  testBus = await startTestBus()
-  gateway = await startMqttGateway(testBus.bus)
   other = await startMqttGateway(await testBus.connect(), { tables: gateway.tables })
 })
-afterAll(async () => {
-  await other.stop()
-  await gateway.stop()
-  await testBus.stop()
-})
+afterAll(() => other.stop())
 
 async function connect(client: Client, channel: Channel): Promise<void> {
   gateway.tables.allow(client, channel, 'publish', 'subscribe')
@@ -77,13 +83,10 @@ describe.each(['the same process', 'another process'])('after a disconnect, seen
     const raw = new RawClient(at().port, 5)
     await raw.connect(client)
     const packet = {
-      cmd: 'publish',
+      ...PUBLISH,
       topic: topicOf(channel),
-      payload: 'x',
       qos: 1,
       messageId: 1,
-      dup: false,
-      retain: false,
     } as const
     raw.send(packet)
     expect((await raw.next('puback')).reasonCode).toBe(0)

@@ -1,18 +1,20 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { startTestBus } from '../../support/bus.ts'
-import type { TestBus } from '../../support/bus.ts'
-import { addMember, collect, connectClient, LIMITS, RawClient, startMqttGateway, topicOf } from './support.ts'
+import { describe, expect, it, vi } from 'vitest'
+import {
+  addMember,
+  collect,
+  connectClient,
+  LIMITS,
+  PUBLISH,
+  RawClient,
+  topicOf,
+  useGateway,
+} from './support.ts'
+import type { Client } from '../../support/authority.ts'
 import type { TestGateway } from './support.ts'
 
-let testBus: TestBus
 let gateway: TestGateway
-beforeAll(async () => {
-  testBus = await startTestBus()
-  gateway = await startMqttGateway(testBus.bus)
-})
-afterAll(async () => {
-  await gateway.stop()
-  await testBus.stop()
+useGateway((started) => {
+  gateway = started
 })
 
 describe.each([4, 5] as const)('SUBSCRIBE, protocol level %i', (version) => {
@@ -143,7 +145,7 @@ describe('a session', () => {
     await first.connect(member, options)
     first.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: topicOf(channel, '#'), qos: 2 }] })
     await first.next('suback')
-    const publish = { cmd: 'publish', dup: false, retain: false, topic: topicOf(channel, 'a') } as const
+    const publish = { ...PUBLISH, topic: topicOf(channel, 'a') } as const
     first.send(
       { ...publish, payload: 'one', qos: 1, messageId: 2 },
       { ...publish, payload: 'two', qos: 2, messageId: 3 },
@@ -220,5 +222,23 @@ describe('flow control towards a client', () => {
     expect((await raw.next('publish')).payload.toString()).toBe('small')
     raw.end()
     await publisher.endAsync()
+  })
+})
+
+describe('kept sessions', () => {
+  it('of one client are bounded, and push out none of another', async () => {
+    const [hoarder, modest] = [gateway.tables.addClient(), gateway.tables.addClient()]
+    const visit = async (client: Client, clientId: string): Promise<boolean> => {
+      const raw = new RawClient(gateway.port, 4)
+      const connack = await raw.connect(client, { clientId, clean: false })
+      raw.send({ cmd: 'disconnect' })
+      await raw.closed()
+      return 'sessionPresent' in connack && connack.sessionPresent
+    }
+    await visit(modest, 'mine')
+    for (let index = 0; index <= 100; index += 1) await visit(hoarder, `session${index}`)
+    expect(await visit(modest, 'mine')).toBe(true)
+    expect(await visit(hoarder, 'session100')).toBe(true)
+    expect(await visit(hoarder, 'session0')).toBe(false)
   })
 })
