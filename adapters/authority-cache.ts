@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { subscribeEvents } from '../platform/bus/events.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type {
@@ -72,7 +72,7 @@ export function createAuthority({
   const permissions = createQuestions<boolean>(limits.maxPermissions, limits)
   const listeners = new Set<(change: AuthorityChange) => void>()
   // Secrets are kept as keyed hashes alone, and the key dies with the process: a heap dump gives no secret away.
-  const hashKey = randomBytes(32)
+  const hashKey = randomBytes(32).toString('base64')
 
   function announce(change: AuthorityChange): void {
     for (const listener of listeners) {
@@ -98,7 +98,7 @@ export function createAuthority({
   })
 
   function credentialsKey(credentials: Credentials): string {
-    return createHmac('sha256', hashKey).update(JSON.stringify(credentials)).digest('base64')
+    return hash('sha256', hashKey + JSON.stringify(credentials), 'base64')
   }
 
   return {

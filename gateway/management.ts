@@ -5,16 +5,17 @@ import { eventSubject } from '../platform/bus/events.ts'
 import type { BusEvent } from '../platform/bus/events.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import type { Db } from '../platform/db/connect.ts'
+import type { Endpoint } from '../platform/http/endpoint.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
-import { connectionRoutes } from '../services/channels/connection-routes.ts'
-import { channelRoutes } from '../services/channels/routes.ts'
-import { clientRoutes } from '../services/clients/routes.ts'
-import { domainRoutes } from '../services/domains/routes.ts'
-import { groupRoutes } from '../services/groups/routes.ts'
+import { connectionEndpoints } from '../services/channels/connection-routes.ts'
+import { channelEndpoints } from '../services/channels/routes.ts'
+import { clientEndpoints } from '../services/clients/routes.ts'
+import { domainEndpoints } from '../services/domains/routes.ts'
+import { groupEndpoints } from '../services/groups/routes.ts'
 import { startRelay } from '../services/journal/relay.ts'
 import type { Entry } from '../services/journal/types.ts'
-import { userRoutes } from '../services/users/routes.ts'
+import { userEndpoints } from '../services/users/routes.ts'
 import { createAuthorityBackend } from './authority.ts'
 import type { Services } from './services.ts'
 
@@ -30,7 +31,7 @@ export interface ManagementParts {
 
 export interface Management {
   readonly backend: AuthorityBackend
-  readonly routers: ReturnType<typeof managementRoutes>
+  readonly endpoints: readonly Endpoint[]
 }
 
 /** The role `api`: REST for administrators, answers for adapters in other processes, and the journal's way to the bus. */
@@ -42,19 +43,17 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   await served.ready
   const relay = startRelay({ db, databaseUrl, announce: (entry) => announce(publisher, entry), log })
   life.onStop('journal relay', () => relay.stop())
-  return { backend, routers: managementRoutes(services) }
+  return { backend, endpoints: managementEndpoints(services) }
 }
 
-function managementRoutes(services: Services) {
-  const { channels, clients, domains, groups, tokens, users } = services
+function managementEndpoints({ channels, clients, domains, groups, tokens, users }: Services): Endpoint[] {
   return [
-    userRoutes({ users, tokens }),
-    domainRoutes(domains),
-    groupRoutes({ groups, domains }),
-    clientRoutes({ clients, domains }),
-    // Before the channels, whose `/:channel` would take `connect` for an id.
-    connectionRoutes({ channels, domains }),
-    channelRoutes({ channels, domains }),
+    ...userEndpoints({ users, tokens }),
+    ...domainEndpoints(domains),
+    ...groupEndpoints({ groups, domains }),
+    ...clientEndpoints({ clients, domains }),
+    ...channelEndpoints({ channels, domains }),
+    ...connectionEndpoints({ channels, domains }),
   ]
 }
 

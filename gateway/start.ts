@@ -12,10 +12,10 @@ import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { createVault } from '../platform/vault.ts'
-import { messageRoutes } from '../services/messages/routes.ts'
+import { messageEndpoints } from '../services/messages/routes.ts'
 import { startAdapters } from './adapters.ts'
 import { createApp } from './http/app.ts'
-import { healthRoutes } from './http/health.ts'
+import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { startInfrastructure } from './infrastructure.ts'
@@ -89,10 +89,10 @@ async function start(
   const adapters = await startAdapters({ ...common, authority })
 
   const app = createApp({
-    routers: [
-      healthRoutes({ bus, db: database?.db, registry: metrics.registry }),
-      ...(database && has('reader') ? [messageRoutes(database.services.messages)] : []),
-      ...(management?.routers ?? []),
+    endpoints: [
+      ...healthEndpoints({ bus, db: database?.db, registry: metrics.registry }),
+      ...(database && has('reader') ? messageEndpoints(database.services.messages) : []),
+      ...(management?.endpoints ?? []),
     ],
     authenticate: database && ((token) => database.services.tokens.authenticate(token)),
     maxBodyBytes: config.maxBodyBytes,

@@ -2,7 +2,13 @@ import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import { admit, credentialsOf } from './access.ts'
-import { handOver } from './aedes-broker.ts'
+import {
+  announceInConnack,
+  handOver,
+  markAnswered,
+  reasonOfAedesError,
+  refreshKeepAlive,
+} from './aedes-broker.ts'
 import type { AedesClient, AedesPublish } from './aedes-broker.ts'
 import { AedesStream } from './aedes-stream.ts'
 import { connackReason, malformed, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
@@ -115,7 +121,8 @@ export class Connection implements Receiver {
     clearTimeout(this.#connectTimer)
     this.#stream.off('data', this.#onData)
     if (reason !== undefined) {
-      if (state === 'open' && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
+      const isAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
+      if (isAccepted && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
       if (state === 'authenticating') this.send(encodeConnackRefusal(this.version, connackReason(reason)))
     }
     this.#wire.finish()
@@ -133,6 +140,11 @@ export class Connection implements Receiver {
     }
     this.#host.onClosed(this, { wasOpen: state === 'open', wasAuthenticated: session !== undefined })
     this.#resolveClosed()
+  }
+
+  /** Resolves when what the client published, its will too, is on the stream or has failed. */
+  settled(): Promise<void> {
+    return this.#inbound?.settled() ?? Promise.resolve()
   }
 
   /** Permissions have changed: publications ask again. */
@@ -254,7 +266,7 @@ export class Connection implements Receiver {
       default:
         throw protocolError('CONNECT twice') // [MQTT-3.1.0-2]
     }
-    this.#client?._keepaliveTimer?.refresh()
+    refreshKeepAlive(this.#client)
     return false
   }
 
@@ -339,7 +351,8 @@ export class Connection implements Receiver {
       authority: host.authority,
       publish: host.publish,
       session,
-      onStored: host.onStored,
+      checkPayload: host.checkPayload,
+      onStored: (message) => host.onStored(message),
       onLost: (error) => host.onLost(error),
       onRefused: (error, packet, done) => this.#refusePublish(error, packet, done),
     })
@@ -354,11 +367,14 @@ export class Connection implements Receiver {
 
   /** Aedes has read CONNECT, and asks who this is. */
   onAccepted(client: AedesClient): void {
-    const { maxKeepAliveS } = this.#host.limits
     if (this.version !== 5) return
-    client._assignedClientId = this.assignedIdentifier // [MQTT-3.1.3-6]
-    // [MQTT-3.2.2-21]; older clients cannot be told, and keep what they ask for.
-    if (this.#keepAliveS === 0 || this.#keepAliveS > maxKeepAliveS) client._serverKeepAlive = maxKeepAliveS
+    const { maxKeepAliveS } = this.#host.limits
+    const isOver = this.#keepAliveS === 0 || this.#keepAliveS > maxKeepAliveS
+    announceInConnack(client, {
+      assignedIdentifier: this.assignedIdentifier, // [MQTT-3.1.3-6]
+      // [MQTT-3.2.2-21]; older clients cannot be told, and keep what they ask for.
+      serverKeepAliveS: isOver ? maxKeepAliveS : undefined,
+    })
   }
 
   /** CONNACK is out. */
@@ -377,7 +393,7 @@ export class Connection implements Receiver {
 
   /** Aedes closes the connection over something. Silent when we did: then it is told already. */
   onAedesError(error: Error): void {
-    this.#refuse(Reason.protocolError, 'refused_by_broker', error.message)
+    this.#refuse(reasonOfAedesError(error), 'refused_by_broker', error.message)
   }
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
@@ -395,7 +411,7 @@ export class Connection implements Receiver {
       this.close()
       return done(error)
     }
-    packet._notAuthorized = true
+    markAnswered(packet)
     if (packet.qos > 0 && packet.messageId !== undefined) {
       this.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code))
     }

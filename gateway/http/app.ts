@@ -2,12 +2,14 @@ import { Router } from '@koa/router'
 import Koa from 'koa'
 import { Unauthenticated } from '../../platform/errors.ts'
 import { CORS_HEADERS, PREFLIGHT_HEADERS } from '../../platform/http/cors.ts'
+import { mount } from '../../platform/http/endpoint.ts'
+import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { Principal, RequestState } from '../../services/auth/types.ts'
+import type { Principal } from '../../platform/principal.ts'
 import { answerErrors, answerUnrouted } from './errors.ts'
 
 export interface AppOptions {
-  readonly routers: readonly Router<RequestState>[]
+  readonly endpoints: readonly Endpoint[]
   /** Who an access token speaks for; absent in a process that has no accounts. */
   readonly authenticate: ((accessToken: string) => Promise<Principal>) | undefined
   readonly maxBodyBytes: number
@@ -15,10 +17,10 @@ export interface AppOptions {
 }
 
 /** Everything of HTTP that is not a device publishing: one router with all routes, the same on every port. */
-export function createApp({ routers, authenticate, maxBodyBytes, log }: AppOptions): Koa {
+export function createApp({ endpoints, authenticate, maxBodyBytes, log }: AppOptions): Koa {
   const app = new Koa<RequestState>()
   const root = new Router<RequestState>()
-  for (const router of routers) root.use(router.routes())
+  mount(root, endpoints)
 
   app.use(async (ctx, next) => {
     ctx.set(CORS_HEADERS)

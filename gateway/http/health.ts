@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { Router } from '@koa/router'
 import { sql } from 'kysely'
 import type { Registry } from 'prom-client'
 import type { Bus } from '../../platform/bus/connect.ts'
 import type { Db } from '../../platform/db/connect.ts'
-import type { RequestState } from '../../services/auth/types.ts'
+import { Reply, endpoint } from '../../platform/http/endpoint.ts'
+import type { Endpoint } from '../../platform/http/endpoint.ts'
 
 const CHECK_TIMEOUT_MS = 1_000
 
@@ -17,10 +17,10 @@ export interface HealthParts {
 }
 
 /** Whether the process lives, whether it can work, and what it counts. */
-export function healthRoutes({ bus, db, registry }: HealthParts): Router<RequestState> {
-  const router = new Router<RequestState>()
+export function healthEndpoints({ bus, db, registry }: HealthParts): Endpoint[] {
   const instanceId = randomUUID()
-  const { version } = readPackage()
+  const version = readVersion()
+  const open = { method: 'get', access: 'anyone', status: 200 } as const
 
   async function findMissing(): Promise<string[]> {
     const missing: string[] = []
@@ -29,44 +29,58 @@ export function healthRoutes({ bus, db, registry }: HealthParts): Router<Request
     return missing
   }
 
-  router.get('/healthz', (ctx) => {
-    ctx.body = { status: 'pass' }
-  })
+  return [
+    endpoint({
+      ...open,
+      path: '/healthz',
+      summary: 'Whether the process lives',
+      handle: () => Promise.resolve({ status: 'pass' }),
+    }),
 
-  router.get('/readyz', async (ctx) => {
-    const missing = await findMissing()
-    ctx.status = missing.length === 0 ? 200 : 503
-    ctx.body = missing.length === 0 ? { status: 'ready' } : { status: 'not ready', missing }
-  })
+    endpoint({
+      ...open,
+      path: '/readyz',
+      summary: 'Whether the process can work; 503 names what is missing',
+      async handle() {
+        const missing = await findMissing()
+        return missing.length === 0 ? { status: 'ready' } : new Reply(503, { status: 'not ready', missing })
+      },
+    }),
 
-  router.get(['/health', '/http/health'], async (ctx) => {
-    const missing = await findMissing()
-    ctx.status = missing.length === 0 ? 200 : 503
-    ctx.body = {
-      status: missing.length === 0 ? 'pass' : 'fail',
-      version,
-      commit: '',
-      description: 'sluice service',
-      build_time: '',
-      instance_id: instanceId,
-      ...(missing.length === 0 ? {} : { missing }),
-    }
-    ctx.type = 'application/health+json'
-  })
+    endpoint({
+      ...open,
+      path: ['/health', '/http/health'],
+      summary: "The same in the form that Magistrala's clients read",
+      async handle() {
+        const missing = await findMissing()
+        const isHealthy = missing.length === 0
+        const report = {
+          status: isHealthy ? 'pass' : 'fail',
+          version,
+          commit: '',
+          description: 'sluice service',
+          build_time: '',
+          instance_id: instanceId,
+          ...(isHealthy ? {} : { message: `missing: ${missing.join(', ')}` }),
+        }
+        return new Reply(isHealthy ? 200 : 503, report, 'application/health+json')
+      },
+    }),
 
-  router.get('/metrics', async (ctx) => {
-    ctx.body = await registry.metrics()
-    ctx.type = registry.contentType
-  })
-
-  return router
+    endpoint({
+      ...open,
+      path: '/metrics',
+      summary: 'What the process counts, for Prometheus',
+      handle: async () => new Reply(200, await registry.metrics(), registry.contentType),
+    }),
+  ]
 }
 
 async function answers(db: Db): Promise<boolean> {
   const timeout = AbortSignal.timeout(CHECK_TIMEOUT_MS)
-  const late = new Promise<false>((resolve) =>
-    timeout.addEventListener('abort', () => resolve(false), { once: true }),
-  )
+  const late = new Promise<false>((resolve) => {
+    timeout.addEventListener('abort', () => resolve(false), { once: true })
+  })
   const asked = sql`select 1`.execute(db).then(
     () => true,
     () => false,
@@ -75,14 +89,14 @@ async function answers(db: Db): Promise<boolean> {
 }
 
 /** The file stands two folders up from here in the sources, and three from the compiled code. */
-function readPackage(): { version: string } {
+function readVersion(): string {
   for (const place of ['../../package.json', '../../../package.json']) {
     try {
       const found = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { version?: string }
-      if (found.version !== undefined) return { version: found.version }
+      if (found.version !== undefined) return found.version
     } catch {
       // Not there: the other place has it.
     }
   }
-  return { version: 'unknown' }
+  return 'unknown'
 }

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import type { GroupFilter, Listing, TagsFilter } from '../db/listing.ts'
-import { InvalidInput } from '../errors.ts'
+import type { GroupFilter, Listing, Page, TagsFilter } from '../db/listing.ts'
 import { flag, metadata, parse, uuid } from './input.ts'
 import type { RequestContext } from './input.ts'
 
@@ -85,10 +84,9 @@ export function toListing(query: z.output<ReturnType<typeof listingQuery>>): Lis
 function parseTags(value: string | undefined): TagsFilter | undefined {
   if (value === undefined) return undefined
   const list = (separator: string | RegExp) => value.split(separator).filter((tag) => tag !== '')
-  if (value.includes(',')) return { anyOf: [list(',')].flat().map((tag) => [tag]) }
+  if (value.includes(',')) return { anyOf: list(',').map((tag) => [tag]) }
   if (/[+ ]/.test(value)) return { anyOf: [list(/[+ ]/)] }
   if (value.includes('-')) return { anyOf: [[value], list('-')] }
-  if (value === '') throw new InvalidInput('tags: must not be empty')
   return { anyOf: [[value]] }
 }
 
@@ -101,10 +99,12 @@ export function groupFilter(ctx: Pick<RequestContext, 'query'>): GroupFilter | u
 }
 
 /** One page in the contract's envelope: `total` counts all matches without offset and limit. */
-export function envelope<T>(
+export function envelope<T, U>(
   key: string,
-  page: { total: number; items: readonly T[] },
-  listing: { offset: number; limit: number },
+  page: Page<T>,
+  listing: { readonly offset: number; readonly limit: number },
+  present: (item: T) => U,
 ) {
-  return { total: page.total, offset: listing.offset, limit: listing.limit, [key]: page.items }
+  const { offset, limit } = listing
+  return { total: page.total, offset, limit, [key]: page.items.map((item) => present(item)) }
 }

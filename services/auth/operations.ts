@@ -9,11 +9,7 @@ interface Operation {
   readonly scope: string
 }
 
-const on = <T extends EntityType>(type: T, action: string, scope: string): Operation => ({
-  on: type,
-  action,
-  scope,
-})
+const on = (type: EntityType, action: string, scope: string): Operation => ({ on: type, action, scope })
 
 /** Everything that is done to an entity and needs a permission. Services name what they do; what it takes stands here alone. */
 export const OPERATIONS = {

@@ -1,8 +1,8 @@
-import { Router } from '@koa/router'
 import { z } from 'zod'
 import { InvalidInput } from '../../platform/errors.ts'
-import { optional, parse, readJson, uuid } from '../../platform/http/input.ts'
-import type { RequestState } from '../auth/types.ts'
+import { endpoint } from '../../platform/http/endpoint.ts'
+import type { Endpoint } from '../../platform/http/endpoint.ts'
+import { optional, uuid } from '../../platform/http/input.ts'
 import type { Domains } from '../domains/service.ts'
 import type { Channels } from './service.ts'
 import type { Connections, ConnectionType } from './types.ts'
@@ -46,54 +46,64 @@ const ConnectBody = z
     }
   })
 
-const ChannelId = z.object({ channel: uuid })
+const InDomain = z.object({ domain: z.string() })
+const OneChannel = InDomain.extend({ channel: uuid })
 
 type Body = z.output<typeof ConnectBody>
-type Wiring = 'connect' | 'disconnect'
 
 /** Connecting and disconnecting in all the forms that clients know (contract 7, D5, D6). */
-export function connectionRoutes(parts: { channels: Channels; domains: Domains }): Router<RequestState> {
-  const { channels, domains } = parts
-  const router = new Router<RequestState>()
-  const success: Record<Wiring, number> = { connect: 201, disconnect: 204 }
+export function connectionEndpoints(parts: { channels: Channels; domains: Domains }): Endpoint[] {
+  return [...wiringEndpoints('connect', 201, parts), ...wiringEndpoints('disconnect', 204, parts)]
+}
 
-  for (const wiring of ['connect', 'disconnect'] as const) {
-    for (const path of [`/:domain/channels/${wiring}`, `/:domain/${wiring}`]) {
-      router.post(path, async (ctx) => {
-        const principal = await ctx.state.principal()
-        const domainId = await domains.resolveId(ctx.params.domain ?? '')
-        const body = await readJson(ctx, ConnectBody)
+function wiringEndpoints(
+  wiring: 'connect' | 'disconnect',
+  status: 201 | 204,
+  { channels, domains }: { channels: Channels; domains: Domains },
+): Endpoint[] {
+  const common = { method: 'post', body: ConnectBody, status } as const
+  const verb = wiring === 'connect' ? 'Connect' : 'Disconnect'
+  return [
+    endpoint({
+      ...common,
+      access: 'user',
+      path: [`/:domain/channels/${wiring}`, `/:domain/${wiring}`],
+      summary: `${verb} every client with every channel`,
+      params: InDomain,
+      async handle({ principal, params, body }) {
+        const domainId = await domains.resolveId(params.domain)
         const sorted =
           body.unsorted.length > 0 ? await channels.identify(principal, body.unsorted) : { ...body, domainId }
         if (sorted.domainId !== domainId) throw new InvalidInput('the ids are of another domain')
         await channels[wiring](principal, domainId, complete(body, sorted))
-        ctx.body = null
-        ctx.status = success[wiring]
-      })
-    }
+      },
+    }),
 
-    router.post(`/:domain/channels/:channel/${wiring}`, async (ctx) => {
-      const principal = await ctx.state.principal()
-      const domainId = await domains.resolveId(ctx.params.domain ?? '')
-      const { channel } = parse(ChannelId, ctx.params)
-      const body = await readJson(ctx, ConnectBody)
-      await channels[wiring](principal, domainId, complete(body, { ...body, channelIds: [channel] }))
-      ctx.body = null
-      ctx.status = success[wiring]
-    })
+    endpoint({
+      ...common,
+      access: 'user',
+      path: `/:domain/channels/:channel/${wiring}`,
+      summary: `${verb} clients with one channel`,
+      params: OneChannel,
+      async handle({ principal, params, body }) {
+        const domainId = await domains.resolveId(params.domain)
+        const connections = complete(body, { ...body, channelIds: [params.channel] })
+        await channels[wiring](principal, domainId, connections)
+      },
+    }),
 
-    router.post(`/${wiring}`, async (ctx) => {
-      const principal = await ctx.state.principal()
-      const body = await readJson(ctx, ConnectBody)
-      const all = [...body.unsorted, ...body.channelIds, ...body.clientIds]
-      const sorted = await channels.identify(principal, all)
-      await channels[wiring](principal, sorted.domainId, complete(body, sorted))
-      ctx.body = null
-      ctx.status = success[wiring]
-    })
-  }
-
-  return router
+    endpoint({
+      ...common,
+      access: 'user',
+      path: `/${wiring}`,
+      summary: `${verb} every client with every channel; the ids name the domain`,
+      async handle({ principal, body }) {
+        const all = [...body.unsorted, ...body.channelIds, ...body.clientIds]
+        const sorted = await channels.identify(principal, all)
+        await channels[wiring](principal, sorted.domainId, complete(body, sorted))
+      },
+    }),
+  ]
 }
 
 function complete(body: Body, sorted: Pick<Connections, 'channelIds' | 'clientIds'>): Connections {

@@ -1,17 +1,8 @@
-import { Router } from '@koa/router'
 import { z } from 'zod'
-import {
-  metadata,
-  optional,
-  parse,
-  readJson,
-  readQuery,
-  tags,
-  text,
-  uuid,
-} from '../../platform/http/input.ts'
+import { endpoint } from '../../platform/http/endpoint.ts'
+import type { Endpoint } from '../../platform/http/endpoint.ts'
+import { metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
 import { envelope, groupFilter, listingQuery, toListing } from '../../platform/http/listing.ts'
-import type { RequestState } from '../auth/types.ts'
 import type { Domains } from '../domains/service.ts'
 import type { Channels } from './service.ts'
 import type { Channel, NewChannel } from './types.ts'
@@ -52,7 +43,9 @@ const UpdateChannel = z.object({
   metadata: optional(metadata),
 })
 
-const ChannelId = z.object({ channel: uuid })
+const InDomain = z.object({ domain: z.string() })
+const InAnyDomain = z.object({ domain: z.string().optional() })
+const OneChannel = InDomain.extend({ channel: uuid })
 
 const ListChannels = listingQuery(
   ['enabled', 'disabled', 'deleted'],
@@ -66,64 +59,96 @@ const ListChannels = listingQuery(
     .optional(),
 })
 
-export function channelRoutes(parts: { channels: Channels; domains: Domains }): Router<RequestState> {
-  const { channels, domains } = parts
-  const router = new Router<RequestState>()
+export function channelEndpoints({
+  channels,
+  domains,
+}: {
+  channels: Channels
+  domains: Domains
+}): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/:domain/channels',
+      summary: 'Create a channel',
+      access: 'user',
+      params: InDomain,
+      body: CreateChannel,
+      status: 201,
+      async handle({ ctx, principal, params, body }) {
+        const domainId = await domains.resolveId(params.domain)
+        const [channel] = await channels.create(principal, domainId, [body])
+        if (!channel) throw new Error('one channel went in and none came out')
+        ctx.set('Location', `/channels/${channel.id}`)
+        return present(channel)
+      },
+    }),
 
-  router.post('/:domain/channels', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const domainId = await domains.resolveId(ctx.params.domain ?? '')
-    const body = await readJson(ctx, CreateChannel)
-    const [channel] = await channels.create(principal, domainId, [body])
-    if (!channel) throw new Error('one channel went in and none came out')
-    ctx.status = 201
-    ctx.set('Location', `/channels/${channel.id}`)
-    ctx.body = present(channel)
-  })
+    endpoint({
+      method: 'post',
+      path: '/:domain/channels/bulk',
+      summary: 'Create up to 1,000 channels, all or none',
+      access: 'user',
+      params: InDomain,
+      body: z.array(CreateChannel).min(1).max(MAX_BULK),
+      status: 200,
+      async handle({ principal, params, body }) {
+        const domainId = await domains.resolveId(params.domain)
+        const created = await channels.create(principal, domainId, body)
+        return { total: created.length, channels: created.map(present) }
+      },
+    }),
 
-  router.post('/:domain/channels/bulk', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const domainId = await domains.resolveId(ctx.params.domain ?? '')
-    const body = await readJson(ctx, z.array(CreateChannel).min(1).max(MAX_BULK))
-    const created = await channels.create(principal, domainId, body)
-    ctx.body = { total: created.length, channels: created.map(present) }
-  })
+    endpoint({
+      method: 'get',
+      path: ['/:domain/channels', '/channels'],
+      summary: 'List the channels that one may read, of a domain or of all',
+      access: 'user',
+      params: InAnyDomain,
+      query: ListChannels,
+      status: 200,
+      async handle({ ctx, principal, params, query }) {
+        const { domain } = params
+        const listing = {
+          ...toListing(query),
+          domainId: domain === undefined ? undefined : await domains.resolveId(domain),
+          group: groupFilter(ctx),
+          clientId: query.client,
+          connectionType: query.connection_type,
+        }
+        return envelope('channels', await channels.list(principal, listing), listing, present)
+      },
+    }),
 
-  for (const path of ['/channels', '/:domain/channels']) {
-    router.get(path, async (ctx) => {
-      const principal = await ctx.state.principal()
-      const { domain } = ctx.params
-      const query = readQuery(ctx, ListChannels)
-      const listing = {
-        ...toListing(query),
-        domainId: domain === undefined ? undefined : await domains.resolveId(domain),
-        group: groupFilter(ctx),
-        clientId: query.client,
-        connectionType: query.connection_type,
-      }
-      const page = await channels.list(principal, listing)
-      ctx.body = envelope('channels', { total: page.total, items: page.items.map(present) }, listing)
-    })
-  }
+    endpoint({
+      method: 'get',
+      path: '/:domain/channels/:channel',
+      summary: 'Read a channel',
+      access: 'user',
+      params: OneChannel,
+      status: 200,
+      async handle({ principal, params }) {
+        const domainId = await domains.resolveId(params.domain)
+        return present(await channels.get(principal, domainId, params.channel))
+      },
+    }),
 
-  router.get('/:domain/channels/:channel', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const domainId = await domains.resolveId(ctx.params.domain ?? '')
-    const { channel: id } = parse(ChannelId, ctx.params)
-    ctx.body = present(await channels.get(principal, domainId, id))
-  })
-
-  for (const verb of ['put', 'patch'] as const) {
-    router[verb]('/:domain/channels/:channel', async (ctx) => {
-      const principal = await ctx.state.principal()
-      const domainId = await domains.resolveId(ctx.params.domain ?? '')
-      const { channel: id } = parse(ChannelId, ctx.params)
-      const change = await readJson(ctx, UpdateChannel)
-      ctx.body = present(await channels.update(principal, domainId, id, change))
-    })
-  }
-
-  return router
+    ...(['put', 'patch'] as const).map((method) =>
+      endpoint({
+        method,
+        path: '/:domain/channels/:channel',
+        summary: 'Change name, description or metadata; absent fields stay',
+        access: 'user',
+        params: OneChannel,
+        body: UpdateChannel,
+        status: 200,
+        async handle({ principal, params, body }) {
+          const domainId = await domains.resolveId(params.domain)
+          return present(await channels.update(principal, domainId, params.channel, body))
+        },
+      }),
+    ),
+  ]
 }
 
 function present(channel: Channel) {

@@ -1,17 +1,8 @@
-import { Router } from '@koa/router'
 import { z } from 'zod'
-import {
-  metadata,
-  optional,
-  parse,
-  readJson,
-  readQuery,
-  tags,
-  text,
-  uuid,
-} from '../../platform/http/input.ts'
+import { endpoint } from '../../platform/http/endpoint.ts'
+import type { Endpoint } from '../../platform/http/endpoint.ts'
+import { metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
 import { envelope, groupFilter, listingQuery, toListing } from '../../platform/http/listing.ts'
-import type { RequestState } from '../auth/types.ts'
 import type { Domains } from '../domains/service.ts'
 import type { Clients } from './service.ts'
 import type { Client, CreatedClient, NewClient } from './types.ts'
@@ -43,7 +34,9 @@ const CreateClient = z
     parentGroupId: body.parent_group_id,
   }))
 
-const ClientId = z.object({ client: uuid })
+const InDomain = z.object({ domain: z.string() })
+const InAnyDomain = z.object({ domain: z.string().optional() })
+const OneClient = InDomain.extend({ client: uuid })
 
 const ListClients = listingQuery(
   ['enabled', 'disabled', 'deleted'],
@@ -57,59 +50,76 @@ const ListClients = listingQuery(
     .optional(),
 })
 
-export function clientRoutes({
-  clients,
-  domains,
-}: {
-  clients: Clients
-  domains: Domains
-}): Router<RequestState> {
-  const router = new Router<RequestState>()
+export function clientEndpoints({ clients, domains }: { clients: Clients; domains: Domains }): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/:domain/clients',
+      summary: 'Create a client; its secret is shown in this answer alone',
+      access: 'user',
+      params: InDomain,
+      body: CreateClient,
+      status: 201,
+      async handle({ ctx, principal, params, body }) {
+        const domainId = await domains.resolveId(params.domain)
+        const [created] = await clients.create(principal, domainId, [body])
+        if (!created) throw new Error('one client went in and none came out')
+        ctx.set('Location', `/clients/${created.client.id}`)
+        return presentCreated(created)
+      },
+    }),
 
-  router.post('/:domain/clients', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const domainId = await domains.resolveId(ctx.params.domain ?? '')
-    const body = await readJson(ctx, CreateClient)
-    const [created] = await clients.create(principal, domainId, [body])
-    if (!created) throw new Error('one client went in and none came out')
-    ctx.status = 201
-    ctx.set('Location', `/clients/${created.client.id}`)
-    ctx.body = presentCreated(created)
-  })
+    endpoint({
+      method: 'post',
+      path: '/:domain/clients/bulk',
+      summary: 'Create up to 1,000 clients, all or none',
+      access: 'user',
+      params: InDomain,
+      body: z.array(CreateClient).min(1).max(MAX_BULK),
+      status: 200,
+      async handle({ principal, params, body }) {
+        const domainId = await domains.resolveId(params.domain)
+        const created = await clients.create(principal, domainId, body)
+        return { total: created.length, clients: created.map(presentCreated) }
+      },
+    }),
 
-  router.post('/:domain/clients/bulk', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const domainId = await domains.resolveId(ctx.params.domain ?? '')
-    const body = await readJson(ctx, z.array(CreateClient).min(1).max(MAX_BULK))
-    const created = await clients.create(principal, domainId, body)
-    ctx.body = { total: created.length, clients: created.map(presentCreated) }
-  })
+    endpoint({
+      method: 'get',
+      path: ['/:domain/clients', '/clients'],
+      summary: 'List the clients that one may read, of a domain or of all',
+      access: 'user',
+      params: InAnyDomain,
+      query: ListClients,
+      status: 200,
+      async handle({ ctx, principal, params, query }) {
+        const { domain } = params
+        const listing = {
+          ...toListing(query),
+          domainId: domain === undefined ? undefined : await domains.resolveId(domain),
+          group: groupFilter(ctx),
+          channelId: query.channel,
+          connectionType: query.connection_type,
+        }
+        return envelope('clients', await clients.list(principal, listing), listing, (client) =>
+          present(client),
+        )
+      },
+    }),
 
-  for (const path of ['/clients', '/:domain/clients']) {
-    router.get(path, async (ctx) => {
-      const principal = await ctx.state.principal()
-      const { domain } = ctx.params
-      const query = readQuery(ctx, ListClients)
-      const listing = {
-        ...toListing(query),
-        domainId: domain === undefined ? undefined : await domains.resolveId(domain),
-        group: groupFilter(ctx),
-        channelId: query.channel,
-        connectionType: query.connection_type,
-      }
-      const page = await clients.list(principal, listing)
-      ctx.body = envelope('clients', { total: page.total, items: page.items.map((c) => present(c)) }, listing)
-    })
-  }
-
-  router.get('/:domain/clients/:client', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const domainId = await domains.resolveId(ctx.params.domain ?? '')
-    const { client: id } = parse(ClientId, ctx.params)
-    ctx.body = present(await clients.get(principal, domainId, id))
-  })
-
-  return router
+    endpoint({
+      method: 'get',
+      path: '/:domain/clients/:client',
+      summary: 'Read a client',
+      access: 'user',
+      params: OneClient,
+      status: 200,
+      async handle({ principal, params }) {
+        const domainId = await domains.resolveId(params.domain)
+        return present(await clients.get(principal, domainId, params.client))
+      },
+    }),
+  ]
 }
 
 const presentCreated = ({ client, secret }: CreatedClient) => present(client, secret)

@@ -1,8 +1,8 @@
-import { Router } from '@koa/router'
 import { z } from 'zod'
-import { metadata, optional, readJson, readQuery, tags, text, uuid } from '../../platform/http/input.ts'
+import { endpoint } from '../../platform/http/endpoint.ts'
+import type { Endpoint } from '../../platform/http/endpoint.ts'
+import { metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
 import { envelope, listingQuery, toListing } from '../../platform/http/listing.ts'
-import type { RequestState } from '../auth/types.ts'
 import type { Domains } from './service.ts'
 import type { Domain, DomainAsSeen } from './types.ts'
 
@@ -49,39 +49,56 @@ const ListDomains = listingQuery(
   ['name', 'created_at', 'updated_at'],
 ).extend({ route: z.string().optional() })
 
-export function domainRoutes(domains: Domains): Router<RequestState> {
-  const router = new Router<RequestState>({ prefix: '/domains' })
+const DomainRef = z.object({ domain: z.string() })
 
-  router.post('/', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const body = await readJson(ctx, CreateDomain)
-    const domain = await domains.create(principal, {
-      id: body.id,
-      name: body.name,
-      route: body.route,
-      tags: body.tags ?? [],
-      metadata: body.metadata ?? {},
-    })
-    ctx.status = 201
-    ctx.set('Location', `/domains/${domain.id}`)
-    ctx.body = present(domain)
-  })
+export function domainEndpoints(domains: Domains): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/domains',
+      summary: 'Create a domain and become its admin',
+      access: 'user',
+      body: CreateDomain,
+      status: 201,
+      async handle({ ctx, principal, body }) {
+        const domain = await domains.create(principal, {
+          id: body.id,
+          name: body.name,
+          route: body.route,
+          tags: body.tags ?? [],
+          metadata: body.metadata ?? {},
+        })
+        ctx.set('Location', `/domains/${domain.id}`)
+        return present(domain)
+      },
+    }),
 
-  router.get('/', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const query = readQuery(ctx, ListDomains)
-    const listing = { ...toListing(query), route: query.route }
-    const page = await domains.list(principal, listing)
-    ctx.body = envelope('domains', { total: page.total, items: page.items.map(presentAsSeen) }, listing)
-  })
+    endpoint({
+      method: 'get',
+      path: '/domains',
+      summary: 'List the domains one is a member of; superadmins see all',
+      access: 'user',
+      query: ListDomains,
+      status: 200,
+      async handle({ principal, query }) {
+        const listing = { ...toListing(query), route: query.route }
+        return envelope('domains', await domains.list(principal, listing), listing, presentAsSeen)
+      },
+    }),
 
-  router.get('/:domain', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const id = await domains.resolveId(ctx.params.domain ?? '')
-    ctx.body = presentAsSeen(await domains.get(principal, id))
-  })
-
-  return router
+    endpoint({
+      method: 'get',
+      path: '/domains/:domain',
+      summary: 'Read a domain by its id or route',
+      access: 'user',
+      params: DomainRef,
+      status: 200,
+      async handle({ principal, params }) {
+        const id = await domains.resolveId(params.domain)
+        return presentAsSeen(await domains.get(principal, id))
+      },
+    }),
+  ]
 }
 
 function present(domain: Domain) {

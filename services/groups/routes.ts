@@ -1,19 +1,10 @@
-import { Router } from '@koa/router'
 import { z } from 'zod'
+import type { Listing } from '../../platform/db/listing.ts'
 import { InvalidInput } from '../../platform/errors.ts'
-import {
-  flag,
-  metadata,
-  optional,
-  parse,
-  readJson,
-  readQuery,
-  tags,
-  text,
-  uuid,
-} from '../../platform/http/input.ts'
+import { endpoint } from '../../platform/http/endpoint.ts'
+import type { Endpoint } from '../../platform/http/endpoint.ts'
+import { flag, metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
 import { envelope, listingQuery, toListing } from '../../platform/http/listing.ts'
-import type { RequestState } from '../auth/types.ts'
 import type { Domains } from '../domains/service.ts'
 import { MAX_DEPTH } from './errors.ts'
 import type { Groups, Levels } from './service.ts'
@@ -28,7 +19,8 @@ const CreateGroup = z.object({
   status: optional(z.enum(['enabled', 'disabled'])),
 })
 
-const GroupId = z.object({ group: uuid })
+const InDomain = z.object({ domain: z.string() })
+const OneGroup = InDomain.extend({ group: uuid })
 
 const ListGroups = listingQuery(
   ['enabled', 'disabled', 'deleted'],
@@ -50,69 +42,82 @@ const ListChildren = listingQuery(
 // A tree is one answer: as many groups as a subtree may reasonably have, not a page of them.
 const MAX_TREE = 10_000
 
-export function groupRoutes({ groups, domains }: { groups: Groups; domains: Domains }): Router<RequestState> {
-  const router = new Router<RequestState>({ prefix: '/:domain/groups' })
+export function groupEndpoints({ groups, domains }: { groups: Groups; domains: Domains }): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/:domain/groups',
+      summary: 'Create a group, as a root or under a parent',
+      access: 'user',
+      params: InDomain,
+      body: CreateGroup,
+      status: 201,
+      async handle({ ctx, principal, params, body }) {
+        const group = await groups.create(principal, {
+          domainId: await domains.resolveId(params.domain),
+          name: body.name,
+          description: body.description ?? '',
+          parentId: body.parent_id,
+          tags: body.tags ?? [],
+          metadata: body.metadata ?? {},
+          status: body.status ?? 'enabled',
+        })
+        ctx.set('Location', `/groups/${group.id}`)
+        return present(group)
+      },
+    }),
 
-  router.post('/', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const domainId = await domains.resolveId(ctx.params.domain ?? '')
-    const body = await readJson(ctx, CreateGroup)
-    const group = await groups.create(principal, {
-      domainId,
-      name: body.name,
-      description: body.description ?? '',
-      parentId: body.parent_id,
-      tags: body.tags ?? [],
-      metadata: body.metadata ?? {},
-      status: body.status ?? 'enabled',
-    })
-    ctx.status = 201
-    ctx.set('Location', `/groups/${group.id}`)
-    ctx.body = present(group)
-  })
+    endpoint({
+      method: 'get',
+      path: '/:domain/groups',
+      summary: 'List the groups that one may read',
+      access: 'user',
+      params: InDomain,
+      query: ListGroups,
+      status: 200,
+      async handle({ principal, params, query }) {
+        const domainId = await domains.resolveId(params.domain)
+        const listing = { ...toListing(query), parentId: query.parent_id ?? query.parentID }
+        return envelope('groups', await groups.list(principal, domainId, listing), listing, (g) => present(g))
+      },
+    }),
 
-  router.get('/', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const domainId = await domains.resolveId(ctx.params.domain ?? '')
-    const query = readQuery(ctx, ListGroups)
-    const listing = { ...toListing(query), parentId: query.parent_id ?? query.parentID }
-    const page = await groups.list(principal, domainId, listing)
-    ctx.body = envelope(
-      'groups',
-      { total: page.total, items: page.items.map((group) => present(group)) },
-      listing,
-    )
-  })
+    endpoint({
+      method: 'get',
+      path: '/:domain/groups/:group',
+      summary: 'Read a group',
+      access: 'user',
+      params: OneGroup,
+      status: 200,
+      async handle({ principal, params }) {
+        const domainId = await domains.resolveId(params.domain)
+        return present(await groups.get(principal, domainId, params.group))
+      },
+    }),
 
-  router.get('/:group', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const domainId = await domains.resolveId(ctx.params.domain ?? '')
-    const { group: id } = parse(GroupId, ctx.params)
-    ctx.body = present(await groups.get(principal, domainId, id))
-  })
-
-  router.get('/:group/children', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const domainId = await domains.resolveId(ctx.params.domain ?? '')
-    const { group: id } = parse(GroupId, ctx.params)
-    const query = readQuery(ctx, ListChildren)
-    const listing = toListing(query)
-    if (query.tree) {
-      const all = { ...listing, offset: 0, limit: MAX_TREE }
-      const page = await groups.listChildren(principal, domainId, id, { from: 0, to: undefined }, all)
-      ctx.body = envelope('groups', { total: page.total, items: nest(page.items, id) }, listing)
-      return
-    }
-    const levels = readLevels(query.start_level, query.end_level)
-    const page = await groups.listChildren(principal, domainId, id, levels, listing)
-    ctx.body = envelope(
-      'groups',
-      { total: page.total, items: page.items.map((group) => present(group)) },
-      listing,
-    )
-  })
-
-  return router
+    endpoint({
+      method: 'get',
+      path: '/:domain/groups/:group/children',
+      summary: 'List groups below a group, level by level or as one tree',
+      access: 'user',
+      params: OneGroup,
+      query: ListChildren,
+      status: 200,
+      async handle({ principal, params, query }) {
+        const domainId = await domains.resolveId(params.domain)
+        const listing = toListing(query)
+        const list = (levels: Levels, page: Listing) =>
+          groups.listChildren(principal, domainId, params.group, levels, page)
+        if (!query.tree) {
+          const levels = readLevels(query.start_level, query.end_level)
+          return envelope('groups', await list(levels, listing), listing, (group) => present(group))
+        }
+        const all = await list({ from: 0, to: undefined }, { ...listing, offset: 0, limit: MAX_TREE })
+        const items = nest(all.items, params.group)
+        return envelope('groups', { total: all.total, items }, listing, (group) => group)
+      },
+    }),
+  ]
 }
 
 /** Contract 5: an end of 0 means the start level alone, -1 all the way down. */

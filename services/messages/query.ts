@@ -1,8 +1,8 @@
+import type { ParsedUrlQuery } from 'node:querystring'
 import { z } from 'zod'
 import { parseDuration } from '../../platform/duration.ts'
 import { InvalidInput } from '../../platform/errors.ts'
-import { parse, readQuery } from '../../platform/http/input.ts'
-import type { RequestContext } from '../../platform/http/input.ts'
+import { parse } from '../../platform/http/input.ts'
 import { pageQuery } from '../../platform/http/listing.ts'
 
 const MAX_LIMIT = 1_000
@@ -25,7 +25,8 @@ const interval = z.string().transform((value, ctx) => {
   return z.NEVER
 })
 
-const MessagesQuery = z.object({
+/** Query parameters of the reader (contract 16). */
+export const MessagesQuery = z.object({
   ...pageQuery(MAX_LIMIT),
   format: z.string().default('messages'),
   subtopic: z.string().optional(),
@@ -101,10 +102,12 @@ const ECHOED = [
 
 /**
  * @param gluedSubtopic what the path had behind `messages`, as one SDK sends a subtopic
- * @throws {InvalidInput}
+ * @throws {InvalidInput} an aggregation without its bounds
  */
-export function readMessageFilter(ctx: RequestContext, gluedSubtopic: string | undefined): MessageFilter {
-  const query = readQuery(ctx, MessagesQuery)
+export function toMessageFilter(
+  query: z.output<typeof MessagesQuery>,
+  gluedSubtopic: string | undefined,
+): MessageFilter {
   if (query.aggregation !== undefined && (query.from === undefined || query.to === undefined)) {
     throw new InvalidInput('aggregation: needs from and to')
   }
@@ -140,10 +143,10 @@ const Echo = z.object({
 })
 
 /** The filters that were given, numbers as numbers. */
-export function echoFilter(ctx: RequestContext): Record<string, unknown> {
+export function echoFilter(query: ParsedUrlQuery): Record<string, unknown> {
   const echo: Record<string, unknown> = {}
   for (const name of ECHOED) {
-    const given = ctx.query[name] ?? (name === 'v' ? ctx.query.value : undefined)
+    const given = query[name] ?? (name === 'v' ? query.value : undefined)
     if (typeof given !== 'string' || given === '') continue
     const schema = name in Echo.shape ? Echo.shape[name as keyof typeof Echo.shape] : undefined
     echo[name] = schema ? parse(schema, given) : given

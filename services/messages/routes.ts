@@ -1,40 +1,53 @@
-import { Router } from '@koa/router'
+import { z } from 'zod'
 import { Unauthenticated } from '../../platform/errors.ts'
 import { readCredentials } from '../../platform/http/credentials.ts'
-import type { RequestContext } from '../../platform/http/input.ts'
-import type { RequestState } from '../auth/types.ts'
-import { echoFilter, readMessageFilter } from './query.ts'
+import { endpoint } from '../../platform/http/endpoint.ts'
+import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
+import { MessagesQuery, echoFilter, toMessageFilter } from './query.ts'
 import type { BucketRow, JsonMessageRow, ReadingRow } from './repository.ts'
 import type { Messages, Reader } from './service.ts'
 
+const Params = z.object({
+  domain: z.string().optional(),
+  channel: z.string(),
+  /** One SDK glues the subtopic to the path. */
+  subtopic: z.union([z.string(), z.array(z.string()).transform((levels) => levels.join('/'))]).optional(),
+})
+
 /** Reading stored messages: with the domain in the path, without it, and with the subtopic glued to the path (contract 16). */
-export function messageRoutes(messages: Messages): Router<RequestState> {
-  const router = new Router<RequestState>()
-  for (const prefix of ['', '/:domain']) {
-    for (const path of [
-      `${prefix}/channels/:channel/messages`,
-      `${prefix}/channels/:channel/messages*subtopic`,
-    ]) {
-      router.get(path, async (ctx) => {
+export function messageEndpoints(messages: Messages): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: [
+        '/:domain/channels/:channel/messages',
+        '/channels/:channel/messages',
+        '/:domain/channels/:channel/messages*subtopic',
+        '/channels/:channel/messages*subtopic',
+      ],
+      summary: 'Read stored messages of a channel',
+      access: 'device',
+      params: Params,
+      query: MessagesQuery,
+      status: 200,
+      async handle({ ctx, params, query }) {
         const reader = await readReader(ctx)
-        const { domain, channel = '', subtopic } = ctx.params
-        const filter = readMessageFilter(ctx, subtopic)
-        const { kind, page } = await messages.list(reader, domain, channel, filter)
-        ctx.body = {
+        const filter = toMessageFilter(query, params.subtopic)
+        const { kind, page } = await messages.list(reader, params.domain, params.channel, filter)
+        return {
           offset: filter.offset,
           limit: filter.limit,
           format: filter.format,
           total: page.total,
           messages: kind === 'json' ? page.items.map(presentJson) : page.items.map(presentReading),
-          ...echoFilter(ctx),
+          ...echoFilter(ctx.query),
         }
-      })
-    }
-  }
-  return router
+      },
+    }),
+  ]
 }
 
-async function readReader(ctx: RequestContext & { state: RequestState }): Promise<Reader> {
+async function readReader(ctx: { get(header: string): string; state: RequestState }): Promise<Reader> {
   const presented = readCredentials(ctx.get('authorization'), undefined)
   if (!presented) throw new Unauthenticated()
   if (presented.kind === 'token') return { kind: 'user', principal: await ctx.state.principal() }

@@ -1,9 +1,10 @@
-import { Router } from '@koa/router'
 import { z } from 'zod'
 import { Unauthenticated } from '../../platform/errors.ts'
-import { metadata, optional, parse, readJson, tags, text, uuid } from '../../platform/http/input.ts'
+import { endpoint } from '../../platform/http/endpoint.ts'
+import type { Endpoint } from '../../platform/http/endpoint.ts'
+import { metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
 import type { Tokens } from '../auth/service.ts'
-import type { Principal, RequestState, TokenPair } from '../auth/types.ts'
+import type { Principal, TokenPair } from '../auth/types.ts'
 import { seesAll } from './service.ts'
 import type { Users } from './service.ts'
 import type { User } from './types.ts'
@@ -57,56 +58,79 @@ const IssueToken = z
 
 const UserId = z.object({ user: uuid })
 
-export function userRoutes({ users, tokens }: { users: Users; tokens: Tokens }): Router<RequestState> {
-  const router = new Router<RequestState>({ prefix: '/users' })
+export function userEndpoints({ users, tokens }: { users: Users; tokens: Tokens }): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/users',
+      summary: 'Sign up',
+      // A token only adds a superadmin's rights, and an unusable one counts as none (contract 1.2).
+      access: 'anyone',
+      body: CreateUser,
+      status: 201,
+      async handle({ ctx, body }) {
+        const principal = await ctx.state.principal().catch(ignoreUnauthenticated)
+        const user = await users.create(principal, {
+          username: body.credentials.username,
+          password: body.credentials.secret,
+          email: body.email,
+          firstName: body.first_name,
+          lastName: body.last_name,
+          tags: body.tags ?? [],
+          metadata: body.metadata ?? {},
+          privateMetadata: body.private_metadata ?? {},
+          profilePicture: body.profile_picture ?? '',
+          role: body.role,
+          status: body.status,
+        })
+        ctx.set('Location', `/users/${user.id}`)
+        return presentWhole(user)
+      },
+    }),
 
-  router.post('/', async (ctx) => {
-    // Open to all; a token only adds a superadmin's rights, and an unusable one counts as none (contract 1.2).
-    const principal = await ctx.state.principal().catch(ignoreUnauthenticated)
-    const body = await readJson(ctx, CreateUser)
-    const user = await users.create(principal, {
-      username: body.credentials.username,
-      password: body.credentials.secret,
-      email: body.email,
-      firstName: body.first_name,
-      lastName: body.last_name,
-      tags: body.tags ?? [],
-      metadata: body.metadata ?? {},
-      privateMetadata: body.private_metadata ?? {},
-      profilePicture: body.profile_picture ?? '',
-      role: body.role,
-      status: body.status,
-    })
-    ctx.status = 201
-    ctx.set('Location', `/users/${user.id}`)
-    ctx.body = presentWhole(user)
-  })
+    endpoint({
+      method: 'post',
+      path: '/users/tokens/issue',
+      summary: 'Sign in with username or e-mail and password',
+      access: 'anyone',
+      body: IssueToken,
+      status: 201,
+      handle: async ({ body: { identity, secret, description } }) =>
+        presentTokens(await users.signIn(identity, secret, description)),
+    }),
 
-  router.post('/tokens/issue', async (ctx) => {
-    const { identity, secret, description } = await readJson(ctx, IssueToken)
-    ctx.status = 201
-    ctx.body = presentTokens(await users.signIn(identity, secret, description))
-  })
+    endpoint({
+      method: 'post',
+      path: '/users/tokens/refresh',
+      summary: 'Trade a refresh token, sent as Bearer, for a new pair',
+      access: 'anyone',
+      status: 201,
+      async handle({ ctx }) {
+        const [scheme, token] = ctx.get('authorization').split(' ')
+        if (scheme?.toLowerCase() !== 'bearer' || !token) throw new Unauthenticated()
+        return presentTokens(await tokens.refresh(token))
+      },
+    }),
 
-  router.post('/tokens/refresh', async (ctx) => {
-    const [scheme, token] = ctx.get('authorization').split(' ')
-    if (scheme?.toLowerCase() !== 'bearer' || !token) throw new Unauthenticated()
-    ctx.status = 201
-    ctx.body = presentTokens(await tokens.refresh(token))
-  })
+    endpoint({
+      method: 'get',
+      path: '/users/profile',
+      summary: "Read one's own record",
+      access: 'user',
+      status: 200,
+      handle: async ({ principal }) => presentWhole(await users.profile(principal)),
+    }),
 
-  router.get('/profile', async (ctx) => {
-    const principal = await ctx.state.principal()
-    ctx.body = presentWhole(await users.profile(principal))
-  })
-
-  router.get('/:user', async (ctx) => {
-    const principal = await ctx.state.principal()
-    const { user: id } = parse(UserId, ctx.params)
-    ctx.body = present(principal, await users.get(principal, id))
-  })
-
-  return router
+    endpoint({
+      method: 'get',
+      path: '/users/:user',
+      summary: 'Read a user: whole for oneself and superadmins, the public part for others',
+      access: 'user',
+      params: UserId,
+      status: 200,
+      handle: async ({ principal, params }) => present(principal, await users.get(principal, params.user)),
+    }),
+  ]
 }
 
 function ignoreUnauthenticated(error: unknown): undefined {

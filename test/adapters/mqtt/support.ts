@@ -9,6 +9,7 @@ import { createAuthority } from '../../../adapters/authority-cache.ts'
 import { createMqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttLimits } from '../../../adapters/mqtt/host.ts'
+import type { CheckPayload } from '../../../adapters/mqtt/inbound.ts'
 import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
@@ -50,7 +51,9 @@ export async function startMqttGateway(
   options: {
     tables?: AuthorityTables
     limits?: Partial<MqttLimits>
+
     publish?: (real: Publish) => Publish
+    checkPayload?: CheckPayload
   } = {},
 ): Promise<TestGateway> {
   const tables = options.tables ?? new AuthorityTables()
@@ -67,6 +70,7 @@ export async function startMqttGateway(
     log,
     metrics,
     limits: { ...LIMITS, ...options.limits },
+    ...(options.checkPayload ? { checkPayload: options.checkPayload } : {}),
   })
   const listener = await listenMqtt(adapter, { host: '127.0.0.1', port: 0 })
   return {

@@ -1,0 +1,128 @@
+import type { Router, RouterContext } from '@koa/router'
+import { z } from 'zod'
+import type { Principal } from '../principal.ts'
+import { parse, readJson, readQuery } from './input.ts'
+
+/** What the HTTP edge puts at the disposal of each request. */
+export interface RequestState {
+  readonly maxBodyBytes: number
+  /**
+   * Who calls.
+   *
+   * @throws {Unauthenticated} no access token, or one that does not hold
+   */
+  principal(): Promise<Principal>
+}
+
+/** An answer with a status or a content type that is not the endpoint's usual one. */
+export class Reply {
+  readonly status: number
+  readonly body: unknown
+  readonly type: string | undefined
+  /** @param body `undefined` for an empty one */
+  constructor(status: number, body?: unknown, type?: string) {
+    this.status = status
+    this.body = body
+    this.type = type
+  }
+}
+
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+const Nothing = z.object({})
+type Nothing = typeof Nothing
+
+/** A checked request: what the schemas returned is all there is. */
+export interface Request<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
+  readonly params: z.output<P>
+  readonly query: z.output<Q>
+  readonly body: z.output<B>
+  readonly ctx: RouterContext<RequestState>
+}
+
+interface Description<P extends z.ZodType, Q extends z.ZodObject, B extends z.ZodType> {
+  readonly method: Method
+  /** With `:name` for parameters; several for one meaning. */
+  readonly path: string | readonly string[]
+  /** One line for the API's documentation. */
+  readonly summary: string
+  readonly params?: P
+  readonly query?: Q
+  readonly body?: B
+  readonly status: 200 | 201 | 202 | 204
+  /** What the answer's body looks like, for the documentation and the tests; absent when it is empty. */
+  readonly response?: z.ZodType
+}
+
+interface UserEndpoint<P extends z.ZodType, Q extends z.ZodObject, B extends z.ZodType> extends Description<
+  P,
+  Q,
+  B
+> {
+  /** Whoever shows an access token. */
+  readonly access: 'user'
+  /** @returns the answer's body, `undefined` for an empty one; or a {@link Reply} */
+  readonly handle: (request: Request<P, Q, B> & { readonly principal: Principal }) => Promise<unknown>
+}
+
+interface OpenEndpoint<P extends z.ZodType, Q extends z.ZodObject, B extends z.ZodType> extends Description<
+  P,
+  Q,
+  B
+> {
+  /** Anyone; `device` where the handler itself asks for a client's secret or a token. */
+  readonly access: 'anyone' | 'device'
+  /** @returns the answer's body, `undefined` for an empty one; or a {@link Reply} */
+  readonly handle: (request: Request<P, Q, B>) => Promise<unknown>
+}
+
+/**
+ * One route: where it is, what goes in, what comes out, and what it does. The same declaration checks requests, serves them
+ * and writes the API's documentation.
+ */
+export type Endpoint =
+  UserEndpoint<z.ZodType, z.ZodObject, z.ZodType> | OpenEndpoint<z.ZodType, z.ZodObject, z.ZodType>
+
+/** Declares an endpoint; the types of its input follow from the schemas. */
+export function endpoint<
+  P extends z.ZodType = Nothing,
+  Q extends z.ZodObject = Nothing,
+  B extends z.ZodType = Nothing,
+>(description: UserEndpoint<P, Q, B> | OpenEndpoint<P, Q, B>): Endpoint {
+  // The list of all endpoints forgets what each takes; `serve` calls a handler with what its own schemas returned.
+  return description
+}
+
+export const pathsOf = ({ path }: Endpoint): readonly string[] => (typeof path === 'string' ? [path] : path)
+
+/** Mounts endpoints so that a literal segment wins over a parameter, whatever the order they come in. */
+export function mount(router: Router<RequestState>, endpoints: readonly Endpoint[]): void {
+  const routes = endpoints.flatMap((one) => pathsOf(one).map((path) => ({ path, one })))
+  routes.sort((a, b) => specificity(a.path).localeCompare(specificity(b.path)))
+  for (const { path, one } of routes) router[one.method](path, (ctx) => serve(one, ctx))
+}
+
+/** Sorts literal segments first, then parameters, then the rest of a path. */
+function specificity(path: string): string {
+  return path
+    .split('/')
+    .map((segment) => (segment.includes('*') ? '2' : segment.startsWith(':') ? '1' : '0'))
+    .join('')
+}
+
+async function serve(one: Endpoint, ctx: RouterContext<RequestState>): Promise<void> {
+  // Who calls comes first: a stranger learns nothing from what is wrong with the rest.
+  const principal = one.access === 'user' ? await ctx.state.principal() : undefined
+  const params = parse(one.params ?? Nothing, ctx.params)
+  const query = readQuery(ctx, one.query ?? Nothing)
+  const body = one.body ? await readJson(ctx, one.body) : {}
+  const request = { ctx, params, query, body }
+  const answer =
+    one.access === 'user'
+      ? await one.handle({ ...request, principal: principal as Principal })
+      : await one.handle(request)
+  const { status, body: content, type } = answer instanceof Reply ? answer : new Reply(one.status, answer)
+  ctx.body = content ?? null
+  // After the body: Koa makes an empty one a 204 of its own accord, and JSON of an object.
+  ctx.status = status
+  if (type !== undefined) ctx.type = type
+}
