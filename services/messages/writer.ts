@@ -100,6 +100,8 @@ async function writeAsLeader(
     const stop = () => void puller.stop()
     signal.addEventListener('abort', stop)
     try {
+      // Asked to stop before the listener stood: nobody else would say so.
+      signal.throwIfAborted()
       onMoved(position)
       await writeFrom(position, puller, client, options, onMoved)
     } finally {
