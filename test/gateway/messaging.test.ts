@@ -107,11 +107,12 @@ describe('a message', () => {
     expect(frames).toHaveLength(0)
     await eventually('all is stored', async () => (await stored(site)).length === 4)
     const rows = await stored(site)
-    expect(rows.map((row) => [row.protocol, row.subtopic, row.value, row.publisher]).sort()).toEqual([
-      ['http', 'floor.1/http', 1, site.client.id],
-      ['mqtt', 'floor.1/mqtt', 2, site.client.id],
-      ['mqtt', 'floor.1/mqtt5', 3, site.client.id],
-      ['ws', 'floor.1/ws', 4, site.client.id],
+    const facts = rows.map((row) => [row.protocol, row.subtopic, row.value, row.publisher].join(' '))
+    expect(facts.sort()).toEqual([
+      `http floor.1/http 1 ${site.client.id}`,
+      `mqtt floor.1/mqtt 2 ${site.client.id}`,
+      `mqtt floor.1/mqtt5 3 ${site.client.id}`,
+      `ws floor.1/ws 4 ${site.client.id}`,
     ])
     for (const client of [v311, v5, overWs]) await client.endAsync()
     for (const one of [socket, writer.socket]) one.terminate()
