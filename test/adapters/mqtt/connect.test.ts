@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { TestBus } from '../../support/bus.ts'
 import {
   addMember,
   collect,
   connectClient,
+  eventually,
   PUBLISH,
   RawClient,
   startMqttGateway,
@@ -96,7 +97,7 @@ describe.each([4, 5] as const)('CONNECT, protocol level %i', (version) => {
     const client = gateway.tables.addClient()
     const raws = Array.from({ length: 10 }, () => new RawClient(gateway.port, version))
     for (const raw of raws) raw.connect(client, { clientId: 'race' }).catch(() => undefined)
-    await vi.waitFor(() => expect(raws.filter(({ isClosed }) => !isClosed)).toHaveLength(1))
+    await eventually(() => expect(raws.filter(({ isClosed }) => !isClosed)).toHaveLength(1))
     const last = raws.find(({ isClosed }) => !isClosed)
     last?.send({ cmd: 'pingreq' })
     await last?.next('pingresp')
@@ -141,7 +142,7 @@ describe.each([4, 5] as const)('CONNECT, protocol level %i', (version) => {
       will: { topic: topicOf(channel, 'will'), payload: 'rude', qos: 1 },
     })
     rude.end()
-    await vi.waitFor(() => expect(received.map(({ payload }) => payload)).toEqual(['rude']))
+    await eventually(() => expect(received.map(({ payload }) => payload)).toEqual(['rude']))
     await listener.endAsync()
   })
 })
@@ -239,7 +240,7 @@ describe('limits on connections', () => {
       known.push(raw)
     }
     const strangers = [new RawClient(small.port), new RawClient(small.port), new RawClient(small.port)]
-    await vi.waitFor(() => expect(strangers.filter(({ isClosed }) => isClosed)).toHaveLength(1))
+    await eventually(() => expect(strangers.filter(({ isClosed }) => isClosed)).toHaveLength(1))
     expect(small.metrics.refused('mqtt', 'too_many_unauthenticated').value).toBe(1)
     for (const raw of [...known, ...strangers]) raw.end()
     await small.stop()
@@ -253,7 +254,7 @@ describe('limits on connections', () => {
     await second.closed()
     first.end()
     await first.closed()
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const third = new RawClient(small.port)
       await third.connect(small.tables.addClient())
     })
@@ -277,7 +278,7 @@ describe('stopping', () => {
     await other.stop()
     expect((await raw.next('disconnect')).reasonCode).toBe(0x8b)
     await raw.closed()
-    await vi.waitFor(() => expect(received).toHaveLength(1))
+    await eventually(() => expect(received).toHaveLength(1))
     expect(other.metrics.connections('mqtt').value).toBe(0)
     await listener.endAsync()
   })

@@ -1,9 +1,10 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Client } from '../../support/authority.ts'
 import {
   addMember,
   connectPacket,
   encode,
+  eventually,
   LIMITS,
   PUBLISH,
   RawClient,
@@ -283,7 +284,7 @@ describe('the guard', () => {
     raw.send({ ...PUBLISH, topic: topicOf(channel), qos: 0 })
     // One question, who is it, and none about the channel.
     const asked = gateway.tables.asked
-    await vi.waitFor(() => expect(gateway.tables.asked).toBe(asked + 1))
+    await eventually(() => expect(gateway.tables.asked).toBe(asked + 1))
     open()
     expect(await raw.next('connack')).toMatchObject({ returnCode: 4 })
     await raw.closed()

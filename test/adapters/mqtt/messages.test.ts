@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { nowNs } from '../../../platform/bus/message.ts'
 import { messageSubject } from '../../../platform/bus/subject.ts'
 import type { Channel } from '../../support/authority.ts'
@@ -8,6 +8,7 @@ import {
   addMember,
   collect,
   connectClient,
+  eventually,
   PUBLISH,
   RawClient,
   startMqttGateway,
@@ -61,7 +62,7 @@ describe.each([3, 4, 5] as const)('a message over MQTT, protocol level %i', (pro
     await client.subscribeAsync(topicOf(channel, '#'), { qos: 2 })
     const payload = Buffer.from([0, 255, 1, 128, 10])
     await client.publishAsync(topicOf(channel, 'floor1', 'temp'), payload, { qos })
-    await vi.waitFor(() => expect(received).toHaveLength(1))
+    await eventually(() => expect(received).toHaveLength(1))
     const topic = topicOf(channel, 'floor1', 'temp')
     expect(received).toEqual([{ topic, payload: payload.toString(), qos, retain: false }])
     expect(await onStream(channel)).toBe(1)
@@ -82,7 +83,7 @@ describe.each([3, 4, 5] as const)('a message over MQTT, protocol level %i', (pro
         }),
       ),
     )
-    await vi.waitFor(() => expect(received).toHaveLength(sent.length))
+    await eventually(() => expect(received).toHaveLength(sent.length))
     for (const level of [0, 1, 2]) {
       const own = received
         .filter(({ topic }) => topic.endsWith(`level${level}`))
@@ -109,7 +110,7 @@ describe('a subscriber', () => {
     for (const prefix of prefixes) await client.subscribeAsync(`${prefix}/#`)
     await client.publishAsync(`channels/${channel.id}/messages/a/b`, 'x', { qos: 1 })
     await client.publishAsync(`m/${channel.domainRoute}/c/${channel.route}`, 'y', { qos: 1 })
-    await vi.waitFor(() => expect(received).toHaveLength(prefixes.length * 2))
+    await eventually(() => expect(received).toHaveLength(prefixes.length * 2))
     const topics = received.map(({ topic }) => topic).sort()
     expect(topics).toEqual(prefixes.flatMap((prefix) => [prefix, `${prefix}/a/b`]).sort())
     await client.endAsync()
@@ -125,7 +126,7 @@ describe('a subscriber', () => {
     await fast.subscribeAsync(topicOf(channel, '#'), { qos: 0 })
     await publishFromElsewhere(channel, 'over http', 'http')
     await publishFromElsewhere(channel, 'over ws', 'ws')
-    await vi.waitFor(() => expect(received.map(({ length }) => length)).toEqual([2, 2]))
+    await eventually(() => expect(received.map(({ length }) => length)).toEqual([2, 2]))
     expect(received[0]?.map(({ payload, qos }) => [payload, qos])).toEqual([
       ['over http', 1],
       ['over ws', 1],
@@ -197,7 +198,7 @@ describe('a subscriber', () => {
     const client = await connectClient(gateway, member, { clientId: 'subscriber' })
     const received = collect(client)
     await client.subscribeAsync(`channels/${channel.id}/messages/+`, { qos: 1 })
-    await vi.waitFor(() => expect(received).toHaveLength(1))
+    await eventually(() => expect(received).toHaveLength(1))
     expect(received[0]).toEqual({
       topic: `channels/${channel.id}/messages/state`,
       payload: 'on',
@@ -217,7 +218,7 @@ describe('a subscriber', () => {
     const received = collect(there)
     await there.subscribeAsync(topicOf(channel), { qos: 2 })
     await here.publishAsync(topicOf(channel), 'x', { qos: 2 })
-    await vi.waitFor(() => expect(received).toHaveLength(1))
+    await eventually(() => expect(received).toHaveLength(1))
     await here.endAsync()
     await there.endAsync()
     await other.stop()
@@ -287,7 +288,7 @@ describe('a publisher', () => {
     const publish = { ...PUBLISH, qos: 0 } as const
     raw.send(publish1(channel, 'a'), { ...publish, topic: topicOf(channel, 'b') }, { cmd: 'disconnect' })
     raw.socket.end()
-    await vi.waitFor(async () => expect(await onStream(channel)).toBe(2))
+    await eventually(async () => expect(await onStream(channel)).toBe(2))
     await raw.closed()
   })
 

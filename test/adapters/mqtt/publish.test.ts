@@ -1,9 +1,9 @@
 import type { Packet } from 'mqtt-packet'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Publish } from '../../../adapters/publish.ts'
 import { InvalidInput, Unavailable } from '../../../platform/errors.ts'
 import type { Message } from '../../../platform/bus/message.ts'
-import { addMember, PUBLISH, RawClient, topicOf, useGateway } from './support.ts'
+import { addMember, eventually, PUBLISH, RawClient, topicOf, useGateway } from './support.ts'
 import type { TestGateway } from './support.ts'
 
 /** Answers of the stream that are held back, in the order of publishing. */
@@ -113,7 +113,7 @@ describe('an acknowledgement', () => {
     await raw.connect(addMember(gateway.tables, channel))
     isHolding = true
     raw.send(publishPacket(topicOf(channel), { qos }))
-    await vi.waitFor(() => expect(held).toHaveLength(1))
+    await eventually(() => expect(held).toHaveLength(1))
     expect(raw.packets).toEqual([])
     isHolding = false
     held.pop()?.answer()
@@ -127,7 +127,7 @@ describe('an acknowledgement', () => {
     await raw.connect(addMember(gateway.tables, channel))
     isHolding = true
     raw.send(...[1, 2, 3].map((messageId) => publishPacket(topicOf(channel), { messageId })))
-    await vi.waitFor(() => expect(held).toHaveLength(3))
+    await eventually(() => expect(held).toHaveLength(3))
     isHolding = false
     for (const { answer } of held.splice(0).reverse()) answer()
     for (const expected of [1, 2, 3]) expect((await raw.next('puback')).messageId).toBe(expected)
@@ -147,7 +147,7 @@ describe('a flood of QoS 0', () => {
     isHolding = true
     raw.send(...packets)
     // More is held back than one connection may have on its way, and then nothing moves: the rest is still in the socket.
-    await vi.waitFor(() => expect(held.length).toBeGreaterThan(256))
+    await eventually(() => expect(held.length).toBeGreaterThan(256))
     const wasHeld = held.length
     await new Promise((resolve) => setImmediate(resolve))
     expect(wasHeld).toBeLessThan(count / 4)
@@ -158,10 +158,10 @@ describe('a flood of QoS 0', () => {
         answer()
       }
     }
-    await vi.waitFor(() => {
+    await eventually(() => {
       drain()
       expect(payloads).toHaveLength(count)
-    }, 20_000)
+    })
     expect(payloads).toEqual(packets.map(({ payload }) => payload))
     isHolding = false
     raw.end()

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { announce } from '../../support/authority.ts'
 import type { Channel, Client } from '../../support/authority.ts'
 import type { TestBus } from '../../support/bus.ts'
@@ -6,6 +6,7 @@ import {
   addMember,
   collect,
   connectClient,
+  eventually,
   PUBLISH,
   RawClient,
   startMqttGateway,
@@ -59,18 +60,18 @@ describe.each(['the same process', 'another process'])('after a disconnect, seen
     await client.subscribeAsync(topicOf(channel, '#'), { qos: 1 })
     await witness.subscribeAsync(topicOf(channel, '#'), { qos: 1 })
     await publisher.publishAsync(topicOf(channel, 'before'), '', { qos: 1 })
-    await vi.waitFor(() => expect(received).toHaveLength(1))
+    await eventually(() => expect(received).toHaveLength(1))
     await disconnect(leaver, channel)
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const sofar = received.length
       const seen = witnessed.length
       await publisher.publishAsync(topicOf(channel, 'after'), '', { qos: 1 })
-      await vi.waitFor(() => expect(witnessed.length).toBeGreaterThan(seen))
+      await eventually(() => expect(witnessed.length).toBeGreaterThan(seen))
       expect(received.length).toBe(sofar)
     })
     await connect(leaver, channel)
     const sofar = received.length
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await publisher.publishAsync(topicOf(channel, 'again'), '', { qos: 1 })
       expect(received.length).toBeGreaterThan(sofar)
     })
@@ -91,7 +92,7 @@ describe.each(['the same process', 'another process'])('after a disconnect, seen
     raw.send(packet)
     expect((await raw.next('puback')).reasonCode).toBe(0)
     await disconnect(client, channel)
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       raw.send(packet)
       expect((await raw.next('puback')).reasonCode).toBe(0x87)
     })
@@ -130,12 +131,12 @@ describe('a kept session', () => {
     const witness = collect(publisher)
     await publisher.subscribeAsync(topicOf(channel, '#'))
     await publisher.publishAsync(topicOf(channel), 'secret', { qos: 1 })
-    await vi.waitFor(() => expect(witness).toHaveLength(1))
+    await eventually(() => expect(witness).toHaveLength(1))
     await connect(sleeper, channel)
     const raw = new RawClient(gateway.port, 4)
     expect(await raw.connect(sleeper, options)).toMatchObject({ sessionPresent: true })
     // Back in: what comes now arrives, and the first to arrive is not the one from before.
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await publisher.publishAsync(topicOf(channel), 'open', { qos: 1 })
       expect(raw.packets.some(({ cmd }) => cmd === 'publish')).toBe(true)
     })

@@ -1,8 +1,9 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   addMember,
   collect,
   connectClient,
+  eventually,
   LIMITS,
   PUBLISH,
   RawClient,
@@ -91,7 +92,7 @@ describe('a session', () => {
       await publisher.publishAsync(topicOf(channel, 'a'), String(index), { qos: index % 2 === 0 ? 1 : 2 })
     }
     await publisher.publishAsync(topicOf(channel, 'a'), 'lost', { qos: 0 })
-    await vi.waitFor(() => expect(gateway.metrics.refused('mqtt', 'queue_full').value).toBe(5))
+    await eventually(() => expect(gateway.metrics.refused('mqtt', 'queue_full').value).toBe(5))
     const raw = new RawClient(gateway.port, 4)
     expect(await raw.connect(member, options)).toMatchObject({ sessionPresent: true })
     const payloads: string[] = []
@@ -129,7 +130,7 @@ describe('a session', () => {
     expect((await second.next('publish')).payload.toString()).toBe('queued')
     second.end()
     await second.closed()
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const third = new RawClient(gateway.port, 5)
       const connack = await third.connect(member, { clientId: 'resumer', clean: false })
       third.end()
@@ -174,7 +175,7 @@ describe('a session', () => {
     await second.publishAsync(topicOf(channel), 'x', { qos: 1 })
     await second.subscribeAsync(topicOf(channel, 'marker'), { qos: 1 })
     await second.publishAsync(topicOf(channel, 'marker'), 'marker', { qos: 1 })
-    await vi.waitFor(() => expect(received.map(({ payload }) => payload)).toEqual(['marker']))
+    await eventually(() => expect(received.map(({ payload }) => payload)).toEqual(['marker']))
     await second.endAsync()
   })
 })

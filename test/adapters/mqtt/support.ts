@@ -5,7 +5,7 @@ import { connectAsync } from 'mqtt'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { generate, parser } from 'mqtt-packet'
 import type { Packet } from 'mqtt-packet'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, vi } from 'vitest'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
 import { createMqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttAdapter } from '../../../adapters/mqtt/adapter.ts'
@@ -109,6 +109,11 @@ export function useGateway(
     onStart(gateway, testBus)
   })
   afterAll(() => stop())
+}
+
+/** Tries until the check passes: long enough for a machine that has other things to do. */
+export function eventually<T>(check: () => T | Promise<T>): Promise<T> {
+  return vi.waitFor(check, { timeout: 15_000, interval: 20 })
 }
 
 /** A PUBLISH to be completed with its topic. */

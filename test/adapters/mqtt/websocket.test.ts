@@ -3,13 +3,22 @@ import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connectAsync } from 'mqtt'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { createMqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
 import type { MqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
 import { startTestBus } from '../../support/bus.ts'
 import type { TestBus } from '../../support/bus.ts'
-import { addMember, collect, connectPacket, encode, LIMITS, startMqttGateway, topicOf } from './support.ts'
+import {
+  addMember,
+  collect,
+  connectPacket,
+  encode,
+  eventually,
+  LIMITS,
+  startMqttGateway,
+  topicOf,
+} from './support.ts'
 import type { TestGateway } from './support.ts'
 
 let testBus: TestBus
@@ -57,7 +66,7 @@ describe('MQTT over WebSocket', () => {
     await client.subscribeAsync(topicOf(channel, '#'), { qos: 2 })
     const payload = 'x'.repeat(40_000)
     for (const qos of [0, 1, 2] as const) await client.publishAsync(topicOf(channel, 'a'), payload, { qos })
-    await vi.waitFor(() => expect(received.map(({ qos }) => qos)).toEqual([0, 1, 2]))
+    await eventually(() => expect(received.map(({ qos }) => qos)).toEqual([0, 1, 2]))
     expect(received.every((each) => each.payload === payload)).toBe(true)
     await client.endAsync()
   })
@@ -68,7 +77,7 @@ describe('MQTT over WebSocket', () => {
     const received: Buffer[] = []
     webSocket.on('message', (data: Buffer) => received.push(data))
     for (const byte of bytes) webSocket.send(Buffer.from([byte]))
-    await vi.waitFor(() => expect(Buffer.concat(received).toString('hex')).toBe('20020000d000'))
+    await eventually(() => expect(Buffer.concat(received).toString('hex')).toBe('20020000d000'))
     webSocket.close()
     await once(webSocket, 'close')
   })
