@@ -55,7 +55,8 @@ export async function loadWideRows(db: Client, readings: number): Promise<void> 
 /** Bytes of a table and its partitions, with indexes. */
 export async function totalBytes(db: Client, table: string): Promise<number> {
   const { rows } = await db.query<{ bytes: number }>(
-    'select sum(pg_total_relation_size(relid))::float8 as bytes from pg_partition_tree($1::regclass)',
+    `select pg_total_relation_size($1::regclass)::float8 +
+       coalesce((select sum(pg_total_relation_size(relid)) from pg_partition_tree($1::regclass) where isleaf), 0)::float8 as bytes`,
     [table],
   )
   return rows[0]?.bytes ?? 0
