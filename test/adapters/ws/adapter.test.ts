@@ -281,6 +281,25 @@ describe('a subscriber', () => {
     await vi.waitFor(() => expect(device.frames).toHaveLength(sent))
     expect(device.socket.readyState).toBe(WebSocket.OPEN)
   })
+
+  it('that takes nothing for long is ended, however large the buffer', async () => {
+    await restart({ maxBufferedBytes: 2 ** 30, pingIntervalMs: 1_500 })
+    const stuck = rawSocket(handshake(topic()))
+    await vi.waitFor(() => expect(stuck.text()).toContain('101'))
+    stuck.socket.pause()
+    const device = await join()
+    const payload = Buffer.alloc(60_000, 'x')
+    await vi.waitFor(
+      async () => {
+        bus.bus.connection.publish(`m.${channel.domainId}.c.${channel.id}`, payload)
+        await bus.bus.flush()
+        expect(metrics.refused('ws', 'write_timeout').value).toBe(1)
+      },
+      { timeout: 20_000, interval: 2 },
+    )
+    await vi.waitFor(() => expect(metrics.connections('ws').value).toBe(1))
+    expect(device.socket.readyState).toBe(WebSocket.OPEN)
+  })
 })
 
 describe('a publisher', () => {
