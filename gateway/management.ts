@@ -8,6 +8,7 @@ import type { Db } from '../platform/db/connect.ts'
 import type { Endpoint } from '../platform/http/endpoint.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import { roleEndpoints } from '../services/auth/role-routes.ts'
 import { connectionEndpoints } from '../services/channels/connection-routes.ts'
 import { channelEndpoints } from '../services/channels/routes.ts'
 import { clientEndpoints } from '../services/clients/routes.ts'
@@ -46,10 +47,19 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   return { backend, endpoints: managementEndpoints(services) }
 }
 
-function managementEndpoints({ channels, clients, domains, groups, tokens, users }: Services): Endpoint[] {
+function managementEndpoints({
+  channels,
+  clients,
+  domains,
+  groups,
+  roles,
+  tokens,
+  users,
+}: Services): Endpoint[] {
   return [
     ...userEndpoints({ users, tokens }),
     ...domainEndpoints(domains),
+    ...roleEndpoints({ roles, resolveDomain: (reference) => domains.resolveId(reference) }),
     ...groupEndpoints({ groups, domains }),
     ...clientEndpoints({ clients, domains }),
     ...channelEndpoints({ channels, domains }),

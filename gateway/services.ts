@@ -23,12 +23,12 @@ export interface ServicesParts {
 /** All services over one database, from left to right as their imports point. */
 export async function createServices({ db, vault, lifetimes, signup }: ServicesParts) {
   const journal = createJournal()
-  const { policy, tokens } = await createAuth({ db, vault, lifetimes })
+  const { policy, roles, tokens } = await createAuth({ db, journal, vault, lifetimes })
   const users = createUsers({ db, journal, tokens, signup })
   const domains = createDomains({ db, journal, policy })
   const groups = createGroups({ db, journal, policy })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const messages = createMessages({ db, policy, domains, channels, clients })
-  return { tokens, users, domains, groups, clients, channels, messages }
+  return { tokens, roles, users, domains, groups, clients, channels, messages }
 }
