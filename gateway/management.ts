@@ -12,6 +12,7 @@ import { roleEndpoints } from '../services/auth/role-routes.ts'
 import { connectionEndpoints } from '../services/channels/connection-routes.ts'
 import { channelEndpoints } from '../services/channels/routes.ts'
 import { clientEndpoints } from '../services/clients/routes.ts'
+import { invitationEndpoints } from '../services/domains/invitation-routes.ts'
 import { domainEndpoints } from '../services/domains/routes.ts'
 import { groupEndpoints } from '../services/groups/routes.ts'
 import { startRelay } from '../services/journal/relay.ts'
@@ -47,18 +48,12 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   return { backend, endpoints: managementEndpoints(services) }
 }
 
-function managementEndpoints({
-  channels,
-  clients,
-  domains,
-  groups,
-  roles,
-  tokens,
-  users,
-}: Services): Endpoint[] {
+function managementEndpoints(services: Services): Endpoint[] {
+  const { channels, clients, domains, groups, invitations, roles, tokens, users } = services
   return [
     ...userEndpoints({ users, tokens }),
     ...domainEndpoints(domains),
+    ...invitationEndpoints({ domains, invitations }),
     ...roleEndpoints({ roles, resolveDomain: (reference) => domains.resolveId(reference) }),
     ...groupEndpoints({ groups, domains }),
     ...clientEndpoints({ clients, domains }),

@@ -4,6 +4,7 @@ import { createAuth } from '../services/auth/service.ts'
 import type { TokenLifetimes } from '../services/auth/tokens.ts'
 import { createChannels } from '../services/channels/service.ts'
 import { createClients } from '../services/clients/service.ts'
+import { createInvitations } from '../services/domains/invitations.ts'
 import { createDomains } from '../services/domains/service.ts'
 import { createGroups } from '../services/groups/service.ts'
 import { createJournal } from '../services/journal/service.ts'
@@ -25,10 +26,11 @@ export async function createServices({ db, vault, lifetimes, signup }: ServicesP
   const journal = createJournal()
   const { policy, roles, tokens } = await createAuth({ db, journal, vault, lifetimes })
   const users = createUsers({ db, journal, tokens, signup })
-  const domains = createDomains({ db, journal, policy })
+  const domains = createDomains({ db, journal, policy, roles })
+  const invitations = createInvitations({ db, journal, policy, roles })
   const groups = createGroups({ db, journal, policy })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const messages = createMessages({ db, policy, domains, channels, clients })
-  return { tokens, roles, users, domains, groups, clients, channels, messages }
+  return { tokens, roles, users, domains, invitations, groups, clients, channels, messages }
 }

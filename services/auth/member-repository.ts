@@ -85,6 +85,15 @@ export async function deleteMembersInDomain(
     .execute()
 }
 
+/** Leaves the domain without members; roles inside it count for nothing then. */
+export async function deleteDomainMembers(trx: Trx, domainId: string): Promise<void> {
+  await trx
+    .deleteFrom('role_members')
+    .where('entity_type', '=', 'domain')
+    .where('entity_id', '=', domainId)
+    .execute()
+}
+
 /** The entity's built-in role and how many members it has. */
 export async function countBuiltInMembers(
   trx: Trx,

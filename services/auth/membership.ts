@@ -1,4 +1,4 @@
-import type { Trx } from '../../platform/db/connect.ts'
+import type { Db, Trx } from '../../platform/db/connect.ts'
 import { NotFound } from '../../platform/errors.ts'
 import { AlreadyInRole, LastAdmin, NotInDomain, UnknownUser } from './errors.ts'
 import * as repository from './member-repository.ts'
@@ -23,6 +23,12 @@ export async function lockDomain(trx: Trx, domainId: string): Promise<string> {
   return status
 }
 
+/** @throws {UnknownUser} one that is not there, or was deleted */
+export async function requireUsers(db: Db, userIds: readonly string[]): Promise<void> {
+  const existing = new Set(await repository.listExistingUsers(db, userIds))
+  for (const userId of userIds) if (!existing.has(userId)) throw new UnknownUser(userId)
+}
+
 /**
  * Makes the users members of the role; those who are already stay.
  *
@@ -32,8 +38,7 @@ export async function lockDomain(trx: Trx, domainId: string): Promise<string> {
 export async function addMembers(trx: Trx, role: Role, userIds: readonly string[]): Promise<string[]> {
   if (userIds.length === 0) return []
   const { entity } = role
-  const existing = new Set(await repository.listExistingUsers(trx, userIds))
-  for (const userId of userIds) if (!existing.has(userId)) throw new UnknownUser(userId)
+  await requireUsers(trx, userIds)
   if (entity.type !== 'domain') {
     const domain = { type: 'domain', id: entity.domainId } as const
     const inDomain = await repository.listRoleHolders(trx, domain, userIds)

@@ -1,7 +1,8 @@
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { NotFound } from '../../platform/errors.ts'
 import type { Journal } from '../journal/service.ts'
-import { addMembers, lockDomain, removeMembers } from './membership.ts'
+import { addMembers, lockDomain, removeMembers, requireUsers } from './membership.ts'
+import * as members from './member-repository.ts'
 import * as repository from './role-repository.ts'
 import type { EntityRef, NewRole, Role } from './types.ts'
 
@@ -14,6 +15,7 @@ export type RoleChanges = ReturnType<typeof createRoleChanges>
 export function createRoleChanges(db: Db, journal: Journal) {
   return {
     lockDomain,
+    requireUsers,
 
     /** Runs a transaction that is the only one to change memberships in the domain. @throws {NotFound} no such domain */
     alone: <T>(domainId: string, work: (trx: Trx, domainStatus: string) => Promise<T>): Promise<T> =>
@@ -42,6 +44,12 @@ export function createRoleChanges(db: Db, journal: Journal) {
 
     findByName: repository.findRoleByName,
 
+    /** The role that the user holds on the entity itself. */
+    findOf: repository.findRoleOf,
+
+    /** Leaves a domain that goes without members. */
+    dissolve: members.deleteDomainMembers,
+
     /** @throws {RoleNameTaken} @throws {UnknownUser} @throws {NotInDomain} @throws {AlreadyInRole} */
     async create(trx: Trx, actorId: string, entity: EntityRef, input: NewRole): Promise<Role> {
       const roleId = repository.newRoleId(entity.type)
@@ -67,9 +75,9 @@ export function createRoleChanges(db: Db, journal: Journal) {
 
     /** @throws {UnknownUser} @throws {NotInDomain} @throws {AlreadyInRole} */
     async addMembers(trx: Trx, actorId: string, role: Role, userIds: readonly string[]): Promise<void> {
-      const members = await addMembers(trx, role, userIds)
-      if (members.length > 0) {
-        await this.record(trx, actorId, role.entity, 'members.add', { role_id: role.id, members })
+      const added = await addMembers(trx, role, userIds)
+      if (added.length > 0) {
+        await this.record(trx, actorId, role.entity, 'members.add', { role_id: role.id, members: added })
       }
     },
 
@@ -80,9 +88,9 @@ export function createRoleChanges(db: Db, journal: Journal) {
       entity: EntityRef,
       userIds: readonly string[],
     ): Promise<void> {
-      const members = await removeMembers(trx, entity, { userIds })
-      if (members.length > 0) {
-        await this.record(trx, actorId, entity, 'members.remove_from_all_roles', { members })
+      const removed = await removeMembers(trx, entity, { userIds })
+      if (removed.length > 0) {
+        await this.record(trx, actorId, entity, 'members.remove_from_all_roles', { members: removed })
       }
     },
 

@@ -104,6 +104,14 @@ export async function findRoleByName(db: Db, entity: EntityRef, name: string): P
   return rows[0] && toRole(rows[0])
 }
 
+/** The role that the user holds on the entity itself; there is one at the most. */
+export async function findRoleOf(db: Db, entity: EntityRef, userId: string): Promise<Role | undefined> {
+  const { rows } = await sql<Row>`
+    select ${COLUMNS} from role_members m join roles on roles.id = m.role_id
+    where m.user_id = ${userId} and m.entity_type = ${entity.type} and m.entity_id = ${entity.id}`.execute(db)
+  return rows[0] && toRole(rows[0])
+}
+
 export type RoleListing = Pick<Listing, 'offset' | 'limit' | 'order' | 'dir' | 'name'>
 
 export async function listRoles(db: Db, entity: EntityRef, listing: RoleListing): Promise<Page<Role>> {

@@ -6,6 +6,7 @@ import { createRoles } from './roles.ts'
 import { createTokens } from './tokens.ts'
 import type { TokenLifetimes } from './tokens.ts'
 
+export { PresentedAccess, presentAccess } from './present.ts'
 export type { Policy } from './policy.ts'
 export type { RoleChanges } from './role-changes.ts'
 export type { Roles } from './roles.ts'

@@ -26,5 +26,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     drop index role_members_role_id;
 
     create index domains_updated_at on domains (updated_at desc, id desc);
+    create index domains_created_at on domains (created_at desc, id desc);
+    create index domains_metadata on domains using gin (metadata jsonb_path_ops);
+    create index domains_tags on domains using gin (tags);
   `.execute(db)
 }
