@@ -5,6 +5,7 @@ import type { Publish } from '../publish.ts'
 import type { Refusals } from '../refusals.ts'
 import type { AedesBroker } from './aedes-broker.ts'
 import type { Connection } from './connection.ts'
+import type { CheckPayload } from './inbound.ts'
 import type { Retained } from './retained.ts'
 import type { Routes } from './routes.ts'
 import type { Sessions } from './sessions.ts'
@@ -31,6 +32,7 @@ export interface MqttLimits {
 export interface Host {
   readonly authority: Authority
   readonly publish: Publish
+  readonly checkPayload: CheckPayload
   readonly log: Logger
   readonly limits: MqttLimits
   readonly broker: AedesBroker

@@ -3,7 +3,7 @@ import type { Message } from '../../platform/bus/message.ts'
 import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
 import type { ChannelAddress } from '../authority.ts'
 import { matchesFilter } from '../topics.ts'
-import type { Delivery } from './outbox.ts'
+import type { Delivery } from './encode.ts'
 import type { Qos } from './packets.ts'
 import type { ReceiveGrant, Session } from './sessions.ts'
 

@@ -53,6 +53,8 @@ export interface Sessions {
 }
 
 const SWEEP_MS = 1_000
+/** Sessions without a connection of one client, so that none can push out those of others. */
+const MAX_KEPT_PER_CLIENT = 100
 
 /**
  * @param maxKept sessions without a connection that are kept at most; the one that would end first makes room
@@ -68,14 +70,45 @@ export function createSessions(options: {
   const backlog: Backlog = { bytes: 0 }
   /** Sessions without a connection, with the time when they end. */
   const kept = new Map<Session, number>()
+  /** The same by client, longest away first. */
+  const keptByClient = new Map<string, Set<Session>>()
   const sweep = setInterval(() => {
     const now = Date.now()
     for (const [session, endsAt] of kept) if (endsAt <= now) end(session)
   }, SWEEP_MS)
   sweep.unref()
 
-  function end(session: Session): void {
+  function keep(session: Session, endsAt: number): void {
+    kept.set(session, endsAt)
+    const { id } = session.principal
+    const siblings = keptByClient.get(id)
+    if (siblings) siblings.add(session)
+    else keptByClient.set(id, new Set([session]))
+  }
+
+  function unkeep(session: Session): void {
     kept.delete(session)
+    const siblings = keptByClient.get(session.principal.id)
+    if (siblings?.delete(session) && siblings.size === 0) keptByClient.delete(session.principal.id)
+  }
+
+  /** Ends a session where one more would be too many. */
+  function makeRoom(clientId: string): void {
+    const siblings = keptByClient.get(clientId)
+    if (siblings && siblings.size >= MAX_KEPT_PER_CLIENT) {
+      for (const longestAway of siblings) return end(longestAway)
+    }
+    if (kept.size < options.maxKept) return
+    let first: Session | undefined
+    let firstEndsAt = Infinity
+    for (const [candidate, endsAt] of kept) {
+      if (endsAt < firstEndsAt) [first, firstEndsAt] = [candidate, endsAt]
+    }
+    if (first) end(first)
+  }
+
+  function end(session: Session): void {
+    unkeep(session)
     session.isEnded = true
     session.outbox.discard()
     if (sessions.get(session.id) === session) sessions.delete(session.id)
@@ -101,7 +134,7 @@ export function createSessions(options: {
     open(id, principal, cleanStart) {
       const present = sessions.get(id)
       if (present && !cleanStart) {
-        kept.delete(present)
+        unkeep(present)
         return { session: present, isPresent: true }
       }
       if (present) end(present) // [MQTT-3.1.2-4]
@@ -111,15 +144,8 @@ export function createSessions(options: {
       session.outbox.detach()
       if (session.isEnded) return
       if (expiryS === 0) return end(session)
-      if (kept.size >= options.maxKept) {
-        let first: Session | undefined
-        let firstEndsAt = Infinity
-        for (const [candidate, endsAt] of kept) {
-          if (endsAt < firstEndsAt) [first, firstEndsAt] = [candidate, endsAt]
-        }
-        if (first) end(first)
-      }
-      kept.set(session, Date.now() + expiryS * 1_000)
+      makeRoom(session.principal.id)
+      keep(session, Date.now() + expiryS * 1_000)
     },
     all: () => sessions.values(),
     stop() {

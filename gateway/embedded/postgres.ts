@@ -138,13 +138,18 @@ async function waitUntilReady(url: string, deadline: number, signal: AbortSignal
     const code = await tryConnect(url)
     if (code === undefined) return undefined
     if (code === '3D000') await createDatabase(url)
-    // Not listening yet, recovering, or a stray that was shut down at once.
-    else if (!['ECONNREFUSED', 'ECONNRESET', '57P03'].includes(code) || Date.now() > deadline) {
+    // Anything else passes, or the server ends: it does not listen yet, recovers, or breaks off.
+    else if (isRefusal(code) || Date.now() > deadline) {
       throw new StartError(`The embedded Postgres does not let its own gateway in (${code}).`)
     }
     if (code !== '3D000') await sleep(15)
   }
   return undefined
+}
+
+/** SQLSTATE class 28: invalid authorization. */
+function isRefusal(code: string): boolean {
+  return /^28...$/.test(code)
 }
 
 async function tryConnect(url: string): Promise<string | undefined> {
