@@ -14,6 +14,7 @@ import { channelEndpoints } from '../services/channels/routes.ts'
 import { clientEndpoints } from '../services/clients/routes.ts'
 import { invitationEndpoints } from '../services/domains/invitation-routes.ts'
 import { domainEndpoints } from '../services/domains/routes.ts'
+import { groupMemberEndpoints } from '../services/groups/member-routes.ts'
 import { groupEndpoints } from '../services/groups/routes.ts'
 import { startRelay } from '../services/journal/relay.ts'
 import type { Entry } from '../services/journal/types.ts'
@@ -56,6 +57,7 @@ function managementEndpoints(services: Services): Endpoint[] {
     ...invitationEndpoints({ domains, invitations }),
     ...roleEndpoints({ roles, resolveDomain: (reference) => domains.resolveId(reference) }),
     ...groupEndpoints({ groups, domains }),
+    ...groupMemberEndpoints({ members: services.groupMembers, assignments: services.assignments, domains }),
     ...clientEndpoints({ clients, domains }),
     ...channelEndpoints({ channels, domains }),
     ...connectionEndpoints({ channels, domains }),

@@ -6,6 +6,8 @@ import { createChannels } from '../services/channels/service.ts'
 import { createClients } from '../services/clients/service.ts'
 import { createInvitations } from '../services/domains/invitations.ts'
 import { createDomains } from '../services/domains/service.ts'
+import { createAssignments } from '../services/groups/assignments.ts'
+import { createGroupMembers } from '../services/groups/members.ts'
 import { createGroups } from '../services/groups/service.ts'
 import { createJournal } from '../services/journal/service.ts'
 import { createMessages } from '../services/messages/service.ts'
@@ -29,8 +31,22 @@ export async function createServices({ db, vault, lifetimes, signup }: ServicesP
   const domains = createDomains({ db, journal, policy, roles })
   const invitations = createInvitations({ db, journal, policy, roles })
   const groups = createGroups({ db, journal, policy })
+  const groupMembers = createGroupMembers({ db, policy })
+  const assignments = createAssignments({ policy, roles })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const messages = createMessages({ db, policy, domains, channels, clients })
-  return { tokens, roles, users, domains, invitations, groups, clients, channels, messages }
+  return {
+    tokens,
+    roles,
+    users,
+    domains,
+    invitations,
+    groups,
+    groupMembers,
+    assignments,
+    clients,
+    channels,
+    messages,
+  }
 }

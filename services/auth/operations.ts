@@ -51,7 +51,6 @@ export const OPERATIONS = {
   'domain.send_invitation': on('domain', 'manage_role', 'send_invitation'),
   'domain.list_invitations': on('domain', 'manage_role', 'list_domain_invitation'),
   'domain.delete_invitation': on('domain', 'manage_role', 'delete_invitation'),
-  'domain.list_memberships': on('domain', 'group_read', 'list_groups'),
   ...roleOperations('domain'),
   'domain.create_client': on('domain', 'client_create', 'create_clients'),
   'domain.create_channel': on('domain', 'channel_create', 'create_channels'),

@@ -56,15 +56,26 @@ function isDomainAdmin(userId: string, domainId: ReturnType<typeof sql.ref>) {
       and a.action = any (${[...DOMAIN_ADMIN]}::text[]))`
 }
 
-/** The domains that the user belongs to, as far as they let the user in (contract A.3). */
-const enteredDomains = (userId: string) => sql`
-  select d.id from role_members m join domains d on d.id = m.entity_id
-  where m.user_id = ${userId} and m.entity_type = 'domain'
-    and (d.status = 'enabled' or (d.status = 'disabled' and ${isDomainAdmin(userId, sql.ref('d.id'))}))`
+/**
+ * The domains that the user belongs to, as far as they let the user in (contract A.3).
+ *
+ * @param action only those on which the user holds it
+ */
+function enteredDomains(userId: string, action?: string) {
+  const held = sql`and exists (select from role_actions a where a.role_id = m.role_id and a.action = ${action})`
+  return sql`
+    select d.id from role_members m join domains d on d.id = m.entity_id
+    where m.user_id = ${userId} and m.entity_type = 'domain' ${action === undefined ? sql`` : held}
+      and (d.status = 'enabled' or (d.status = 'disabled' and ${isDomainAdmin(userId, sql.ref('d.id'))}))`
+}
 
-/** A condition on a column with ids of domains: those that the user belongs to and that let the user in. */
-export function whereEntered(userId: string, column: string) {
-  return sql<boolean>`${sql.ref(column)} in (${enteredDomains(userId)})`
+/**
+ * A condition on a column with ids of domains: those that the user belongs to and that let the user in.
+ *
+ * @param action only those on which the user holds it
+ */
+export function whereEntered(userId: string, column: string, action?: string) {
+  return sql<boolean>`${sql.ref(column)} in (${enteredDomains(userId, action)})`
 }
 
 /**

@@ -12,9 +12,9 @@ export class IdTaken extends Conflict {
   }
 }
 
-export class StatusAlreadySo extends Conflict {
+export class StatusUnchanged extends Conflict {
   constructor() {
-    super('status_already_so', 'status already assigned')
+    super('status_unchanged', 'status already assigned')
   }
 }
 

@@ -131,22 +131,6 @@ export function domainEndpoints(domains: Domains): Endpoint[] {
 
     endpoint({
       method: 'get',
-      path: '/users/:user/domains',
-      summary: 'List the domains a user is a member of',
-      access: 'user',
-      params: z.object({ user: uuid }),
-      query: ListDomains,
-      status: 200,
-      response: pageOf('domains', PresentedDomainAsSeen),
-      async handle({ principal, params, query }) {
-        const listing = toDomainListing(query)
-        const page = await domains.listOfUser(principal, params.user, listing)
-        return envelope('domains', page, listing, presentDomainAsSeen)
-      },
-    }),
-
-    endpoint({
-      method: 'get',
       path: '/domains/:domain',
       summary: 'Read a domain by its id or route',
       access: 'user',

@@ -8,7 +8,7 @@ import type { Journal } from '../journal/service.ts'
 import * as invitationRepository from './invitation-repository.ts'
 import * as repository from './repository.ts'
 import type { DomainListing } from './repository.ts'
-import { StatusAlreadySo } from './errors.ts'
+import { StatusUnchanged } from './errors.ts'
 import type { Domain, DomainAsSeen, DomainChange, NewDomain } from './types.ts'
 
 export type { DomainListing } from './repository.ts'
@@ -84,20 +84,6 @@ export function createDomains({
       return repository.listDomains(db, userId, visible, listing)
     },
 
-    /**
-     * The domains of a user, as the user sees them.
-     *
-     * @throws {Forbidden} somebody else's, and the caller is no superadmin
-     */
-    async listOfUser(
-      principal: Principal,
-      userId: string,
-      listing: DomainListing,
-    ): Promise<Page<DomainAsSeen>> {
-      if (!principal.isSuperadmin && principal.userId !== userId) throw new Forbidden()
-      return repository.listDomains(db, userId, policy.whereEntered(userId, 'domains.id'), listing)
-    },
-
     /** @throws {Forbidden} @throws {NotFound} */
     async update(principal: Principal, id: string, change: DomainChange): Promise<Domain> {
       await policy.require(principal, 'domain.update', id)
@@ -112,7 +98,7 @@ export function createDomains({
     /**
      * Opens a domain, shuts it for all but its admins, or for all but superadmins. Acts on live connections within a second.
      *
-     * @throws {Forbidden} @throws {NotFound} @throws {StatusAlreadySo}
+     * @throws {Forbidden} @throws {NotFound} @throws {StatusUnchanged}
      */
     async changeStatus(
       principal: Principal,
@@ -122,7 +108,7 @@ export function createDomains({
       await policy.require(principal, `domain.${verb}`, id)
       const status = STATUS_AFTER[verb]
       return roles.changes.alone(id, async (trx, statusBefore) => {
-        if (statusBefore === status) throw new StatusAlreadySo()
+        if (statusBefore === status) throw new StatusUnchanged()
         const domain = await repository.updateDomain(trx, id, { status }, principal.userId)
         if (!domain) throw new NotFound()
         await record(trx, principal, `domain.${verb}`, id, { status })
