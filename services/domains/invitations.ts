@@ -1,10 +1,9 @@
-import type { Db, Trx } from '../../platform/db/connect.ts'
+import type { Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
-import type { Policy, Roles } from '../auth/service.ts'
 import type { EntityRef, Principal } from '../auth/types.ts'
-import type { Journal } from '../journal/service.ts'
 import { AlreadyAnswered, AlreadyInvited, AlreadyMember } from './errors.ts'
+import type { DomainsParts } from './parts.ts'
 import * as repository from './invitation-repository.ts'
 import type { InvitationListing } from './invitation-repository.ts'
 import { stateOf } from './types.ts'
@@ -16,17 +15,7 @@ export type Invitations = ReturnType<typeof createInvitations>
 const LIFETIME_MS = 7 * 24 * 60 * 60 * 1_000
 
 /** How people come into a domain: a member of its role `admin` offers a role, the invitee takes it or not (contract 4). */
-export function createInvitations({
-  db,
-  journal,
-  policy,
-  roles,
-}: {
-  db: Db
-  journal: Journal
-  policy: Policy
-  roles: Roles
-}) {
+export function createInvitations({ db, journal, policy, roles }: DomainsParts) {
   const { changes } = roles
   const refTo = (domainId: string): EntityRef => ({ type: 'domain', id: domainId, domainId })
 

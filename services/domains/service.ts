@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { Db, Trx } from '../../platform/db/connect.ts'
+import type { Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
-import type { Policy, Roles } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
-import type { Journal } from '../journal/service.ts'
 import * as invitationRepository from './invitation-repository.ts'
+import type { DomainsParts } from './parts.ts'
 import * as repository from './repository.ts'
 import type { DomainListing } from './repository.ts'
 import { StatusUnchanged } from './errors.ts'
@@ -20,17 +19,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** What becomes of a domain by each of these. */
 const STATUS_AFTER = { enable: 'enabled', disable: 'disabled', freeze: 'freezed', delete: 'deleted' } as const
 
-export function createDomains({
-  db,
-  journal,
-  policy,
-  roles,
-}: {
-  db: Db
-  journal: Journal
-  policy: Policy
-  roles: Roles
-}) {
+export function createDomains({ db, journal, policy, roles }: DomainsParts) {
   const record = (
     trx: Trx,
     principal: Principal,

@@ -239,3 +239,35 @@ describe('devices of a domain', () => {
     },
   )
 })
+
+describe('a member of a domain', () => {
+  it('publishes and reads while a role says so, and not a moment longer', async () => {
+    const site = await api.given.site()
+    const member = await api.given.person()
+    const roles = `/domains/${site.domain.id}/roles`
+    const { body: role } = await api.expect(201, 'POST', roles, {
+      token: site.token,
+      body: { role_name: 'talkers', optional_members: [member.id] },
+    })
+    const publish = async () =>
+      (await api.call('POST', `/${site.topic}`, { token: member.token, body: [{ n: 'a', v: 1 }] })).status
+    const actions = { token: site.token, body: { actions: ['channel_publish'] } }
+    const members = { token: site.token, body: { members: [member.id] } }
+    const become = (status: number) =>
+      eventually(`publishing answers ${status}`, async () => (await publish()) === status)
+
+    expect(await publish()).toBe(403)
+    await api.expect(200, 'POST', `${roles}/${role.id}/actions`, actions)
+    await become(202)
+    await api.expect(204, 'POST', `${roles}/${role.id}/actions/delete`, actions)
+    await become(403)
+    await api.expect(200, 'POST', `${roles}/${role.id}/actions`, actions)
+    await become(202)
+    await api.expect(204, 'POST', `${roles}/${role.id}/members/delete`, members)
+    await become(403)
+    await api.expect(200, 'POST', `${roles}/${role.id}/members`, members)
+    await become(202)
+    await api.expect(204, 'DELETE', `${roles}/${role.id}`, { token: site.token })
+    await become(403)
+  })
+})
