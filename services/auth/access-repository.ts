@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
-import { AVAILABLE_ACTIONS, inheritedActions } from './actions.ts'
+import { OWN_ACTIONS, inheritedActions } from './actions.ts'
 import type { Access, AccessType, EntityMember, EntityRef, EntityType } from './types.ts'
 
 /** What members of an entity are ordered by. */
@@ -28,7 +28,7 @@ export interface MemberListing {
 
 /** Every action which, held at that distance, grants something on an entity of the type (contract A.2). */
 function reachingActions(type: EntityType, from: 'onParent' | 'onAbove' | 'onDomain'): string[] {
-  return AVAILABLE_ACTIONS[type].map((action) => inheritedActions(type, action)[from] ?? action)
+  return OWN_ACTIONS[type].map((action) => inheritedActions(type, action)[from] ?? action)
 }
 
 /**

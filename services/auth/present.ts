@@ -7,11 +7,11 @@ const words = z.array(z.string())
 export const PresentedRole = z.object({
   id: z.string(),
   name: z.string(),
-  entity_id: z.uuid(),
+  entity_id: z.guid(),
   actions: words,
-  created_by: z.uuid(),
+  created_by: z.guid(),
   created_at: z.iso.datetime(),
-  updated_by: z.uuid().optional(),
+  updated_by: z.guid().optional(),
   updated_at: z.iso.datetime(),
 })
 
@@ -34,7 +34,7 @@ export const PresentedAccess = z.object({
   role_name: z.string(),
   actions: words,
   access_type: z.enum(['direct', 'direct_group', 'indirect_group', 'domain']),
-  access_provider_id: z.uuid().optional(),
+  access_provider_id: z.guid().optional(),
   access_provider_path: z.string().optional(),
 })
 

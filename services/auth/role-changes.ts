@@ -8,13 +8,12 @@ import type { EntityRef, NewRole, Role } from './types.ts'
 
 /**
  * Changes of roles as steps of a larger transaction, each with its journal entry. They ask no permission, which is for the
- * rule that takes the step, and hold only under {@link lockDomain}; `alone` and `change` take it.
+ * rule that takes the step, and hold only when nobody else changes memberships in the domain: inside `alone` or `change`.
  */
 export type RoleChanges = ReturnType<typeof createRoleChanges>
 
 export function createRoleChanges(db: Db, journal: Journal) {
   return {
-    lockDomain,
     requireUsers,
 
     /** Runs a transaction that is the only one to change memberships in the domain. @throws {NotFound} no such domain */

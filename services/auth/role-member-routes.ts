@@ -33,7 +33,7 @@ const ListEntityMembers = z.object({
   actions: commaList.optional(),
 })
 
-const PresentedMember = z.object({ member_id: z.uuid(), roles: z.array(PresentedAccess) })
+const PresentedMember = z.object({ member_id: z.guid(), roles: z.array(PresentedAccess) })
 
 const presentMember = (member: EntityMember) => ({
   member_id: member.memberId,
@@ -87,7 +87,7 @@ export function roleMemberEndpoints(roles: Roles, paths: RolePaths): Endpoint[] 
       summary: `Make users members of a role on a ${type}`,
       body: Members,
       status: 200,
-      response: z.object({ members: z.array(z.uuid()) }),
+      response: z.object({ members: z.array(z.guid()) }),
       async handle({ principal, params, body }) {
         await roles.addMembers(principal, await entityOf(params), params.role, body.members)
         return { members: body.members }
@@ -101,7 +101,7 @@ export function roleMemberEndpoints(roles: Roles, paths: RolePaths): Endpoint[] 
       summary: `List the members of a role on a ${type}`,
       query: ListMembers,
       status: 200,
-      response: pageOf('members', z.uuid()),
+      response: pageOf('members', z.guid()),
       async handle({ principal, params, query }) {
         const page = await roles.listMembers(principal, await entityOf(params), params.role, query)
         return envelope('members', page, query, (userId) => userId)

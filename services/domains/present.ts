@@ -5,15 +5,15 @@ const time = z.iso.datetime()
 
 /** A domain as answers show it (contract 4). */
 export const PresentedDomain = z.object({
-  id: z.uuid(),
+  id: z.guid(),
   name: z.string(),
   route: z.string(),
   tags: z.array(z.string()),
   metadata: z.record(z.string(), z.unknown()),
   status: z.enum(['enabled', 'disabled', 'freezed', 'deleted']),
-  created_by: z.uuid(),
+  created_by: z.guid(),
   created_at: time,
-  updated_by: z.uuid().optional(),
+  updated_by: z.guid().optional(),
   updated_at: time,
 })
 
@@ -49,9 +49,9 @@ export function presentDomainAsSeen(domain: DomainAsSeen) {
 }
 
 export const PresentedInvitation = z.object({
-  invited_by: z.uuid(),
-  invitee_user_id: z.uuid(),
-  domain_id: z.uuid(),
+  invited_by: z.guid(),
+  invitee_user_id: z.guid(),
+  domain_id: z.guid(),
   domain_name: z.string(),
   role_id: z.string(),
   role_name: z.string(),

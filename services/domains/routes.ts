@@ -80,7 +80,7 @@ const STATUS_CHANGES = [
 
 /** A domain through its members' eyes, and with `roles=true` the caller's roles as other entities show them. */
 const DomainInDetail = PresentedDomainAsSeen.extend({
-  member_id: z.uuid().optional(),
+  member_id: z.guid().optional(),
   roles: z.array(PresentedAccess).optional(),
 })
 

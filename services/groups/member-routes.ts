@@ -20,7 +20,7 @@ const Assign = z.object({
 })
 
 const PresentedMember = z.object({
-  id: z.uuid(),
+  id: z.guid(),
   name: z.string(),
   first_name: z.string(),
   last_name: z.string(),

@@ -149,9 +149,9 @@ function nest(groups: readonly Group[], rootId: string): Presented[] {
 
 /** A group as answers show it (contract 5). */
 export const PresentedGroup = z.object({
-  id: z.uuid(),
-  domain_id: z.uuid(),
-  parent_id: z.uuid().optional(),
+  id: z.guid(),
+  domain_id: z.guid(),
+  parent_id: z.guid().optional(),
   name: z.string(),
   description: z.string(),
   tags: z.array(z.string()),
@@ -161,7 +161,7 @@ export const PresentedGroup = z.object({
   status: z.enum(['enabled', 'disabled', 'deleted']),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
-  updated_by: z.uuid().optional(),
+  updated_by: z.guid().optional(),
 })
 
 /** @param level counted from a root, which is 1, unless said otherwise */

@@ -198,6 +198,16 @@ describe('the members of an entity', () => {
       { access_type: 'indirect_group', access_provider_id: top.id },
     ])
 
+    // Who sees clients in groups below a group sees nothing of those groups by that.
+    const { body: ofParent } = await api.expect(
+      200,
+      'GET',
+      `/${domain.id}/groups/${parent.id}/roles/members`,
+      { token },
+    )
+    expect(of(ofParent, far)).toBeUndefined()
+    expect(ofParent.total).toBe(3)
+
     const ids = async (query: string) =>
       (await members(query)).members.map((m: { member_id: string }) => m.member_id)
     expect(await ids('access_type=indirect_group&role_name=subgroup_client_update')).toEqual([far.id])
