@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase } from '../../platform/db/connect.ts'
@@ -206,7 +206,7 @@ const ROOT: Principal = { userId: randomUUID(), isSuperadmin: true }
 
 beforeAll(async () => {
   const database = await cloneDatabase()
-  drop = database.drop
+  drop = () => database.drop()
   db = createDatabase({ url: database.url, maxConnections: 8 })
   policy = createPolicy(db)
   roles = createRoles({ db, journal: createJournal(), policy })

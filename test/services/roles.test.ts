@@ -3,7 +3,7 @@ import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import type { TestGateway } from '../support/gateway.ts'
-import { createRoleFixtures } from '../support/roles.ts'
+import { createRoleFixtures } from '../support/role-fixtures.ts'
 
 let gateway: TestGateway
 let api: Api
