@@ -42,6 +42,8 @@ export interface UsersTable {
 export interface DomainsTable extends EntityColumns {
   route: string
   status: Generated<Status | 'freezed'>
+  /** `null`: as long as the platform keeps them. */
+  message_retention_days: number | null
 }
 
 export interface GroupsTable extends EntityColumns {
