@@ -10,9 +10,11 @@ import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { connectionEndpoints } from '../services/channels/connection-routes.ts'
 import { channelEndpoints } from '../services/channels/routes.ts'
+import { startSecretExpiry } from '../services/clients/expiry.ts'
 import { clientEndpoints } from '../services/clients/routes.ts'
 import { domainEndpoints } from '../services/domains/routes.ts'
 import { groupEndpoints } from '../services/groups/routes.ts'
+import { groupTreeEndpoints } from '../services/groups/tree-routes.ts'
 import { startRelay } from '../services/journal/relay.ts'
 import type { Entry } from '../services/journal/types.ts'
 import { userEndpoints } from '../services/users/routes.ts'
@@ -43,6 +45,8 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   await served.ready
   const relay = startRelay({ db, databaseUrl, announce: (entry) => announce(publisher, entry), log })
   life.onStop('journal relay', () => relay.stop())
+  const expiry = startSecretExpiry({ clients: services.clients, log })
+  life.onStop('expiry of secrets', () => expiry.stop())
   return { backend, endpoints: managementEndpoints(services) }
 }
 
@@ -51,6 +55,7 @@ function managementEndpoints({ channels, clients, domains, groups, tokens, users
     ...userEndpoints({ users, tokens }),
     ...domainEndpoints(domains),
     ...groupEndpoints({ groups, domains }),
+    ...groupTreeEndpoints({ groups, domains }),
     ...clientEndpoints({ clients, domains }),
     ...channelEndpoints({ channels, domains }),
     ...connectionEndpoints({ channels, domains }),

@@ -1,4 +1,4 @@
-import type { ColumnType, Generated } from 'kysely'
+import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
 
 /** Row types, kept by hand beside the migrations. JSON columns are written as text, because a bare array would become a Postgres array. */
 export type Json = ColumnType<Record<string, unknown>, string | undefined, string>
@@ -57,6 +57,9 @@ export interface ClientsTable extends EntityColumns {
   parent_group_id: string | null
   identity: Generated<string>
   secret_hash: Buffer
+  /** The secret before this one, which holds until then. */
+  old_secret_hash: Buffer | null
+  old_secret_expires_at: Date | null
   private_metadata: Json
   status: Generated<Status>
 }
@@ -99,6 +102,17 @@ export interface RoleMembersTable {
   entity_type: EntityType
   entity_id: string
   domain_id: string
+  /** Whether the role holds `read`; kept by triggers. */
+  reads: GeneratedAlways<boolean>
+}
+
+/** How many entities a domain has; the number is the sum over the slots, and is kept by triggers. */
+export interface EntityCountsTable {
+  domain_id: string
+  entity_type: EntityType
+  status: Status
+  slot: GeneratedAlways<number>
+  count: number
 }
 
 export interface SessionsTable {
@@ -201,4 +215,5 @@ export interface Tables {
   json_messages: JsonMessagesTable
   stream_positions: StreamPositionsTable
   entities: EntitiesView
+  entity_counts: EntityCountsTable
 }

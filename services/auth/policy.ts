@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
+import { deleteRolesOn, findAccess } from './access.ts'
 import { AVAILABLE_ACTIONS } from './actions.ts'
 import { OPERATIONS } from './operations.ts'
 import type { OperationName } from './operations.ts'
+import { findReach, isPlatformAdmin } from './reach.ts'
 import * as repository from './repository.ts'
 import type { Standing } from './repository.ts'
-import type { EntityType, Principal } from './types.ts'
+import type { ContainedType, EntityType, Principal, Reach } from './types.ts'
 
 /** Decides what a user may do (contract A). Every service method opens with a call of it. */
 export type Policy = ReturnType<typeof createPolicy>
@@ -99,8 +101,54 @@ export function createPolicy(db: Db) {
       return standing !== undefined && passes(principal, standing)
     },
 
-    /** A condition that keeps the rows of a list on which the user holds the action. */
-    whereGranted: repository.whereGranted,
+    /**
+     * Demands that something may be put into this group. A group of another domain is refused like one that does not exist
+     * (contract 5).
+     *
+     * @throws {Forbidden}
+     */
+    async requireParent(
+      principal: Principal,
+      operation: `group.set_child_${ContainedType}`,
+      groupId: string,
+      domainId: string,
+    ): Promise<void> {
+      const standing = await findStanding(principal, operation, groupId)
+      if (standing?.domainId !== domainId || !passes(principal, standing)) throw new Forbidden()
+    },
+
+    /** What a list of the type may show to the user. @param domainId `undefined` for all domains */
+    async findReach(principal: Principal, type: ContainedType, domainId: string | undefined): Promise<Reach> {
+      return findReach(db, principal, type, domainId)
+    },
+
+    /**
+     * With whose eyes a list is seen that asks for another user's (contract 1.5, D36).
+     *
+     * @returns `isOpen`: the caller may see it just so, being that user, an admin of the domain, or superadmin
+     */
+    async findViewer(
+      principal: Principal,
+      userId: string,
+      domainId: string | undefined,
+    ): Promise<{ readonly viewer: Principal; readonly isOpen: boolean }> {
+      if (userId === principal.userId) return { viewer: principal, isOpen: true }
+      const isSuperadmin = principal.isSuperadmin && (await isPlatformAdmin(db, userId))
+      const viewer = { userId, isSuperadmin }
+      if (principal.isSuperadmin || domainId === undefined) return { viewer, isOpen: principal.isSuperadmin }
+      const standing = await findStanding(principal, 'domain.view', domainId)
+      return { viewer, isOpen: standing?.isDomainAdmin ?? false }
+    },
+
+    /** The roles through which a user has access to each of the entities, the closest first. */
+    async findAccess(userId: string, type: ContainedType, ids: readonly string[]) {
+      return findAccess(db, userId, type, ids)
+    },
+
+    /** Takes away all roles on an entity that is being deleted. */
+    async revokeAll(trx: Trx, type: EntityType, id: string): Promise<void> {
+      await deleteRolesOn(trx, type, id)
+    },
 
     /**
      * Demands that the user may create an entity of the type in the domain, or under a group of it. The right to create

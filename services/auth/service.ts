@@ -4,6 +4,9 @@ import { createPolicy } from './policy.ts'
 import { createTokens } from './tokens.ts'
 import type { TokenLifetimes } from './tokens.ts'
 
+export { grants } from './access.ts'
+export { AVAILABLE_ACTIONS } from './actions.ts'
+export { isClosestWay, isGranted } from './reach.ts'
 export type { Policy } from './policy.ts'
 export type { Tokens } from './tokens.ts'
 

@@ -10,6 +10,44 @@ export interface TokenPair {
   readonly refreshToken: string
 }
 
+/** What stands inside a domain. */
+export type ContainedType = Exclude<EntityType, 'domain'>
+
+/** Where access to an entity comes from: a role on it, on its parent group, on a group above that, or on its domain. */
+export type AccessType = 'direct' | 'direct_group' | 'indirect_group' | 'domain'
+
+/** A role through which a user has access to an entity. */
+export interface Access {
+  readonly roleId: string
+  readonly roleName: string
+  readonly actions: readonly string[]
+  readonly accessType: AccessType
+  /** The entity that the role is on; `null` when it is the very entity asked about. */
+  readonly providerId: string | null
+  /** Ids from the root group down to the providing one, joined by dots; `null` when no group provides. */
+  readonly providerPath: string | null
+}
+
+/** Which entities of a type a user may read, in the parts that a list can be read from by an index each. */
+export interface Reach {
+  readonly userId: string
+  readonly type: ContainedType
+  /** Domains of which the user reads all. */
+  readonly whole: readonly string[]
+  /** Domains that let the user in, of which roles on groups and on the entities decide. */
+  readonly partly: readonly string[]
+  /** Groups that give what is directly in them. */
+  readonly parents: readonly string[]
+  /** Groups that give what is in groups below them. */
+  readonly ancestors: readonly string[]
+}
+
+/** Which of a user's roles are meant; an absent field means any. */
+export interface RoleSelection {
+  readonly roleId?: string | undefined
+  readonly roleName?: string | undefined
+}
+
 /** What a batch of new roles has in common; the user creates them and becomes their member. */
 export interface NewRoles {
   readonly entityType: EntityType
