@@ -22,6 +22,8 @@ function letsIn(principal: Principal, standing: Standing): boolean {
   )
 }
 
+const notLetIn = () => new Forbidden('failed to perform authorization over the domain')
+
 const passes = (principal: Principal, standing: Standing) =>
   letsIn(principal, standing) && (standing.isGranted || principal.isSuperadmin)
 
@@ -48,6 +50,8 @@ export function createPolicy(db: Db) {
     ): Promise<Standing> {
       const standing = await findStanding(principal, operation, id)
       if (standing && (domainId === undefined || standing.domainId === domainId)) {
+        // Strangers hear what they hear of what does not exist; see the end.
+        if (domainId !== undefined && !letsIn(principal, standing)) throw notLetIn()
         if (!passes(principal, standing)) throw new Forbidden()
         return standing
       }
@@ -91,7 +95,7 @@ export function createPolicy(db: Db) {
       const standing = await findStanding(principal, operation, domainId)
       if (!standing && principal.isSuperadmin) throw new NotFound()
       if (!standing || !letsIn(principal, standing)) {
-        throw new Forbidden('failed to perform authorization over the domain')
+        throw notLetIn()
       }
     },
 
