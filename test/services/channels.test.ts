@@ -107,7 +107,7 @@ describe('a channel', () => {
         api.call('POST', `/${domain.id}/channels`, { token, body: { route: i % 2 === 0 ? 'same' : 'SAME' } }),
       ),
     )
-    expect(answers.map((answer) => answer.status).sort()).toEqual([
+    expect(answers.map((answer) => answer.status).sort((a, b) => a - b)).toEqual([
       201,
       ...Array.from({ length: 49 }, () => 409),
     ])
@@ -123,7 +123,7 @@ describe('a channel', () => {
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => api.call('POST', `/${domain.id}/channels/connect`, { token, body })),
     )
-    expect(answers.map((answer) => answer.status).sort()).toEqual([
+    expect(answers.map((answer) => answer.status).sort((a, b) => a - b)).toEqual([
       201,
       ...Array.from({ length: 49 }, () => 409),
     ])

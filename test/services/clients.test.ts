@@ -268,7 +268,7 @@ describe('the live connection of a client', () => {
 describe('fifty requests at the same time', () => {
   const statuses = async (request: (index: number) => Promise<{ status: number }>) => {
     const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => request(index)))
-    return answers.map((answer) => answer.status).sort()
+    return answers.map((answer) => answer.status).sort((a, b) => a - b)
   }
   const one201 = [201, ...Array.from({ length: 49 }, () => 409)]
 

@@ -124,10 +124,13 @@ async function markReaders(db: Kysely<unknown>): Promise<void> {
       for each row execute function mark_reading_member();
 
     create function mark_reading_role() returns trigger language plpgsql as $$
+    declare
+      changing text[];
     begin
-      perform from roles where id in (select role_id from changed where action = 'read') order by id for update;
-      update role_members m set reads = (tg_op = 'INSERT')
-        from changed a where a.action = 'read' and m.role_id = a.role_id and m.reads <> (tg_op = 'INSERT');
+      -- An array, so that no plan that was made for few rows is kept for many.
+      changing := array(select role_id from changed where action = 'read');
+      perform from roles where id = any (changing) order by id for update;
+      update role_members set reads = (tg_op = 'INSERT') where role_id = any (changing);
       return null;
     end $$;
     create trigger mark_reading_given after insert on role_actions
