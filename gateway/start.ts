@@ -77,7 +77,6 @@ async function start(
   const database = databaseUrl === undefined ? undefined : await openDatabase(config, databaseUrl, life, log)
   const common = { config, life, log, metrics, bus, publisher }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
-  const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
   if (database && has('writer')) {
     startStorage({ ...common, databaseUrl: database.databaseUrl, replayWindowS: config.replayWindowS })
   }
@@ -109,6 +108,8 @@ async function start(
     onUpgrade: adapters.onUpgrade,
   })
   life.onStop('http', () => servers.stop())
+  // Last of all: its password is shown once, and a start that fails after making it would never show it.
+  const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
   return { httpPorts: servers.ports, mqttPort: adapters.mqttPort, firstAdmin, stop: () => life.stop() }
 }
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
 import { deleteRolesOn, findAccess } from './access.ts'
@@ -7,6 +6,7 @@ import { OPERATIONS } from './operations.ts'
 import type { OperationName } from './operations.ts'
 import { findReach, isPlatformAdmin } from './reach.ts'
 import * as repository from './repository.ts'
+import { insertRoles, newRoleId } from './role-repository.ts'
 import type { Standing } from './repository.ts'
 import type { ContainedType, EntityType, Principal, Reach } from './types.ts'
 
@@ -22,7 +22,15 @@ function letsIn(principal: Principal, standing: Standing): boolean {
   )
 }
 
+<<<<<<< HEAD
 const notLetIn = () => new Forbidden('failed to perform authorization over the domain')
+=======
+/**
+ * What everybody hears whom the domain does not let in, about things that are there and things that are not: members alone
+ * are told more.
+ */
+const outside = () => new Forbidden('failed to perform authorization over the domain')
+>>>>>>> main
 
 const passes = (principal: Principal, standing: Standing) =>
   letsIn(principal, standing) && (standing.isGranted || principal.isSuperadmin)
@@ -50,13 +58,17 @@ export function createPolicy(db: Db) {
     ): Promise<Standing> {
       const standing = await findStanding(principal, operation, id)
       if (standing && (domainId === undefined || standing.domainId === domainId)) {
+<<<<<<< HEAD
         // Strangers hear what they hear of what does not exist; see the end.
         if (domainId !== undefined && !letsIn(principal, standing)) throw notLetIn()
+=======
+        if (!letsIn(principal, standing)) throw outside()
+>>>>>>> main
         if (!passes(principal, standing)) throw new Forbidden()
         return standing
       }
       if (principal.isSuperadmin) throw new NotFound()
-      if (domainId === undefined || OPERATIONS[operation].on === 'domain') throw new Forbidden()
+      if (domainId === undefined || OPERATIONS[operation].on === 'domain') throw outside()
       await this.requireMember(principal, 'domain.view', domainId)
       throw new NotFound()
     },
@@ -94,9 +106,13 @@ export function createPolicy(db: Db) {
     async requireMember(principal: Principal, operation: OperationName, domainId: string): Promise<void> {
       const standing = await findStanding(principal, operation, domainId)
       if (!standing && principal.isSuperadmin) throw new NotFound()
+<<<<<<< HEAD
       if (!standing || !letsIn(principal, standing)) {
         throw notLetIn()
       }
+=======
+      if (!standing || !letsIn(principal, standing)) throw outside()
+>>>>>>> main
     },
 
     /** Whether {@link require} would pass; says no, and nothing else, for what does not exist. */
@@ -154,6 +170,9 @@ export function createPolicy(db: Db) {
       await deleteRolesOn(trx, type, id)
     },
 
+    /** A condition that keeps the domains which the user belongs to and which let the user in. */
+    whereEntered: repository.whereEntered,
+
     /**
      * Demands that the user may create an entity of the type in the domain, or under a group of it. The right to create
      * under that very group is enough by itself; otherwise it takes the domain's and `set_child` on the group
@@ -187,19 +206,15 @@ export function createPolicy(db: Db) {
       domainId: string,
     ): Promise<void> {
       const roles = entityIds.map((entityId) => ({ roleId: newRoleId(entityType), entityId }))
-      await repository.insertRoles(trx, roles, {
+      await insertRoles(trx, roles, {
         entityType,
         domainId,
         name: 'admin',
         isBuiltIn: true,
         actions: AVAILABLE_ACTIONS[entityType],
-        userId: principal.userId,
+        createdBy: principal.userId,
+        memberIds: [principal.userId],
       })
     },
   }
-}
-
-/** `<entity type>_<short random id>`; opaque to clients. */
-function newRoleId(entityType: EntityType): string {
-  return `${entityType}_${randomBytes(15).toString('base64url')}`
 }

@@ -1,7 +1,11 @@
 import { sql } from 'kysely'
-import type { Db, Trx } from '../../platform/db/connect.ts'
+import type { Db } from '../../platform/db/connect.ts'
 import { DOMAIN_ADMIN, inheritedActions } from './actions.ts'
+<<<<<<< HEAD
 import type { EntityType, NewRoles } from './types.ts'
+=======
+import type { EntityType, Principal } from './types.ts'
+>>>>>>> main
 
 /** What the database says about a user and an entity; the rules that read it stand in policy.ts. */
 export interface Standing {
@@ -58,6 +62,7 @@ export function isDomainAdmin(userId: string, domainId: ReturnType<typeof sql.re
 }
 
 /**
+<<<<<<< HEAD
  * Makes one role for each entity, all alike, with one member: a handful of statements however many entities there are.
  *
  * @param roles id of each role beside the id of its entity
@@ -83,4 +88,56 @@ export async function insertRoles(
     insert into role_members (role_id, user_id, entity_type, entity_id, domain_id)
     select role_id, ${common.userId}::uuid, ${common.entityType}, entity_id, ${common.domainId}::uuid
     from unnest(${roleIds}::text[], ${entityIds}::uuid[]) as r (role_id, entity_id)`.execute(trx)
+=======
+ * The domains that the user belongs to, as far as they let the user in (contract A.3).
+ *
+ * @param action only those on which the user holds it
+ */
+function enteredDomains(userId: string, action?: string) {
+  const held = sql`and exists (select from role_actions a where a.role_id = m.role_id and a.action = ${action})`
+  return sql`
+    select d.id from role_members m join domains d on d.id = m.entity_id
+    where m.user_id = ${userId} and m.entity_type = 'domain' ${action === undefined ? sql`` : held}
+      and (d.status = 'enabled' or (d.status = 'disabled' and ${isDomainAdmin(userId, sql.ref('d.id'))}))`
+}
+
+/**
+ * A condition on a column with ids of domains: those that the user belongs to and that let the user in.
+ *
+ * @param action only those on which the user holds it
+ */
+export function whereEntered(userId: string, column: string, action?: string) {
+  return sql<boolean>`${sql.ref(column)} in (${enteredDomains(userId, action)})`
+}
+
+/**
+ * A condition on the rows of `clients`, `channels` or `groups`: those on which the user holds the action, in domains that
+ * let the user in. The sub-selects do not depend on the row, so Postgres runs each once a statement.
+ */
+export function whereGranted(principal: Principal, type: 'client' | 'channel' | 'group', action: string) {
+  const table = `${type}s`
+  const column = (name: string) => sql.ref(`${table}.${name}`)
+  if (principal.isSuperadmin) {
+    return sql<boolean>`${column('domain_id')} in (select id from domains where status <> 'deleted')`
+  }
+  const { onParent, onAbove, onDomain } = inheritedActions(type, action)
+  const { userId } = principal
+  const held = (entityType: string, heldAction: string | undefined) => sql`
+    select m.entity_id from role_members m join role_actions a on a.role_id = m.role_id
+    where m.user_id = ${userId} and m.entity_type = ${entityType} and a.action = ${heldAction ?? null}`
+  const parent = column(type === 'group' ? 'parent_id' : 'parent_group_id')
+  // A group's own path ends in itself, and a role on the group itself says nothing about inheritance.
+  const above =
+    type === 'group'
+      ? sql`trim_array(${column('path')}, 1)`
+      : sql`(select trim_array(g.path, 1) from groups g where g.id = ${parent})`
+  return sql<boolean>`(
+    ${column('domain_id')} = any (array(${enteredDomains(userId)}))
+    and (
+      ${column('domain_id')} = any (array(${held('domain', onDomain)}))
+      or ${column('id')} in (${held(type, action)})
+      or ${parent} = any (array(${held('group', onParent)}))
+      or (${parent} is not null and ${above} && array(${held('group', onAbove)}))
+    ))`
+>>>>>>> main
 }

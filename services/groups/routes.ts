@@ -96,3 +96,69 @@ export function groupEndpoints(parts: { groups: Groups; domains: DomainNames }):
     ),
   ]
 }
+<<<<<<< HEAD
+=======
+
+/** Contract 5: an end of 0 means the start level alone, -1 all the way down. */
+function readLevels(start: number, end: number): Levels {
+  if (end === -1) return { from: start, to: undefined }
+  const to = end === 0 ? start : end
+  if (start > to) throw new InvalidInput('start_level: must not be greater than end_level')
+  return { from: start, to }
+}
+
+type Presented = ReturnType<typeof present> & { children?: Presented[] }
+
+/** Nests groups under their parents; what has lost its parent to the filter is left out with it. */
+function nest(groups: readonly Group[], rootId: string): Presented[] {
+  const root = groups.find((group) => group.id === rootId)
+  if (!root) return []
+  const presented = new Map<string, Presented>(
+    groups.map((group) => [
+      group.id,
+      { ...present(group, group.path.length - root.path.length), children: [] },
+    ]),
+  )
+  for (const group of groups) {
+    const child = presented.get(group.id)
+    if (child && group.id !== rootId && group.parentId) presented.get(group.parentId)?.children?.push(child)
+  }
+  return [presented.get(rootId)].filter((group) => group !== undefined)
+}
+
+/** A group as answers show it (contract 5). */
+export const PresentedGroup = z.object({
+  id: z.guid(),
+  domain_id: z.guid(),
+  parent_id: z.guid().optional(),
+  name: z.string(),
+  description: z.string(),
+  tags: z.array(z.string()),
+  metadata: z.record(z.string(), z.unknown()),
+  level: z.number(),
+  path: z.string(),
+  status: z.enum(['enabled', 'disabled', 'deleted']),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+  updated_by: z.guid().optional(),
+})
+
+/** @param level counted from a root, which is 1, unless said otherwise */
+export function present(group: Group, level = group.path.length) {
+  return {
+    id: group.id,
+    domain_id: group.domainId,
+    parent_id: group.parentId ?? undefined,
+    name: group.name,
+    description: group.description,
+    tags: group.tags,
+    metadata: group.metadata,
+    level,
+    path: group.path.join('.'),
+    status: group.status,
+    created_at: group.createdAt,
+    updated_at: group.updatedAt,
+    updated_by: group.updatedBy ?? undefined,
+  }
+}
+>>>>>>> main

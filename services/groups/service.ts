@@ -34,6 +34,12 @@ export function createGroups({ db, journal, policy }: { db: Db; journal: Journal
     },
   })
 
+  async function read(id: string): Promise<Group> {
+    const group = await repository.findGroup(db, id)
+    if (!group) throw new NotFound()
+    return group
+  }
+
   return {
     ...rules,
     ...createTreeRules({ db, journal, policy }),
@@ -131,11 +137,5 @@ export function createGroups({ db, journal, policy }: { db: Db; journal: Journal
       const group = await read(id)
       return { group, parents: await repository.listAncestors(db, group, listing) }
     },
-  }
-
-  async function read(id: string): Promise<Group> {
-    const group = await repository.findGroup(db, id)
-    if (!group) throw new NotFound()
-    return group
   }
 }
