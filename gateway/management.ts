@@ -61,11 +61,8 @@ function managementEndpoints(services: Services): Endpoint[] {
     ...invitationEndpoints({ domains, invitations }),
     ...roleEndpoints({ roles, resolveDomain: (reference) => domains.resolveId(reference) }),
     ...groupEndpoints({ groups, domains }),
-<<<<<<< HEAD
     ...groupTreeEndpoints({ groups, domains }),
-=======
     ...groupMemberEndpoints({ members: services.groupMembers, assignments: services.assignments, domains }),
->>>>>>> main
     ...clientEndpoints({ clients, domains }),
     ...channelEndpoints({ channels, domains }),
     ...connectionEndpoints({ channels, domains }),

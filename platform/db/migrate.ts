@@ -3,21 +3,15 @@ import type { Migration } from 'kysely'
 import { createDatabase } from './connect.ts'
 import * as management from './migrations/0001-management.ts'
 import * as messages from './migrations/0002-messages.ts'
-<<<<<<< HEAD
-import * as entities from './migrations/0004-entities.ts'
-=======
 import * as access from './migrations/0003-access.ts'
->>>>>>> main
+import * as entities from './migrations/0004-entities.ts'
 
 /** All migrations, oldest first. A merged one is frozen; a change is a new file and a new line here. */
 const MIGRATIONS: Record<string, Migration> = {
   '0001-management': management,
   '0002-messages': messages,
-<<<<<<< HEAD
-  '0004-entities': entities,
-=======
   '0003-access': access,
->>>>>>> main
+  '0004-entities': entities,
 }
 
 /**

@@ -78,13 +78,10 @@ export const OPERATIONS = {
   'group.set_child_client': on('group', 'set_child', 'set_child_client'),
   'group.set_child_channel': on('group', 'set_child', 'set_child_channel'),
   'group.set_child_group': on('group', 'set_child', 'add_children_groups'),
-<<<<<<< HEAD
   'group.remove_child_client': on('group', 'set_child', 'remove_child_client'),
   'group.remove_child_channel': on('group', 'set_child', 'remove_child_channel'),
   'group.remove_child_group': on('group', 'set_child', 'remove_children_groups'),
-=======
   ...roleOperations('group'),
->>>>>>> main
   'client.view': on('client', 'read', 'view'),
   'client.update': on('client', 'update', 'update'),
   'client.update_tags': on('client', 'update', 'update_tags'),

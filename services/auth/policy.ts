@@ -22,15 +22,11 @@ function letsIn(principal: Principal, standing: Standing): boolean {
   )
 }
 
-<<<<<<< HEAD
-const notLetIn = () => new Forbidden('failed to perform authorization over the domain')
-=======
 /**
  * What everybody hears whom the domain does not let in, about things that are there and things that are not: members alone
  * are told more.
  */
 const outside = () => new Forbidden('failed to perform authorization over the domain')
->>>>>>> main
 
 const passes = (principal: Principal, standing: Standing) =>
   letsIn(principal, standing) && (standing.isGranted || principal.isSuperadmin)
@@ -58,12 +54,7 @@ export function createPolicy(db: Db) {
     ): Promise<Standing> {
       const standing = await findStanding(principal, operation, id)
       if (standing && (domainId === undefined || standing.domainId === domainId)) {
-<<<<<<< HEAD
-        // Strangers hear what they hear of what does not exist; see the end.
-        if (domainId !== undefined && !letsIn(principal, standing)) throw notLetIn()
-=======
         if (!letsIn(principal, standing)) throw outside()
->>>>>>> main
         if (!passes(principal, standing)) throw new Forbidden()
         return standing
       }
@@ -106,13 +97,7 @@ export function createPolicy(db: Db) {
     async requireMember(principal: Principal, operation: OperationName, domainId: string): Promise<void> {
       const standing = await findStanding(principal, operation, domainId)
       if (!standing && principal.isSuperadmin) throw new NotFound()
-<<<<<<< HEAD
-      if (!standing || !letsIn(principal, standing)) {
-        throw notLetIn()
-      }
-=======
       if (!standing || !letsIn(principal, standing)) throw outside()
->>>>>>> main
     },
 
     /** Whether {@link require} would pass; says no, and nothing else, for what does not exist. */

@@ -6,13 +6,10 @@ import { createRoles } from './roles.ts'
 import { createTokens } from './tokens.ts'
 import type { TokenLifetimes } from './tokens.ts'
 
-<<<<<<< HEAD
 export { grants } from './access.ts'
 export { AVAILABLE_ACTIONS } from './actions.ts'
 export { isClosestWay, isGranted } from './reach.ts'
-=======
 export { PresentedAccess, presentAccess } from './present.ts'
->>>>>>> main
 export type { Policy } from './policy.ts'
 export type { RoleChanges } from './role-changes.ts'
 export type { Roles } from './roles.ts'

@@ -10,24 +10,8 @@ export interface TokenPair {
   readonly refreshToken: string
 }
 
-<<<<<<< HEAD
 /** What stands inside a domain. */
 export type ContainedType = Exclude<EntityType, 'domain'>
-
-/** Where access to an entity comes from: a role on it, on its parent group, on a group above that, or on its domain. */
-export type AccessType = 'direct' | 'direct_group' | 'indirect_group' | 'domain'
-
-/** A role through which a user has access to an entity. */
-export interface Access {
-  readonly roleId: string
-  readonly roleName: string
-  readonly actions: readonly string[]
-  readonly accessType: AccessType
-  /** The entity that the role is on; `null` when it is the very entity asked about. */
-  readonly providerId: string | null
-  /** Ids from the root group down to the providing one, joined by dots; `null` when no group provides. */
-  readonly providerPath: string | null
-}
 
 /** Which entities of a type a user may read, in the parts that a list can be read from by an index each. */
 export interface Reach {
@@ -49,8 +33,6 @@ export interface RoleSelection {
   readonly roleName?: string | undefined
 }
 
-/** What a batch of new roles has in common; the user creates them and becomes their member. */
-=======
 /** An entity with the domain it belongs to, as roles name it; a domain belongs to itself. */
 export interface EntityRef {
   readonly type: EntityType
@@ -80,7 +62,6 @@ export interface NewRole {
 }
 
 /** What a batch of new roles has in common. */
->>>>>>> main
 export interface NewRoles {
   readonly entityType: EntityType
   readonly domainId: string

@@ -4,11 +4,11 @@ import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { uuid } from '../../platform/http/input.ts'
 import type { RequestContext } from '../../platform/http/input.ts'
-import { envelope, groupFilter } from '../../platform/http/listing.ts'
+import { envelope, groupFilter, pageOf } from '../../platform/http/listing.ts'
 import type { ContainedType, Principal } from '../auth/types.ts'
 import type { DomainNames } from './routes.ts'
 import type { EntityListing } from './types.ts'
-import { InDomain, pageOf, toEntityListing } from './wire.ts'
+import { InDomain, toEntityListing } from './wire.ts'
 import type { EntityQuery } from './wire.ts'
 
 interface ListRoutes<Q extends z.ZodObject, L, T> {

@@ -123,10 +123,6 @@ export const groupedShape = {
   connection_types: z.array(z.enum(['Publish', 'Subscribe'])).optional(),
 }
 
-/** The contract's envelope round a list of these. */
-export const pageOf = (key: string, item: z.ZodType) =>
-  z.object({ total: z.int(), offset: z.int(), limit: z.int(), [key]: z.array(item) })
-
 /** The fields that all entities show, and through which role one is seen where that is known. */
 export function presentEntity(type: ContainedType, entity: Entity) {
   return {

@@ -12,13 +12,9 @@ import type { EntityListing } from '../entities/types.ts'
 import { TooDeep } from './errors.ts'
 import type { Group, NewGroup } from './types.ts'
 
-<<<<<<< HEAD
 type Row = Selectable<GroupsTable>
 
-function toGroup(row: Row): Group {
-=======
-export function toGroup(row: Selectable<GroupsTable>): Group {
->>>>>>> main
+export function toGroup(row: Row): Group {
   return {
     id: row.id,
     domainId: row.domain_id,

@@ -13,10 +13,10 @@ export interface NewGroup extends Pick<Group, 'domainId' | 'name' | 'description
   readonly status: 'enabled' | 'disabled'
 }
 
-<<<<<<< HEAD
 export interface GroupChange extends EntityChange {
   readonly description?: string | undefined
-=======
+}
+
 /** A user with a role on a group, as much as the caller may see. */
 export interface GroupMember {
   readonly id: string
@@ -30,5 +30,4 @@ export interface GroupMember {
   readonly status: 'enabled' | 'disabled' | 'deleted'
   readonly createdAt: Date
   readonly updatedAt: Date
->>>>>>> main
 }
