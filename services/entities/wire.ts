@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { flag, metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
-import { listingQuery, toListing } from '../../platform/http/listing.ts'
+import { commaList, listingQuery, toListing } from '../../platform/http/listing.ts'
 import { grants } from '../auth/service.ts'
 import type { ContainedType, Principal } from '../auth/types.ts'
 import type { Entity, EntityListing, Grouped, NewGrouped } from './types.ts'
@@ -11,16 +11,13 @@ export const TagsBody = z.object({ tags: optional(tags) })
 export const ParentGroupBody = z.object({ parent_group_id: uuid })
 export const RolesQuery = z.object({ roles: flag.default(false) })
 
-/** A list that a client joins with commas. */
-const words = z.string().transform((list) => list.split(',').flatMap((word) => word.trim() || []))
-
 /** Query parameters that the lists of groups, clients and channels take (contract 1.5). */
 export const EntityQuery = listingQuery(
   ['enabled', 'disabled', 'deleted'],
   ['name', 'created_at', 'updated_at'],
 ).extend({
   user: uuid.optional(),
-  actions: words.optional(),
+  actions: commaList.optional(),
   access_type: z.enum(['direct', 'direct_group', 'indirect_group', 'domain']).optional(),
   role_id: z.string().max(256).optional(),
   role_name: z.string().max(256).optional(),
