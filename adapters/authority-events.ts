@@ -45,7 +45,17 @@ const RULES: Readonly<Record<string, Rule>> = {
   key: ofActor,
 }
 
-const ADDS_ONLY: ReadonlySet<string> = new Set(['create', 'view', 'list', 'send', 'issue'])
+const ADDS_ONLY: ReadonlySet<string> = new Set([
+  'create',
+  'view',
+  'list',
+  'send',
+  'issue',
+  'issue_token',
+  'refresh_token',
+  'send_verification',
+  'send_password_reset',
+])
 
 /** @returns `undefined` when the event means nothing here */
 export function authorityEffect(event: BusEvent): AuthorityEffect | undefined {

@@ -8,14 +8,20 @@ import type { Db } from '../platform/db/connect.ts'
 import type { Endpoint } from '../platform/http/endpoint.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import { keyEndpoints } from '../services/auth/key-routes.ts'
+import { patEndpoints } from '../services/auth/pat-routes.ts'
 import { connectionEndpoints } from '../services/channels/connection-routes.ts'
 import { channelEndpoints } from '../services/channels/routes.ts'
 import { clientEndpoints } from '../services/clients/routes.ts'
 import { domainEndpoints } from '../services/domains/routes.ts'
+import { domainsOfUserEndpoints } from '../services/domains/user-routes.ts'
 import { groupEndpoints } from '../services/groups/routes.ts'
 import { startRelay } from '../services/journal/relay.ts'
 import type { Entry } from '../services/journal/types.ts'
+import { accountEndpoints } from '../services/users/account-routes.ts'
+import { recoveryEndpoints } from '../services/users/recovery-routes.ts'
 import { userEndpoints } from '../services/users/routes.ts'
+import { tokenEndpoints } from '../services/users/token-routes.ts'
 import { createAuthorityBackend } from './authority.ts'
 import type { Services } from './services.ts'
 
@@ -46,10 +52,17 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   return { backend, endpoints: managementEndpoints(services) }
 }
 
-function managementEndpoints({ channels, clients, domains, groups, tokens, users }: Services): Endpoint[] {
+function managementEndpoints(services: Services): Endpoint[] {
+  const { accounts, attempts, channels, clients, domains, groups, pats, recovery, tokens, users } = services
   return [
-    ...userEndpoints({ users, tokens }),
+    ...keyEndpoints(tokens),
+    ...patEndpoints(pats),
+    ...userEndpoints(users),
+    ...accountEndpoints(accounts),
+    ...recoveryEndpoints(recovery),
+    ...tokenEndpoints({ tokens, attempts }),
     ...domainEndpoints(domains),
+    ...domainsOfUserEndpoints(domains),
     ...groupEndpoints({ groups, domains }),
     ...clientEndpoints({ clients, domains }),
     ...channelEndpoints({ channels, domains }),

@@ -5,13 +5,12 @@ import { connectBus } from '../platform/bus/connect.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
 import type { Config, Role } from '../platform/config.ts'
-import { createDatabase } from '../platform/db/connect.ts'
 import { migrate } from '../platform/db/migrate.ts'
+import { createAddressReader } from '../platform/http/client-address.ts'
 import { createLifecycle } from '../platform/lifecycle.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { createMetrics } from '../platform/metrics.ts'
-import { createVault } from '../platform/vault.ts'
 import { messageEndpoints } from '../services/messages/routes.ts'
 import { startAdapters } from './adapters.ts'
 import { createApp } from './http/app.ts'
@@ -20,8 +19,7 @@ import { listen } from './http/server.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { startInfrastructure } from './infrastructure.ts'
 import { startManagement } from './management.ts'
-import { loadMasterKey } from './master-key.ts'
-import { createServices } from './services.ts'
+import { openDatabase } from './database.ts'
 import type { Services } from './services.ts'
 import { startStorage } from './storage.ts'
 
@@ -94,7 +92,8 @@ async function start(
       ...(database && has('reader') ? messageEndpoints(database.services.messages) : []),
       ...(management?.endpoints ?? []),
     ],
-    authenticate: database && ((token) => database.services.tokens.authenticate(token)),
+    authenticate: database && ((token) => database.services.auth.authenticate(token)),
+    addressOf: createAddressReader(config.trustProxy ?? []),
     maxBodyBytes: config.maxBodyBytes,
     log,
   })
@@ -110,20 +109,6 @@ async function start(
   })
   life.onStop('http', () => servers.stop())
   return { httpPorts: servers.ports, mqttPort: adapters.mqttPort, firstAdmin, stop: () => life.stop() }
-}
-
-async function openDatabase(config: Config, databaseUrl: string, life: Lifecycle, log: Logger) {
-  const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
-  life.onStop('database', () => db.destroy())
-  const services = await createServices({
-    db,
-    vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
-    lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
-    signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },
-  })
-  if (config.openAdminSignup)
-    log.warn('SLUICE_OPEN_ADMIN_SIGNUP is on: whoever signs up may become superadmin')
-  return { db, databaseUrl, services }
 }
 
 async function createFirstAdmin(config: Config, { users }: Services): Promise<Gateway['firstAdmin']> {

@@ -1,15 +1,18 @@
 import type { Router, RouterContext } from '@koa/router'
 import { z } from 'zod'
+import { Forbidden, Unauthenticated } from '../errors.ts'
 import type { Principal } from '../principal.ts'
 import { parse, readJson, readQuery } from './input.ts'
 
 /** What the HTTP edge puts at the disposal of each request. */
 export interface RequestState {
   readonly maxBodyBytes: number
+  /** Where the request comes from, proxies that are trusted left out. */
+  readonly address: string
   /**
-   * Who calls.
+   * Who calls, with an access token or a personal one.
    *
-   * @throws {Unauthenticated} no access token, or one that does not hold
+   * @throws {Unauthenticated} no token, or one that does not hold
    */
   principal(): Promise<Principal>
 }
@@ -58,8 +61,10 @@ interface UserEndpoint<P extends z.ZodType, Q extends z.ZodObject, B extends z.Z
   Q,
   B
 > {
-  /** Whoever shows an access token. */
-  readonly access: 'user'
+  /** Whoever shows an access token or a personal access token; `session`: the latter are refused (contract 1.3). */
+  readonly access: 'user' | 'session'
+  /** Also for those whose e-mail address is not verified where that is demanded (contract 1.3). */
+  readonly isOpenToUnverified?: true
   /** @returns the answer's body, `undefined` for an empty one; or a {@link Reply} */
   readonly handle: (request: Request<P, Q, B> & { readonly principal: Principal }) => Promise<unknown>
 }
@@ -109,17 +114,33 @@ function specificity(path: string): string {
     .join('')
 }
 
+type ForUsers = Extract<Endpoint, { readonly access: 'user' | 'session' }>
+const isForUsers = (one: Endpoint): one is ForUsers => one.access === 'user' || one.access === 'session'
+
+async function readPrincipal(one: ForUsers, ctx: RouterContext<RequestState>): Promise<Principal> {
+  const principal = await ctx.state.principal()
+  if (one.access === 'session' && principal.scopes !== undefined) {
+    throw new Unauthenticated('missing or invalid bearer user token')
+  }
+  if (!one.isOpenToUnverified) requireVerified(principal)
+  return principal
+}
+
+/** @throws {Forbidden} the e-mail address is to be verified first */
+export function requireVerified(principal: Principal): void {
+  if (principal.mustVerify) throw new Forbidden('verify your e-mail address first')
+}
+
 async function serve(one: Endpoint, ctx: RouterContext<RequestState>): Promise<void> {
   // Who calls comes first: a stranger learns nothing from what is wrong with the rest.
-  const principal = one.access === 'user' ? await ctx.state.principal() : undefined
+  const principal = isForUsers(one) ? await readPrincipal(one, ctx) : undefined
   const params = parse(one.params ?? Nothing, ctx.params)
   const query = readQuery(ctx, one.query ?? Nothing)
   const body = one.body ? await readJson(ctx, one.body) : {}
   const request = { ctx, params, query, body }
-  const answer =
-    one.access === 'user'
-      ? await one.handle({ ...request, principal: principal as Principal })
-      : await one.handle(request)
+  const answer = isForUsers(one)
+    ? await one.handle({ ...request, principal: principal as Principal })
+    : await one.handle(request)
   const { status, body: content, type } = answer instanceof Reply ? answer : new Reply(one.status, answer)
   ctx.body = content ?? null
   // After the body: Koa makes an empty one a 204 of its own accord, and JSON of an object.

@@ -83,6 +83,12 @@ export function readQuery<T extends z.ZodObject>(ctx: RequestContext, schema: T)
   return parse(schema, given)
 }
 
+/** What stands behind `Bearer` in the header `Authorization`; `undefined` when nothing does. */
+export function readBearer(ctx: Pick<RequestContext, 'get'>): string | undefined {
+  const [scheme, token = ''] = ctx.get('authorization').trim().split(/\s+/)
+  return scheme?.toLowerCase() === 'bearer' && !ABSENT.has(token) ? token : undefined
+}
+
 /** A query value that is `true` or `false`. */
 export const flag = z
   .enum(['true', 'false', '1', '0'])

@@ -108,3 +108,12 @@ export function envelope<T, U>(
   const { offset, limit } = listing
   return { total: page.total, offset, limit, [key]: page.items.map((item) => present(item)) }
 }
+
+/** What {@link envelope} writes, for the documentation. */
+export const pageOf = <T extends z.ZodType>(key: string, item: T) =>
+  z.object({
+    total: z.number().int(),
+    offset: z.number().int(),
+    limit: z.number().int(),
+    [key]: z.array(item),
+  })

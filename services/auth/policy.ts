@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
 import { AVAILABLE_ACTIONS } from './actions.ts'
-import { OPERATIONS } from './operations.ts'
+import { OPERATIONS, deedsOf } from './operations.ts'
 import type { OperationName } from './operations.ts'
 import * as repository from './repository.ts'
 import type { Standing } from './repository.ts'
+import { isInScope } from './scopes.ts'
+import type { Deed } from './scopes.ts'
 import type { EntityType, Principal } from './types.ts'
 
 /** Decides what a user may do (contract A). Every service method opens with a call of it. */
@@ -22,6 +24,10 @@ function letsIn(principal: Principal, standing: Standing): boolean {
 
 const passes = (principal: Principal, standing: Standing) =>
   letsIn(principal, standing) && (standing.isGranted || principal.isSuperadmin)
+
+function requireInScope(principal: Principal, ...deeds: readonly Deed[]): void {
+  if (!isInScope(principal, ...deeds)) throw new Forbidden('failed to authorize PAT')
+}
 
 export function createPolicy(db: Db) {
   async function findStanding(principal: Principal, operation: OperationName, id: string) {
@@ -47,11 +53,13 @@ export function createPolicy(db: Db) {
       const standing = await findStanding(principal, operation, id)
       if (standing && (domainId === undefined || standing.domainId === domainId)) {
         if (!passes(principal, standing)) throw new Forbidden()
+        requireInScope(principal, ...deedsOf(operation, standing.domainId, id))
         return standing
       }
+      requireInScope(principal, ...deedsOf(operation, domainId, id))
       if (principal.isSuperadmin) throw new NotFound()
       if (domainId === undefined || OPERATIONS[operation].on === 'domain') throw new Forbidden()
-      await this.requireMember(principal, 'domain.view', domainId)
+      await this.requireEntry(principal, domainId)
       throw new NotFound()
     },
 
@@ -68,11 +76,12 @@ export function createPolicy(db: Db) {
       ids: readonly string[],
       domainId: string,
     ): Promise<Standing[]> {
-      await this.requireMember(principal, 'domain.view', domainId)
+      await this.requireEntry(principal, domainId)
       const { on, action } = OPERATIONS[operation]
       const standings = await repository.findStandings(db, principal.userId, on, ids, action)
       const inDomain = new Map(standings.filter((s) => s.domainId === domainId).map((s) => [s.entityId, s]))
       for (const id of ids) {
+        requireInScope(principal, ...deedsOf(operation, domainId, id))
         const standing = inDomain.get(id)
         if (!standing) throw new NotFound(`entity not found: ${on} ${id}`)
         if (!passes(principal, standing)) throw new Forbidden()
@@ -86,7 +95,18 @@ export function createPolicy(db: Db) {
      * @throws {Forbidden} not so; also for a domain that does not exist
      */
     async requireMember(principal: Principal, operation: OperationName, domainId: string): Promise<void> {
-      const standing = await findStanding(principal, operation, domainId)
+      await this.requireEntry(principal, domainId)
+      requireInScope(principal, ...deedsOf(operation, domainId, domainId))
+    },
+
+    /**
+     * {@link requireMember} where nothing is done in the domain yet: what is done next is asked for by itself, with the scope
+     * that it takes.
+     *
+     * @throws {Forbidden}
+     */
+    async requireEntry(principal: Principal, domainId: string): Promise<void> {
+      const standing = await findStanding(principal, 'domain.view', domainId)
       if (!standing && principal.isSuperadmin) throw new NotFound()
       if (!standing || !letsIn(principal, standing)) {
         throw new Forbidden('failed to perform authorization over the domain')
@@ -96,7 +116,26 @@ export function createPolicy(db: Db) {
     /** Whether {@link require} would pass; says no, and nothing else, for what does not exist. */
     async allows(principal: Principal, operation: OperationName, id: string): Promise<boolean> {
       const standing = await findStanding(principal, operation, id)
-      return standing !== undefined && passes(principal, standing)
+      return (
+        standing !== undefined &&
+        passes(principal, standing) &&
+        isInScope(principal, ...deedsOf(operation, standing.domainId, id))
+      )
+    },
+
+    /**
+     * Demands that the caller's token is good for an operation that is no question of roles: on users, and on domains as such.
+     *
+     * @param entityId the user; absent when it is about none in particular
+     * @throws {Forbidden} a personal access token without such a scope
+     */
+    requireScope(
+      principal: Principal,
+      entityType: 'users' | 'domains',
+      operation: string,
+      entityId = '*',
+    ): void {
+      requireInScope(principal, { entityType, operation, domainId: undefined, entityId })
     },
 
     /** A condition that keeps the rows of a list on which the user holds the action. */
@@ -117,7 +156,11 @@ export function createPolicy(db: Db) {
     ): Promise<void> {
       if (parentGroupId !== undefined) {
         const standing = await findStanding(principal, `group.create_${type}`, parentGroupId)
-        if (standing?.domainId === domainId && standing.isGranted && letsIn(principal, standing)) return
+        if (standing?.domainId === domainId && standing.isGranted && letsIn(principal, standing)) {
+          requireInScope(principal, ...deedsOf(`domain.create_${type}`, domainId, domainId))
+          requireInScope(principal, ...deedsOf(`group.set_child_${type}`, domainId, parentGroupId))
+          return
+        }
         await this.require(principal, `group.set_child_${type}`, parentGroupId, domainId)
       }
       await this.require(principal, `domain.create_${type}`, domainId)

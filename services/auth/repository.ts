@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
 import type { Db, Trx } from '../../platform/db/connect.ts'
+import type { Scope } from '../../platform/principal.ts'
 import { DOMAIN_ADMIN, inheritedActions } from './actions.ts'
+import { scopedEntities } from './scopes.ts'
 import type { EntityType, NewRoles, Principal } from './types.ts'
 
 /** What the database says about a user and an entity; the rules that read it stand in policy.ts. */
@@ -61,6 +63,28 @@ function isDomainAdmin(userId: string, domainId: ReturnType<typeof sql.ref>) {
  * let the user in. The sub-selects do not depend on the row, so Postgres runs each once a statement.
  */
 export function whereGranted(principal: Principal, type: 'client' | 'channel' | 'group', action: string) {
+  const granted = whereHeld(principal, type, action)
+  return principal.scopes === undefined
+    ? granted
+    : sql<boolean>`(${granted} and ${whereScoped(principal.scopes, type, action)})`
+}
+
+/** Keeps the rows that a personal access token's scopes reach; reading many at once is `list` there. */
+function whereScoped(scopes: readonly Scope[], type: 'client' | 'channel' | 'group', action: string) {
+  const table = `${type}s` as const
+  const operation = action === 'read' ? 'list' : action
+  const { domainIds, entities } = scopedEntities(scopes, table, operation)
+  const viaDomain = scopedEntities(scopes, 'domains', `${operation}_${table}`)
+  const whole = [...domainIds, ...viaDomain.domainIds, ...viaDomain.entities.map((entity) => entity.domainId)]
+  const column = (name: string) => sql.ref(`${table}.${name}`)
+  return sql<boolean>`(
+    ${column('domain_id')} = any (${whole}::uuid[])
+    or exists (
+      select from unnest(${entities.map((e) => e.entityId)}::uuid[], ${entities.map((e) => e.domainId)}::uuid[]) s (id, domain_id)
+      where s.id = ${column('id')} and s.domain_id = ${column('domain_id')}))`
+}
+
+function whereHeld(principal: Principal, type: 'client' | 'channel' | 'group', action: string) {
   const table = `${type}s`
   const column = (name: string) => sql.ref(`${table}.${name}`)
   if (principal.isSuperadmin) {

@@ -3,7 +3,7 @@ import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
 import { envelope, listingQuery, toListing } from '../../platform/http/listing.ts'
-import type { Domains } from './service.ts'
+import type { DomainListing, Domains } from './service.ts'
 import type { Domain, DomainAsSeen } from './types.ts'
 
 /** First segments of paths that mean something else and so can never be a domain's route (contract 1.1). */
@@ -44,10 +44,15 @@ const CreateDomain = z
     return z.NEVER
   })
 
-const ListDomains = listingQuery(
+export const ListDomains = listingQuery(
   ['enabled', 'disabled', 'freezed', 'deleted'],
   ['name', 'created_at', 'updated_at'],
 ).extend({ route: z.string().optional() })
+
+export const toDomainListing = (query: z.output<typeof ListDomains>): DomainListing => ({
+  ...toListing(query),
+  route: query.route,
+})
 
 const DomainRef = z.object({ domain: z.string() })
 
@@ -81,7 +86,7 @@ export function domainEndpoints(domains: Domains): Endpoint[] {
       query: ListDomains,
       status: 200,
       async handle({ principal, query }) {
-        const listing = { ...toListing(query), route: query.route }
+        const listing = toDomainListing(query)
         return envelope('domains', await domains.list(principal, listing), listing, presentAsSeen)
       },
     }),
@@ -116,7 +121,7 @@ function present(domain: Domain) {
   }
 }
 
-function presentAsSeen(domain: DomainAsSeen) {
+export function presentAsSeen(domain: DomainAsSeen) {
   return {
     ...present(domain),
     role_id: domain.membership?.roleId,

@@ -22,6 +22,7 @@ export function createDomains({ db, journal, policy }: { db: Db; journal: Journa
      * @throws {RouteTaken} @throws {IdTaken}
      */
     async create(principal: Principal, input: NewDomain): Promise<Domain> {
+      policy.requireScope(principal, 'domains', 'create')
       const id = input.id ?? randomUUID()
       return db.transaction().execute(async (trx) => {
         const domain = await repository.insertDomain(trx, {
@@ -53,7 +54,19 @@ export function createDomains({ db, journal, policy }: { db: Db; journal: Journa
 
     /** The caller's domains; a superadmin sees all. */
     async list(principal: Principal, listing: DomainListing): Promise<Page<DomainAsSeen>> {
+      policy.requireScope(principal, 'domains', 'list')
       return repository.listDomains(db, principal.userId, !principal.isSuperadmin, listing)
+    },
+
+    /**
+     * The domains of a user, for that user and for superadmins (contract D36).
+     *
+     * @throws {Forbidden}
+     */
+    async listOf(principal: Principal, userId: string, listing: DomainListing): Promise<Page<DomainAsSeen>> {
+      policy.requireScope(principal, 'domains', 'list')
+      if (userId !== principal.userId && !principal.isSuperadmin) throw new Forbidden()
+      return repository.listDomains(db, userId, true, listing)
     },
 
     /**
