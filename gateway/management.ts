@@ -17,6 +17,7 @@ import { domainEndpoints } from '../services/domains/routes.ts'
 import { domainsOfUserEndpoints } from '../services/domains/user-routes.ts'
 import { groupEndpoints } from '../services/groups/routes.ts'
 import { startRelay } from '../services/journal/relay.ts'
+import { journalEndpoints } from '../services/journal/routes.ts'
 import type { Entry } from '../services/journal/types.ts'
 import { accountEndpoints } from '../services/users/account-routes.ts'
 import { recoveryEndpoints } from '../services/users/recovery-routes.ts'
@@ -67,6 +68,7 @@ function managementEndpoints(services: Services): Endpoint[] {
     ...clientEndpoints({ clients, domains }),
     ...channelEndpoints({ channels, domains }),
     ...connectionEndpoints({ channels, domains }),
+    ...journalEndpoints(services.journalReader),
   ]
 }
 

@@ -9,6 +9,7 @@ import { createChannels } from '../services/channels/service.ts'
 import { createClients } from '../services/clients/service.ts'
 import { createDomains } from '../services/domains/service.ts'
 import { createGroups } from '../services/groups/service.ts'
+import { createJournalReader } from '../services/journal/reader.ts'
 import { createJournal } from '../services/journal/service.ts'
 import { createMessages } from '../services/messages/service.ts'
 import { createAccounts } from '../services/users/accounts.ts'
@@ -16,6 +17,7 @@ import type { Links } from '../services/users/links.ts'
 import { createRecovery } from '../services/users/recovery.ts'
 import { createUsers } from '../services/users/service.ts'
 import type { SignupRules } from '../services/users/service.ts'
+import { createJournalAccess } from './journal-access.ts'
 
 export type Services = Awaited<ReturnType<typeof createServices>>
 
@@ -39,6 +41,7 @@ export async function createServices(parts: ServicesParts) {
   const accounts = createAccounts({ db, journal, policy, tokens, attempts })
   const recovery = createRecovery({ ...parts, ...auth, journal })
   const domains = createDomains({ db, journal, policy })
+  const journalReader = createJournalReader({ db, access: createJournalAccess({ policy, domains }) })
   const groups = createGroups({ db, journal, policy })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
@@ -51,6 +54,7 @@ export async function createServices(parts: ServicesParts) {
     users,
     accounts,
     recovery,
+    journalReader,
     domains,
     groups,
     clients,
