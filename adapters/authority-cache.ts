@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { subscribeEvents } from '../platform/bus/events.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type {
@@ -46,7 +46,7 @@ interface Questions<V> {
     key: string,
     question: () => Promise<V>,
     factsOf: (answer: V) => AuthorityFacts,
-    ttlMs?: number,
+    ttlOf?: () => number | undefined,
   ): Promise<V>
   /** Forgets refusals, what the change touches, and what is under way; without a change, refusals and what is under way. */
   forget(change: AuthorityChange | undefined): void
@@ -72,7 +72,7 @@ export function createAuthority({
   const permissions = createQuestions<boolean>(limits.maxPermissions, limits)
   const listeners = new Set<(change: AuthorityChange) => void>()
   // Secrets are kept as keyed hashes alone, and the key dies with the process: a heap dump gives no secret away.
-  const hashKey = randomBytes(32)
+  const hashKey = randomBytes(32).toString('base64')
 
   function announce(change: AuthorityChange): void {
     for (const listener of listeners) {
@@ -98,7 +98,7 @@ export function createAuthority({
   })
 
   function credentialsKey(credentials: Credentials): string {
-    return createHmac('sha256', hashKey).update(JSON.stringify(credentials)).digest('base64')
+    return hash('sha256', hashKey + JSON.stringify(credentials), 'base64')
   }
 
   return {
@@ -117,7 +117,7 @@ export function createAuthority({
         credentialsKey(credentials),
         () => backend.authenticate(credentials),
         principalFacts,
-        credentials.kind === 'token' ? remainingMs(credentials.token) : undefined,
+        () => (credentials.kind === 'token' ? remainingMs(credentials.token) : undefined),
       )
     },
 
@@ -150,8 +150,8 @@ export function createAuthority({
 }
 
 function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> {
-  const granted = new FactCache<V>({ max, ttlMs: limits.ttlMs })
-  const refused = new FactCache<V>({ max: limits.maxRefusals, ttlMs: limits.refusalTtlMs })
+  const granted = new FactCache<V>(max)
+  const refused = new FactCache<V>(limits.maxRefusals)
   let underWay = new Map<string, Promise<V>>()
 
   function forgetUnderWay(): void {
@@ -164,19 +164,13 @@ function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> 
     key: string,
     question: () => Promise<V>,
     factsOf: (answer: V) => AuthorityFacts,
-    ttlMs: number | undefined,
+    ttlOf: () => number | undefined,
   ): Promise<V> {
     try {
       const answer = await question()
       if (asked === underWay) {
-        if (answer === null || answer === false) refused.set(key, answer, {})
-        else
-          granted.set(
-            key,
-            answer,
-            factsOf(answer),
-            ttlMs === undefined ? ttlMs : Math.min(ttlMs, limits.ttlMs),
-          )
+        if (answer === null || answer === false) refused.set(key, answer, {}, limits.refusalTtlMs)
+        else granted.set(key, answer, factsOf(answer), Math.min(ttlOf() ?? limits.ttlMs, limits.ttlMs))
       }
       return answer
     } finally {
@@ -185,12 +179,12 @@ function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> 
   }
 
   return {
-    ask(key, question, factsOf, ttlMs) {
+    ask(key, question, factsOf, ttlOf = () => undefined) {
       const known = granted.get(key) ?? refused.get(key)
       if (known !== undefined) return Promise.resolve(known)
       let answer = underWay.get(key)
       if (!answer) {
-        answer = fill(underWay, key, question, factsOf, ttlMs)
+        answer = fill(underWay, key, question, factsOf, ttlOf)
         underWay.set(key, answer)
       }
       return answer

@@ -3,7 +3,10 @@ import type { AuthorityChange } from './authority.ts'
 
 /** What an announced operation means to what adapters have cached and to the connections they hold. */
 export interface AuthorityEffect {
-  /** Answers "no such" and "may not" that were remembered may be wrong now. */
+  /**
+   * What answers of "yes", and which connections, it concerns. With `nothing lost` none: only answers of "no" may be wrong
+   * now.
+   */
   readonly change: AuthorityChange | 'nothing lost'
 }
 
@@ -30,20 +33,20 @@ const connections: Rule = (event) => ({
  * What each operation touches. The key is `<entity>.<verb>`, else the entity alone. Operations of entities that do not stand
  * here touch nothing: nobody's permission to publish or subscribe rests on them.
  */
-const RULES: Readonly<Record<string, Rule>> = {
-  'channel.connect': connections,
-  'channel.disconnect': connections,
-  channel: (event) => ({ domainId: domainOf(event), channelIds: [event.entity_id] }),
-  client: (event) => ({ domainId: domainOf(event), clientIds: [event.entity_id] }),
-  domain: (event) => ({ domainId: event.entity_id }),
-  user: ofUser,
-  group: usersOfDomain,
-  role: usersOfDomain,
-  invitation: usersOfDomain,
-  pat: ofActor,
-  token: ofActor,
-  key: ofActor,
-}
+const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
+  ['channel.connect', connections],
+  ['channel.disconnect', connections],
+  ['channel', (event) => ({ domainId: domainOf(event), channelIds: [event.entity_id] })],
+  ['client', (event) => ({ domainId: domainOf(event), clientIds: [event.entity_id] })],
+  ['domain', (event) => ({ domainId: event.entity_id })],
+  ['user', ofUser],
+  ['group', usersOfDomain],
+  ['role', usersOfDomain],
+  ['invitation', usersOfDomain],
+  ['pat', ofActor],
+  ['token', ofActor],
+  ['key', ofActor],
+])
 
 const ADDS_ONLY: ReadonlySet<string> = new Set([
   'create',
@@ -60,14 +63,13 @@ const ADDS_ONLY: ReadonlySet<string> = new Set([
 /** @returns `undefined` when the event means nothing here */
 export function authorityEffect(event: BusEvent): AuthorityEffect | undefined {
   const [entity = '', ...verbs] = event.operation.split('.')
-  const rule = RULES[event.operation] ?? RULES[entity]
+  const rule = RULES.get(event.operation) ?? RULES.get(entity)
   if (!rule) return undefined
-  // Something new takes nothing from anybody. A role made on a channel (`channel.role.create`) gives to users.
+  // Something new takes nothing from anybody.
   if (verbs.length === 1 && ADDS_ONLY.has(verbs[0] ?? '')) return NOTHING_LOST
-  if (entity !== 'role' && verbs.some((verb) => verb.includes('role')) && entity !== 'user') {
-    return { change: usersOfDomain(event) }
-  }
-  return { change: rule(event) }
+  // A role on a channel, client or domain (`channel.remove_role`) is nothing to clients. A user's own role is the user's.
+  const isAboutRoles = entity !== 'user' && verbs.some((verb) => verb.includes('role'))
+  return { change: (isAboutRoles ? usersOfDomain : rule)(event) }
 }
 
 /** An event that does not name them touches them all: too much evicted costs a question, too little a leak. */

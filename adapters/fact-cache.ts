@@ -15,27 +15,21 @@ export class FactCache<V> {
   readonly #entries: LRUCache<string, Entry<V>>
   readonly #keysByFact = new Map<string, Set<string>>()
 
-  constructor({ max, ttlMs }: { max: number; ttlMs: number }) {
+  constructor(max: number) {
     this.#entries = new LRUCache<string, Entry<V>>({
       max,
-      ttl: ttlMs,
       dispose: (entry, key) => this.#unindex(entry.facts, key),
     })
-  }
-
-  get size(): number {
-    return this.#entries.size
   }
 
   get(key: string): V | undefined {
     return this.#entries.get(key)?.value
   }
 
-  /** @param ttlMs shorter than the cache's own, when the answer is known to end earlier */
-  set(key: string, value: V, facts: AuthorityFacts, ttlMs?: number): void {
+  set(key: string, value: V, facts: AuthorityFacts, ttlMs: number): void {
     // Before the index is written: replacing an entry disposes of the old one's index.
     this.#entries.delete(key)
-    this.#entries.set(key, { value, facts }, ttlMs === undefined ? {} : { ttl: ttlMs })
+    this.#entries.set(key, { value, facts }, { ttl: ttlMs })
     for (const fact of factsOf(facts)) {
       const keys = this.#keysByFact.get(fact)
       if (keys) keys.add(key)
@@ -58,6 +52,8 @@ export class FactCache<V> {
   #candidates(change: AuthorityChange): string[] {
     const ids = [...(change.clientIds ?? []), ...(change.userIds ?? [])]
     if (ids.length > 0) return this.#keysOf(ids, 'principal')
+    // Ahead of the domain: of a domain's entries nearly all are its clients', and roles are about its users.
+    if (change.kind !== undefined) return this.#keysOf([change.kind], 'kind')
     if (change.channelIds) return this.#keysOf(change.channelIds, 'channel')
     if (change.domainId !== undefined) return this.#keysOf([change.domainId], 'domain')
     return [...this.#entries.keys()]
@@ -84,6 +80,6 @@ function factsOf({ domainId, channelId, principal }: AuthorityFacts): string[] {
   // `null` is left out: no change that names such a thing has this entry among its candidates.
   if (domainId !== null) facts.push(`domain:${domainId ?? '?'}`)
   if (channelId !== null) facts.push(`channel:${channelId ?? '?'}`)
-  if (principal !== null) facts.push(`principal:${principal?.id ?? '?'}`)
+  if (principal !== null) facts.push(`principal:${principal?.id ?? '?'}`, `kind:${principal?.kind ?? '?'}`)
   return facts
 }

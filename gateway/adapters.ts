@@ -69,6 +69,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       feed,
       log,
       metrics,
+      checkPayload,
       limits: mqttLimits(config),
     })
     life.onStop('mqtt', () => mqtt.stop())
@@ -76,7 +77,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     life.onStop('mqtt over websocket', () => overWebSocket.stop())
     onUpgrade.push((...upgrade) => overWebSocket.handleUpgrade(...upgrade))
     const { host } = config
-    const listener = await listenMqtt(mqtt, { host, port: config.mqttPort }).catch((error: unknown) => {
+    const listener = await listenMqtt(mqtt, { host, port: config.mqttPort, log }).catch((error: unknown) => {
       throw explainPort(error, config.mqttPort, 'SLUICE_MQTT_PORT')
     })
     life.onStop('mqtt port', () => listener.stop())

@@ -1,47 +1,48 @@
 import { ConfigError, loadConfig } from '../platform/config.ts'
-import { createLogger } from '../platform/log.ts'
 import { DomainError } from '../platform/errors.ts'
+import { createLogger } from '../platform/log.ts'
 import { banner } from './banner.ts'
 import { StartError } from './start-error.ts'
 import { startGateway } from './start.ts'
 import type { Gateway } from './start.ts'
 
 /**
- * Runs the gateway until a signal ends it.
+ * Runs the gateway until SIGINT or SIGTERM ends it; a second signal ends it at once.
  *
- * Sets the exit status: 0 after a stop that was asked for, 1 when the start or a server of our own failed, with one sentence
- * on standard error.
+ * The exit status is 0 after a stop that was asked for, and 1 when the start or a server of our own failed, with one sentence
+ * on standard error. Resolves when the gateway is up, or is on its way out.
  */
 export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const began = performance.now()
   let gateway: Gateway | undefined
   let ending: Promise<void> | undefined
+  let wasSignalled = false
 
   function end(status: number): void {
-    process.exitCode ??= status
-    ending ??= (gateway?.stop() ?? Promise.resolve()).then(() => process.exit())
+    ending ??= (gateway?.stop() ?? Promise.resolve()).then(() => process.exit(status))
   }
 
   function fail(reason: string): void {
-    process.stderr.write(`${reason}\n`)
-    process.exitCode = 1
+    if (!ending) process.stderr.write(`${reason}\n`)
     end(1)
   }
 
+  function onSignal(): void {
+    // Children end by themselves when their parent is gone.
+    if (wasSignalled) process.exit(1)
+    wasSignalled = true
+    if (gateway) end(0)
+  }
+
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  // A bug of ours; what state it left nobody knows. Whoever supervises us starts a new one.
+  process.on('uncaughtException', (error) => fail(`Bug: ${error.stack ?? error.message}`))
   try {
     const config = loadConfig(env)
-    const log = createLogger(config.logLevel)
-    const starting = startGateway(config, log, fail)
-    let isWanted = true
-    const onSignal = () => {
-      isWanted = false
-      if (gateway) end(0)
-    }
-    process.on('SIGINT', onSignal)
-    process.on('SIGTERM', onSignal)
-    gateway = await starting
+    gateway = await startGateway(config, createLogger(config.logLevel), fail)
     // Somebody changed their mind while it started.
-    if (!isWanted) return end(0)
+    if (wasSignalled) return end(0)
     process.stdout.write(`${banner(config, gateway, performance.now() - began)}\n`)
   } catch (error) {
     fail(explain(error))
@@ -49,7 +50,8 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
 }
 
 function explain(error: unknown): string {
-  if (error instanceof StartError || error instanceof ConfigError || error instanceof DomainError)
-    return error.message
+  const isExpected =
+    error instanceof StartError || error instanceof ConfigError || error instanceof DomainError
+  if (isExpected) return error.message
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

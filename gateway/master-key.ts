@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolder, unusable } from './data-folder.ts'
 import { StartError } from './start-error.ts'
 
 const KEY_BYTES = 32
@@ -15,15 +16,11 @@ export function loadMasterKey(configured: Uint8Array | undefined, dataDir: strin
   if (configured !== undefined) return configured
   const file = join(dataDir, 'secret.key')
   try {
-    mkdirSync(dataDir, { recursive: true })
+    makeFolder(dataDir)
     // `wx`: of two processes that start together one makes the key and both read it.
     writeFileSync(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { flag: 'wx', mode: 0o600 })
   } catch (error) {
-    if (!isTaken(error)) {
-      throw new StartError(`Cannot write ${file}; make the data folder writable or set SLUICE_DATA_DIR.`, {
-        cause: error,
-      })
-    }
+    if (!isTaken(error)) throw unusable(dataDir, error)
   }
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex')
   if (key.byteLength !== KEY_BYTES) {

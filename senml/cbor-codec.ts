@@ -81,5 +81,6 @@ const encodeNumber = (value: unknown) => (Object.is(value, -0) ? new Token(Type.
  * @throws {Error} for what CBOR has no form for, such as a function
  */
 export function encodeCbor(value: unknown): Uint8Array {
-  return encode(value, { mapSorter: undefined, typeEncoders: { number: encodeNumber } })
+  // A copy, because under Node the library returns a Buffer that shares its memory with others.
+  return new Uint8Array(encode(value, { mapSorter: undefined, typeEncoders: { number: encodeNumber } }))
 }

@@ -1,21 +1,15 @@
 import { encodeBase64url } from './base64url.ts'
 import { CborTokens, type CborKind } from './cbor-codec.ts'
-import {
-  bignum,
-  decimalFraction,
-  TAG_BIGNUM,
-  TAG_DECIMAL_FRACTION,
-  TAG_NEGATIVE_BIGNUM,
-} from './cbor-number.ts'
-import { MAX_DEPTH, SenmlError, type SenmlErrorContext } from './errors.ts'
+import { readValue } from './cbor-value.ts'
+import { SenmlError } from './errors.ts'
 import { labelOfNumber } from './labels.ts'
-import { setField } from './own.ts'
 import type { ParseOptions } from './options.ts'
+import { setField } from './own.ts'
 import type { SenmlRecord } from './record.ts'
 import { checkCount } from './validate.ts'
 
 /** Says "this is CBOR" and nothing else (RFC 8949 section 3.4.6). */
-export const TAG_SELF_DESCRIBED = 55799
+const TAG_SELF_DESCRIBED = 55799
 
 /**
  * Reads the array of maps that a pack is in CBOR (RFC 8428 section 6), its labels as JSON writes them. What the
@@ -31,40 +25,49 @@ export const TAG_SELF_DESCRIBED = 55799
  */
 export function readCborPack(input: Uint8Array, options: ParseOptions): SenmlRecord[] {
   const tokens = new CborTokens(input)
-  return wellFormed(tokens, () => {
-    let kind = tokens.next()
-    while (kind === 'tag' && tokens.value === TAG_SELF_DESCRIBED) kind = tokens.next()
-    if (kind !== 'array') throw new SenmlError('not_a_pack', 'the pack is not an array')
-    const length = Number(tokens.value)
-    if (length !== Infinity) checkCount(length, options)
-    const records: SenmlRecord[] = []
-    while (records.length < length) {
-      const kind = tokens.next()
-      if (kind === 'break' && length === Infinity) break
-      checkCount(records.length + 1, options)
-      records.push(readRecord(tokens, kind, records.length))
-    }
-    checkCount(records.length, options)
+  try {
+    const records = readArray(tokens, options)
     if (!tokens.isAtEnd) throw new SenmlError('invalid_cbor', 'bytes follow the pack')
     return records
-  })
+  } catch (error) {
+    throw asSenmlError(error, tokens)
+  }
 }
 
 /** Reads one record from bytes that hold nothing else: an item of a stream. */
 export function readCborRecord(input: Uint8Array, index: number): SenmlRecord {
   const tokens = new CborTokens(input)
-  return wellFormed(tokens, () => readRecord(tokens, tokens.next(), index))
+  try {
+    const record = readRecord(tokens, tokens.next(), index)
+    if (!tokens.isAtEnd) throw new SenmlError('invalid_cbor', 'bytes follow the record', { index })
+    return record
+  } catch (error) {
+    throw asSenmlError(error, tokens)
+  }
 }
 
 /** What the codec throws is about the bytes. */
-function wellFormed<T>(tokens: CborTokens, read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof SenmlError) throw error
-    const what = tokens.isAtEnd ? 'the bytes end before the pack does' : 'the bytes are not well-formed CBOR'
-    throw new SenmlError('invalid_cbor', what, { cause: error })
+function asSenmlError(error: unknown, tokens: CborTokens): SenmlError {
+  if (error instanceof SenmlError) return error
+  const what = tokens.isAtEnd ? 'the bytes end too early' : 'the bytes are not well-formed CBOR'
+  return new SenmlError('invalid_cbor', what, { cause: error })
+}
+
+function readArray(tokens: CborTokens, options: ParseOptions): SenmlRecord[] {
+  let kind = tokens.next()
+  while (kind === 'tag' && tokens.value === TAG_SELF_DESCRIBED) kind = tokens.next()
+  if (kind !== 'array') throw new SenmlError('not_a_pack', 'the pack is not an array')
+  const length = tokens.value as number
+  if (length !== Infinity) checkCount(length, options)
+  const records: SenmlRecord[] = []
+  while (records.length < length) {
+    const kind = tokens.next()
+    if (kind === 'break' && length === Infinity) break
+    checkCount(records.length + 1, options)
+    records.push(readRecord(tokens, kind, records.length))
   }
+  checkCount(records.length, options)
+  return records
 }
 
 function readRecord(tokens: CborTokens, kind: CborKind, index: number): SenmlRecord {
@@ -122,91 +125,15 @@ function readLabel(kind: CborKind, value: unknown, index: number): string {
 function readField(tokens: CborTokens, label: string, index: number): unknown {
   const kind = tokens.next()
   if (label === 'vd') {
-    if (kind !== 'bytes') throw wrongType('is not a byte string', { index, field: label })
+    if (kind !== 'bytes') throw new SenmlError('wrong_type', 'is not a byte string', { index, field: label })
     return encodeBase64url(tokens.value as Uint8Array)
   }
   // Section 6: for the version number, only an unsigned integer is allowed.
-  if (label === 'bver' && kind !== 'uint')
-    throw wrongType('is not an unsigned integer', { index, field: label })
+  if (label === 'bver' && kind !== 'uint') {
+    throw new SenmlError('wrong_type', 'is not an unsigned integer', { index, field: label })
+  }
   // Nearly every field is one of these, and takes no context object.
   if (kind === 'string' || kind === 'float') return tokens.value
   if (kind === 'uint' || kind === 'negint') return Number(tokens.value)
-  return readValue(tokens, kind, MAX_DEPTH, { index, field: label })
-}
-
-/** Reads any value, the token given being its first. */
-function readValue(tokens: CborTokens, kind: CborKind, levels: number, context: SenmlErrorContext): unknown {
-  if (kind === 'uint' || kind === 'negint') return Number(tokens.value)
-  if (kind === 'undefined') return null
-  if (kind === 'break') {
-    throw new SenmlError('invalid_cbor', 'a break stands where a value should', context)
-  }
-  if (kind !== 'array' && kind !== 'map' && kind !== 'tag') return tokens.value
-  if (levels === 0) throw new SenmlError('too_deep', `nests deeper than ${MAX_DEPTH} levels`, context)
-  if (kind === 'tag') return readTagged(tokens, tokens.value as number, levels - 1, context)
-  return kind === 'array' ? readArray(tokens, levels - 1, context) : readMap(tokens, levels - 1, context)
-}
-
-function readArray(tokens: CborTokens, levels: number, context: SenmlErrorContext): unknown[] {
-  const length = tokens.value as number
-  const items: unknown[] = []
-  for (let i = 0; i < length; i++) {
-    const kind = tokens.next()
-    if (kind === 'break' && length === Infinity) break
-    items.push(readValue(tokens, kind, levels, context))
-  }
-  return items
-}
-
-function readMap(tokens: CborTokens, levels: number, context: SenmlErrorContext): Record<string, unknown> {
-  const length = tokens.value as number
-  const object: Record<string, unknown> = {}
-  for (let i = 0; i < length; i++) {
-    const kind = tokens.next()
-    if (kind === 'break' && length === Infinity) break
-    if (kind !== 'string' && kind !== 'uint' && kind !== 'negint') {
-      throw wrongType('holds a map with a key that is neither text nor an integer', context)
-    }
-    const key = String(tokens.value)
-    setField(object, key, readValue(tokens, tokens.next(), levels, context))
-  }
-  return object
-}
-
-function readTagged(tokens: CborTokens, tag: number, levels: number, context: SenmlErrorContext): unknown {
-  const kind = tokens.next()
-  switch (tag) {
-    case TAG_BIGNUM:
-    case TAG_NEGATIVE_BIGNUM:
-      return Number(readBignum(tokens, kind, tag, context))
-    case TAG_DECIMAL_FRACTION:
-      return readDecimalFraction(tokens, kind, context)
-    default:
-      return readValue(tokens, kind, levels, context)
-  }
-}
-
-function readBignum(tokens: CborTokens, kind: CborKind, tag: number, context: SenmlErrorContext): bigint {
-  if (kind !== 'bytes') throw new SenmlError('invalid_cbor', 'a bignum is not a byte string', context)
-  return bignum(tag, tokens.value as Uint8Array, context)
-}
-
-/** `[exponent, mantissa]`: an integer, and an integer or a bignum (RFC 8949 section 3.4.4). */
-function readDecimalFraction(tokens: CborTokens, kind: CborKind, context: SenmlErrorContext): number {
-  const malformed = () => new SenmlError('invalid_cbor', 'a decimal fraction is not two integers', context)
-  if (kind !== 'array' || tokens.value !== 2) throw malformed()
-  const exponentKind = tokens.next()
-  if (exponentKind !== 'uint' && exponentKind !== 'negint') throw malformed()
-  const exponent = tokens.value as number | bigint
-  const mantissaKind = tokens.next()
-  if (mantissaKind === 'uint' || mantissaKind === 'negint') {
-    return decimalFraction(exponent, String(tokens.value))
-  }
-  const tag = tokens.value
-  if (mantissaKind !== 'tag' || (tag !== TAG_BIGNUM && tag !== TAG_NEGATIVE_BIGNUM)) throw malformed()
-  return decimalFraction(exponent, readBignum(tokens, tokens.next(), tag, context))
-}
-
-function wrongType(message: string, context: SenmlErrorContext): SenmlError {
-  return new SenmlError('wrong_type', message, context)
+  return readValue(tokens, kind, { index, field: label })
 }

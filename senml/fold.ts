@@ -70,7 +70,8 @@ export class BaseFields {
     }
     if (!isMeasurement) return undefined
     const n = this.#name + name
-    const t = finite(this.#time + time, 't', index)
+    // Adding 0 makes 0 of -0: now is now.
+    const t = finite(this.#time + time + 0, 't', index)
     const u = unit ?? this.#unit
     const folded: ResolvedRecord = u === undefined ? { n, t } : { n, u, t }
     this.#foldValues(folded, record, index)

@@ -3,7 +3,7 @@ import { SenmlError } from './errors.ts'
 import { DEFAULT_MAX_BYTES, type ParseOptions } from './options.ts'
 import type { SenmlRecord } from './record.ts'
 import { utf8Length } from './text.ts'
-import { PackChecker, toRecords } from './validate.ts'
+import { checkRecords, toRecords } from './validate.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -25,7 +25,7 @@ export function parseJson(input: Uint8Array | string, options: ParseOptions = {}
  * @throws {SenmlError} what is wrong first, with the record and the field
  */
 export function fromJsonValue(value: unknown, options: ParseOptions = {}): SenmlRecord[] {
-  return checkAll(toRecords(value, options), options)
+  return checkRecords(toRecords(value, options), options)
 }
 
 /**
@@ -37,13 +37,7 @@ export function fromJsonValue(value: unknown, options: ParseOptions = {}): Senml
  */
 export function parseCbor(input: Uint8Array, options: ParseOptions = {}): SenmlRecord[] {
   checkSize(input.byteLength, options)
-  return checkAll(readCborPack(input, options), options)
-}
-
-function checkAll(records: SenmlRecord[], options: ParseOptions): SenmlRecord[] {
-  const checker = new PackChecker(options)
-  for (let index = 0; index < records.length; index++) checker.check(records[index] as SenmlRecord, index)
-  return records
+  return checkRecords(readCborPack(input, options), options)
 }
 
 /** What the JSON says, whatever it is. */
@@ -61,6 +55,7 @@ function sizeOf(text: string, options: ParseOptions): number {
   return text.length * 3 > (options.maxBytes ?? DEFAULT_MAX_BYTES) ? utf8Length(text) : text.length
 }
 
+/** Holds the bytes of a pack against the limit. */
 export function checkSize(bytes: number, options: ParseOptions): void {
   const limit = options.maxBytes ?? DEFAULT_MAX_BYTES
   if (bytes > limit) throw new SenmlError('too_large', `larger than ${limit} bytes`)

@@ -4,11 +4,8 @@ export const DEFAULT_VERSION = 10
 /** Times below are relative to now, times from here on are seconds since the Unix epoch (section 4.5.3). */
 export const RELATIVE_TIME_LIMIT = 2 ** 28
 
-/**
- * One record as it stands in a pack: the JSON object of RFC 8428 section 5, whatever the encoding it came in.
- * Base fields hold for this record and those behind it, until the next one of the same name (section 4).
- */
-export interface SenmlRecord {
+/** The fields of a record, its number aside. */
+export interface RecordFields {
   /** Base name, put in front of the name. */
   bn?: string
   /** Base time in seconds, added to the time. */
@@ -25,8 +22,6 @@ export interface SenmlRecord {
   n?: string
   /** Unit, a symbol of the registry (see `units.ts`) or any other. */
   u?: string
-  /** Number. At most one of `v`, `vs`, `vb` and `vd` is there. */
-  v?: number
   /** Text. */
   vs?: string
   /** Boolean. */
@@ -44,6 +39,15 @@ export interface SenmlRecord {
    * those as base64url.
    */
   [label: string]: unknown
+}
+
+/**
+ * One record as it stands in a pack: the JSON object of RFC 8428 section 5, whatever the encoding it came in.
+ * Base fields hold for this record and those behind it, until the next one of the same name (section 4).
+ */
+export interface SenmlRecord extends RecordFields {
+  /** Number. At most one of `v`, `vs`, `vb` and `vd` is there. */
+  v?: number
 }
 
 /** A record that stands alone: base fields folded in, the time always there (section 4.6). */

@@ -50,14 +50,18 @@ export class Resolver {
     const index = this.#index++
     const resolved = this.#base.fold(record, index)
     if (resolved !== undefined && resolved.t < RELATIVE_TIME_LIMIT) {
-      resolved.t = absolute(resolved.t, now, index)
+      resolved.t = fromNow(resolved.t, now, index)
     }
     return resolved
   }
 }
 
-/** The time `seconds` from now (section 4.5.3). */
-function absolute(seconds: number, now: number, index: number): number {
+/**
+ * The time `seconds` from now (RFC 8428 section 4.5.3).
+ *
+ * @throws {SenmlError} `invalid_time` where that, or now, could not be told from a relative time
+ */
+export function fromNow(seconds: number, now: number, index: number): number {
   const time = now + seconds
   if (time >= RELATIVE_TIME_LIMIT && now >= RELATIVE_TIME_LIMIT && Number.isFinite(time)) return time
   throw new SenmlError('invalid_time', `${seconds} s from ${now} cannot be told from a relative time`, {

@@ -1,6 +1,6 @@
 import { SenmlError } from './errors.ts'
 import { checkField, Role } from './fields.ts'
-import { hasNameCharacters, startsLikeName } from './names.ts'
+import { NameChecker } from './names.ts'
 import { DEFAULT_MAX_RECORDS, type ParseOptions } from './options.ts'
 import { DEFAULT_VERSION, type SenmlRecord } from './record.ts'
 
@@ -8,8 +8,7 @@ import { DEFAULT_VERSION, type SenmlRecord } from './record.ts'
 export class PackChecker {
   readonly #maxVersion: number
   readonly #understood: ReadonlySet<string> | undefined
-  #baseName = ''
-  #baseNameIsChecked = true
+  readonly #names = new NameChecker()
   #version: number | undefined
 
   constructor(options: ParseOptions = {}) {
@@ -40,11 +39,8 @@ export class PackChecker {
       }
     }
     this.#checkVersion(record, index)
-    if (record.bn !== undefined) {
-      this.#baseName = record.bn
-      this.#baseNameIsChecked = false
-    }
-    if ((roles & (Role.value | Role.sum)) !== 0) this.#checkName(record.n ?? '', index)
+    if (record.bn !== undefined) this.#names.setBase(record.bn)
+    if ((roles & (Role.value | Role.sum)) !== 0) this.#names.check(record.n ?? '', index)
     // Section 5.1.7 opens a pack with a record that has a base name alone: it measures nothing and is legal.
     else if ((roles & Role.base) === 0 || (roles & Role.regular) !== 0) {
       throw new SenmlError('missing_value', 'has neither a value nor a sum', { index })
@@ -63,34 +59,6 @@ export class PackChecker {
       throw new SenmlError('unsupported_version', `${version} is above ${this.#maxVersion}`, context)
     }
     this.#version = version
-  }
-
-  /**
-   * Section 4.5.1, without building the whole name. A base name counts only once it is part of a name, and is
-   * looked at once however many records it stands for.
-   */
-  #checkName(name: string, index: number): void {
-    if (!this.#baseNameIsChecked) {
-      checkPart(this.#baseName, true, 'bn', index)
-      this.#baseNameIsChecked = true
-    }
-    if (name === '' && this.#baseName === '') {
-      throw new SenmlError('empty_name', 'has neither a name nor a base name', { index, field: 'n' })
-    }
-    checkPart(name, this.#baseName === '', 'n', index)
-  }
-}
-
-function checkPart(part: string, isStart: boolean, field: string, index: number): void {
-  if (part === '') return
-  if (!hasNameCharacters(part)) {
-    throw new SenmlError('invalid_name', 'holds a character other than A-Z a-z 0-9 - : . / _', {
-      index,
-      field,
-    })
-  }
-  if (isStart && !startsLikeName(part)) {
-    throw new SenmlError('invalid_name', 'starts with neither a letter nor a digit', { index, field })
   }
 }
 
@@ -116,13 +84,18 @@ export function toRecords(value: unknown, options: ParseOptions): SenmlRecord[] 
   return value as SenmlRecord[]
 }
 
+/** Checks each record in turn, and returns them all. */
+export function checkRecords(records: SenmlRecord[], options: ParseOptions): SenmlRecord[] {
+  const checker = new PackChecker(options)
+  for (let index = 0; index < records.length; index++) checker.check(records[index] as SenmlRecord, index)
+  return records
+}
+
 /**
  * Checks a pack that a program made; what the parsers return is checked already.
  *
  * @throws {SenmlError} what is wrong first, with the record and the field
  */
 export function validate(records: readonly SenmlRecord[], options: ParseOptions = {}): void {
-  checkCount(records.length, options)
-  const checker = new PackChecker(options)
-  for (let index = 0; index < records.length; index++) checker.check(records[index] as SenmlRecord, index)
+  checkRecords(toRecords(records, options), options)
 }

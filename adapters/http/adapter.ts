@@ -86,11 +86,11 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
   }
 
   async function publishEnvelope(req: IncomingMessage, presented: Presented): Promise<200> {
-    const domain = req.headers['x-fluxmq-username']
+    const domain = req.headers['x-fluxmq-username'] ?? ''
     let limitBytes = STRANGER_LIMIT_BYTES
-    if (typeof domain === 'string' || presented.kind !== 'secret') {
-      if (!(await authority.authenticate(toCredentials(presented, String(domain)))))
-        throw new Unauthenticated()
+    if (domain !== '' || presented.kind !== 'secret') {
+      const credentials = toCredentials(presented, String(domain))
+      if (!(await authority.authenticate(credentials))) throw new Unauthenticated()
       limitBytes = envelopeLimitBytes(maxPayloadBytes)
     }
     const message = readEnvelope(await readBody(req, limitBytes), maxPayloadBytes)

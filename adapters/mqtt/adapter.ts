@@ -10,8 +10,9 @@ import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
 import type { AedesClient } from './aedes-broker.ts'
 import { Reason } from './codes.ts'
 import { Connection } from './connection.ts'
-import type { ConnectionInfo } from './connection.ts'
+import type { ConnectionInfo, Peer } from './peer.ts'
 import type { Host, MqttLimits } from './host.ts'
+import type { CheckPayload } from './inbound.ts'
 import { createRetained } from './retained.ts'
 import { watchAuthority } from './revocation.ts'
 import { createRoutes } from './routes.ts'
@@ -21,6 +22,8 @@ export interface MqttAdapterOptions {
   readonly authority: Authority
   readonly publish: Publish
   readonly feed: ChannelFeed
+  /** Asked about payloads of MQTT 5 clients that say they are SenML (contract D31). */
+  readonly checkPayload?: CheckPayload
   readonly log: Logger
   readonly metrics: Metrics
   readonly limits: MqttLimits
@@ -41,9 +44,9 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const admission = createAdmission(limits)
   const routes = createRoutes(feed, log)
   const retained = createRetained()
-  const all = new Set<Connection>()
-  const bySession = new Map<string, Connection>()
-  const connectionOf = new WeakMap<object, Connection>()
+  const all = new Set<Peer>()
+  const bySession = new Map<string, Peer>()
+  const connectionOf = new WeakMap<object, Peer>()
 
   const sessions = createSessions({
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
@@ -54,7 +57,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     },
   })
 
-  const known = (client: AedesClient): Connection | undefined => connectionOf.get(client.conn)
+  const known = (client: AedesClient): Peer | undefined => connectionOf.get(client.conn)
 
   const broker = await createAedesBroker(
     {
@@ -85,6 +88,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const host: Host = {
     authority,
     publish,
+    checkPayload: options.checkPayload ?? (() => undefined),
     log,
     limits,
     broker,
@@ -105,7 +109,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     onAuthenticated: (connection) => admission.onAuthenticated(connection.info.remoteAddress),
     onOpen(connection) {
       open.value += 1
-      if (connection.isSessionPresent && connection.session) revocation.recheck(connection.session)
+      // A change between our questions and here found no session to look at.
+      if (connection.session) revocation.recheck(connection.session)
     },
     onClosed(connection, { wasOpen, wasAuthenticated }) {
       all.delete(connection)
@@ -143,9 +148,10 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     },
     async stop() {
       isStopping = true
-      const ending = [...all].map((connection) => {
+      const ending = [...all].map(async (connection) => {
         connection.close(Reason.serverShuttingDown)
-        return connection.closed
+        await connection.closed
+        await connection.settled()
       })
       await Promise.all(ending)
       revocation.stop()

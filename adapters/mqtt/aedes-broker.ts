@@ -1,8 +1,11 @@
+// oxlint-disable no-underscore-dangle -- Aedes's inner names, which no other file of ours uses
 import type { EventEmitter } from 'node:events'
 import { Readable } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import { Aedes } from 'aedes'
 import type { AedesOptions, Client } from 'aedes'
+import { Reason } from './codes.ts'
+import type { ReasonCode } from './codes.ts'
 
 /**
  * All that we lean on in Aedes 2.0.0-beta.1 beyond its typings. A change of its version begins here.
@@ -133,6 +136,32 @@ export function handOver(
 export function listenForErrors(broker: AedesBroker, listener: (error: unknown) => void): void {
   const emitter: EventEmitter = broker
   emitter.on('error', listener)
+}
+
+/** Ahead of CONNACK, in the `accepted` hook: what it says of these two (MQTT 5). */
+export function announceInConnack(
+  client: AedesClient,
+  values: { assignedIdentifier: string | undefined; serverKeepAliveS: number | undefined },
+): void {
+  client._assignedClientId = values.assignedIdentifier
+  client._serverKeepAlive = values.serverKeepAliveS
+}
+
+/** A packet came that Aedes does not see: the client is alive. */
+export function refreshKeepAlive(client: AedesClient | undefined): void {
+  client?._keepaliveTimer?.refresh()
+}
+
+/** The publication is refused and answered: Aedes goes on as if it had refused it itself. */
+export function markAnswered(packet: AedesPublish): void {
+  packet._notAuthorized = true
+}
+
+/** Aedes tells its reasons for closing a connection in words alone. */
+export function reasonOfAedesError({ message }: Error): ReasonCode {
+  if (message.includes('topic alias')) return Reason.topicAliasInvalid // [MQTT-3.3.2-9]
+  if (message.includes('PUBLISH') || message.includes('levels')) return Reason.topicNameInvalid // [MQTT-3.3.2-2]
+  return Reason.protocolError
 }
 
 /** Topics a client may abbreviate on one connection; kept by Aedes in a map of that size. */

@@ -7,6 +7,8 @@ import type { Wire } from './wire.ts'
 export class AedesStream extends Duplex {
   readonly #wire: Wire
   readonly #onHungry: () => void
+  /** Whether Aedes has written anything; the first thing is CONNACK. */
+  hasWritten = false
   #waiting: ((error?: Error | null) => void) | undefined
 
   /** @param onHungry Aedes has read everything; never called from within its reading */
@@ -39,6 +41,7 @@ export class AedesStream extends Duplex {
   }
 
   #sent(done: (error?: Error | null) => void): void {
+    this.hasWritten = true
     if (this.#wire.isCongested) this.#waiting = done
     else done()
   }

@@ -23,7 +23,6 @@ export const Reason = {
   topicAliasInvalid: 0x94,
   packetTooLarge: 0x95,
   quotaExceeded: 0x97,
-  administrativeAction: 0x98,
   payloadFormatInvalid: 0x99,
   sharedSubscriptionsNotSupported: 0x9e,
   maximumConnectTime: 0xa0,
@@ -71,38 +70,30 @@ const REASONS = { publish: PUBLISH, subscribe: SUBSCRIBE, connect: CONNECT }
 
 /** The MQTT 5 reason code for what went wrong; what is no {@link DomainError} is a bug and answers as `internal`. */
 export function reasonFor(error: unknown, request: keyof typeof REASONS): ReasonCode {
-  return REASONS[request][error instanceof DomainError ? error.kind : 'internal']
+  if (!(error instanceof DomainError)) return REASONS[request].internal
+  // The input of a PUBLISH is its topic or its payload.
+  const isPayload = request === 'publish' && error.kind === 'invalid' && error.code !== 'invalid_topic'
+  return isPayload ? Reason.payloadFormatInvalid : REASONS[request][error.kind]
 }
 
 /** CONNACK return code of MQTT 3.1.1 section 3.2.2.3 for a reason code of MQTT 5. */
 export function returnCodeFor(reason: ReasonCode): 1 | 2 | 3 | 4 | 5 {
-  switch (reason) {
-    case Reason.unsupportedProtocolVersion:
-      return 1
-    case Reason.identifierNotValid:
-      return 2
-    case Reason.serverUnavailable:
-    case Reason.serverBusy:
-    case Reason.quotaExceeded:
-      return 3
-    case Reason.badCredentials:
-      return 4
-    default:
-      return 5
-  }
+  if (reason === Reason.unsupportedProtocolVersion) return 1
+  if (reason === Reason.identifierNotValid) return 2
+  if (reason === Reason.serverUnavailable || reason === Reason.quotaExceeded) return 3
+  if (reason === Reason.badCredentials) return 4
+  return 5
 }
+
+const NOT_FOR_CONNACK: ReadonlySet<ReasonCode> = new Set([
+  Reason.serverShuttingDown,
+  Reason.sessionTakenOver,
+  Reason.maximumConnectTime,
+])
 
 /** CONNACK knows fewer reasons than DISCONNECT (MQTT 5 section 3.2.2.2); what is no fault of the client is "unavailable". */
 export function connackReason(reason: ReasonCode): ReasonCode {
-  switch (reason) {
-    case Reason.serverShuttingDown:
-    case Reason.sessionTakenOver:
-    case Reason.maximumConnectTime:
-    case Reason.administrativeAction:
-      return Reason.serverUnavailable
-    default:
-      return reason
-  }
+  return NOT_FOR_CONNACK.has(reason) ? Reason.serverUnavailable : reason
 }
 
 /** The client broke the protocol, or sent what we do not take. Ends its connection. */

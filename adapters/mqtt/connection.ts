@@ -1,31 +1,25 @@
-import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
-import { admit, credentialsOf } from './access.ts'
-import { handOver } from './aedes-broker.ts'
+import { checkForAedes, readOpening } from './guard.ts'
+import { openSession } from './handshake.ts'
+import { announceInConnack, handOver, reasonOfAedesError, refreshKeepAlive } from './aedes-broker.ts'
 import type { AedesClient, AedesPublish } from './aedes-broker.ts'
 import { AedesStream } from './aedes-stream.ts'
-import { connackReason, malformed, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
+import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import { Cursor } from './cursor.ts'
-import { encodeConnackRefusal, encodeDisconnect, encodePublishRefusal, encodePubrel } from './encode.ts'
+import { encodeConnackRefusal, encodeDisconnect, encodePubrel } from './encode.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
-import { Inbound } from './inbound.ts'
-import type { Receiver } from './outbox.ts'
-import { checkDisconnect, checkPublish, peekVersion, readAck, readConnect, Type } from './packets.ts'
+import type { Inbound } from './inbound.ts'
+import type { ConnectionInfo, Peer } from './peer.ts'
+import { createInbound } from './publications.ts'
+import { readAck, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
 import type { Session } from './sessions.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
 import { Wire } from './wire.ts'
-
-export interface ConnectionInfo {
-  readonly remoteAddress: string
-  readonly transport: 'tcp' | 'tls' | 'ws'
-  /** The client has shown who it is: limits for strangers are over. */
-  readonly onAuthenticated?: () => void
-}
 
 /**
  * Bytes of the largest CONNECT: room for a will of some kilobytes, and all that a stranger can make us keep. Other
@@ -40,7 +34,7 @@ type State = 'waiting' | 'authenticating' | 'accepting' | 'open' | 'closed'
  * anything acts on it. Aedes gets CONNECT once the client has shown who it is, then PUBLISH, PUBREL, PINGREQ and
  * DISCONNECT; what concerns subscriptions and deliveries ends here.
  */
-export class Connection implements Receiver {
+export class Connection implements Peer {
   readonly info: ConnectionInfo
   version: Version = 4
   receiveMaximum = 65_535
@@ -95,6 +89,10 @@ export class Connection implements Receiver {
     return { address: this.info.remoteAddress, clientId: this.session?.principal.id }
   }
 
+  get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
   get isCongested(): boolean {
     return this.#wire.isCongested
   }
@@ -115,7 +113,8 @@ export class Connection implements Receiver {
     clearTimeout(this.#connectTimer)
     this.#stream.off('data', this.#onData)
     if (reason !== undefined) {
-      if (state === 'open' && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
+      const isAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
+      if (isAccepted && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
       if (state === 'authenticating') this.send(encodeConnackRefusal(this.version, connackReason(reason)))
     }
     this.#wire.finish()
@@ -133,6 +132,11 @@ export class Connection implements Receiver {
     }
     this.#host.onClosed(this, { wasOpen: state === 'open', wasAuthenticated: session !== undefined })
     this.#resolveClosed()
+  }
+
+  /** Resolves when what the client published, its will too, is on the stream or has failed. */
+  settled(): Promise<void> {
+    return this.#inbound?.settled() ?? Promise.resolve()
   }
 
   /** Permissions have changed: publications ask again. */
@@ -222,23 +226,13 @@ export class Connection implements Receiver {
 
   /** @returns whether the packet is for Aedes */
   #handle(frame: Frame): boolean {
-    const { version } = this
+    if (checkForAedes(frame, this.version)) {
+      // Nothing may follow DISCONNECT, and mqtt-packet 9.0.2 would read what does as its reason code.
+      if (frame.type === Type.disconnect) this.#isBusy = true
+      return true
+    }
     const cursor = new Cursor(frame.bytes, frame.body, frame.end)
     switch (frame.type) {
-      case Type.publish:
-        checkPublish(cursor, frame.flags, version)
-        return true
-      case Type.pubrel:
-        readAck(cursor, version)
-        return true
-      case Type.pingreq:
-        if (cursor.remaining > 0) throw malformed('PINGREQ with a body')
-        return true
-      case Type.disconnect:
-        checkDisconnect(cursor, version)
-        // Nothing may follow it, and mqtt-packet 9.0.2 would read what does as its reason code.
-        this.#isBusy = true
-        return true
       case Type.puback:
       case Type.pubrec:
       case Type.pubcomp:
@@ -254,7 +248,7 @@ export class Connection implements Receiver {
       default:
         throw protocolError('CONNECT twice') // [MQTT-3.1.0-2]
     }
-    this.#client?._keepaliveTimer?.refresh()
+    refreshKeepAlive(this.#client)
     return false
   }
 
@@ -281,47 +275,30 @@ export class Connection implements Receiver {
 
   /** The first packet. */
   #begin(frame: Frame): void {
-    if (frame.type !== Type.connect) throw protocolError('first packet is not CONNECT') // [MQTT-3.1.0-1]
-    const cursor = new Cursor(frame.bytes, frame.body, frame.end)
-    const level = peekVersion(cursor)
-    this.version = level >= 5 ? 5 : level === 3 ? 3 : 4
-    let connect: Connect
-    try {
-      connect = readConnect(cursor)
-    } catch (error) {
-      // Only MQTT 5 has a word for a malformed CONNECT; older clients are left without an answer.
-      const hasAnswer =
-        level >= 5 || !(error instanceof ProtocolViolation) || error.reason > Reason.protocolError
-      if (hasAnswer) this.#state = 'authenticating'
-      throw error
+    const opening = readOpening(frame)
+    this.version = opening.version
+    if ('violation' in opening) {
+      if (opening.hasAnswer) this.#state = 'authenticating'
+      throw opening.violation
     }
     this.#state = 'authenticating'
-    this.receiveMaximum = connect.receiveMaximum
-    this.maximumPacketSize = connect.maximumPacketSize
-    this.#keepAliveS = connect.keepAliveS
+    this.receiveMaximum = opening.connect.receiveMaximum
+    this.maximumPacketSize = opening.connect.maximumPacketSize
+    this.#keepAliveS = opening.connect.keepAliveS
     const packet = Buffer.from(frame.bytes.subarray(frame.start, frame.end))
-    void this.#connect(connect, packet).catch((error: unknown) => this.#fail(error))
+    void this.#connect(opening.connect, packet).catch((error: unknown) => this.#fail(error))
   }
 
   async #connect(connect: Connect, packet: Buffer): Promise<void> {
     const host = this.#host
     try {
-      const credentials = credentialsOf(connect)
-      const principal = await admit(host.authority, credentials, connect)
-      if (this.#isClosed()) return
-      if (connect.identifier === '') this.assignedIdentifier = `auto-${randomUUID()}`
-      const sessionId = `${principal.id}:${connect.identifier || this.assignedIdentifier}`
-      await host.claim(this, sessionId) // [MQTT-3.1.4-3]
-      if (this.#isClosed()) return
-      this.credentials = credentials
-      const { session, isPresent } = host.sessions.open(sessionId, principal, connect.cleanStart)
-      this.session = session
-      this.isSessionPresent = isPresent
+      this.session = await openSession(host, this, connect)
     } catch (error) {
       const code = reasonFor(error, 'connect')
-      if (!this.#isClosed()) host.refusals.noteError(error, { code, ...this.facts })
+      if (!this.isClosed) host.refusals.noteError(error, { code, ...this.facts })
       return this.close(code)
     }
+    if (!this.session) return
     this.#state = 'accepting'
     this.info.onAuthenticated?.()
     host.onAuthenticated(this)
@@ -329,20 +306,9 @@ export class Connection implements Receiver {
     this.#handToAedes(packet, this.session)
   }
 
-  #isClosed(): boolean {
-    return this.#state === 'closed'
-  }
-
   #handToAedes(packet: Buffer, session: Session): void {
     const host = this.#host
-    this.#inbound = new Inbound({
-      authority: host.authority,
-      publish: host.publish,
-      session,
-      onStored: host.onStored,
-      onLost: (error) => host.onLost(error),
-      onRefused: (error, packet, done) => this.#refusePublish(error, packet, done),
-    })
+    this.#inbound = createInbound(host, this, session, (error) => this.#fail(error))
     const stream = new AedesStream(this.#wire, () => this.#advance())
     this.#aedesStream = stream
     // Aedes ends a connection by destroying its stream: DISCONNECT came, or something it does not take.
@@ -354,11 +320,14 @@ export class Connection implements Receiver {
 
   /** Aedes has read CONNECT, and asks who this is. */
   onAccepted(client: AedesClient): void {
-    const { maxKeepAliveS } = this.#host.limits
     if (this.version !== 5) return
-    client._assignedClientId = this.assignedIdentifier // [MQTT-3.1.3-6]
-    // [MQTT-3.2.2-21]; older clients cannot be told, and keep what they ask for.
-    if (this.#keepAliveS === 0 || this.#keepAliveS > maxKeepAliveS) client._serverKeepAlive = maxKeepAliveS
+    const { maxKeepAliveS } = this.#host.limits
+    const isOver = this.#keepAliveS === 0 || this.#keepAliveS > maxKeepAliveS
+    announceInConnack(client, {
+      assignedIdentifier: this.assignedIdentifier, // [MQTT-3.1.3-6]
+      // [MQTT-3.2.2-21]; older clients cannot be told, and keep what they ask for.
+      serverKeepAliveS: isOver ? maxKeepAliveS : undefined,
+    })
   }
 
   /** CONNACK is out. */
@@ -377,28 +346,11 @@ export class Connection implements Receiver {
 
   /** Aedes closes the connection over something. Silent when we did: then it is told already. */
   onAedesError(error: Error): void {
-    this.#refuse(Reason.protocolError, 'refused_by_broker', error.message)
+    this.#refuse(reasonOfAedesError(error), 'refused_by_broker', error.message)
   }
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
     if (this.#inbound) this.#inbound.take(packet, done)
     else done(new Error('publication before authentication'))
-  }
-
-  #refusePublish(error: Error, packet: AedesPublish, done: (error?: Error) => void): void {
-    const code = reasonFor(error, 'publish')
-    this.#host.refusals.noteError(error, { code, ...this.facts })
-    // A will has no packet to answer.
-    if (packet.cmd === undefined) return done(error)
-    if (this.version !== 5) {
-      // Before MQTT 5 there is no answer but the end of the connection.
-      this.close()
-      return done(error)
-    }
-    packet._notAuthorized = true
-    if (packet.qos > 0 && packet.messageId !== undefined) {
-      this.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code))
-    }
-    done()
   }
 }

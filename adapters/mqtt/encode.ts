@@ -56,56 +56,59 @@ function encodeHead(first: number, packetId: number, restBytes: number): Buffer 
   return head
 }
 
-export interface OutgoingPublish {
-  readonly version: Version
+/** A message on its way to one client. The payload is shared with others and never changed. */
+export interface Delivery {
   readonly topic: string
   readonly payload: Uint8Array
   readonly qos: Qos
   readonly retain: boolean
-  readonly isDuplicate: boolean
-  /** 0 with QoS 0. */
-  readonly packetId: number
   readonly contentType: string
   /** Subscription Identifiers of all subscriptions that match [MQTT-3.3.4-3] [MQTT-3.3.4-4]. */
   readonly identifiers: readonly number[]
 }
 
 /** Bytes of a PUBLISH on the wire, without building it. */
-export function publishBytes(packet: OutgoingPublish): number {
-  const rest = restBytes(packet)
+export function publishBytes(delivery: Delivery, version: Version): number {
+  const rest = restBytes(delivery, version)
   return 1 + variableBytes(rest) + rest
 }
 
-function propertyBytes(packet: OutgoingPublish): number {
-  let bytes = packet.contentType === '' ? 0 : 3 + Buffer.byteLength(packet.contentType)
-  for (const identifier of packet.identifiers) bytes += 1 + variableBytes(identifier)
+function propertyBytes(delivery: Delivery): number {
+  let bytes = delivery.contentType === '' ? 0 : 3 + Buffer.byteLength(delivery.contentType)
+  for (const identifier of delivery.identifiers) bytes += 1 + variableBytes(identifier)
   return bytes
 }
 
-function restBytes(packet: OutgoingPublish): number {
-  let bytes = 2 + Buffer.byteLength(packet.topic) + packet.payload.length
-  if (packet.qos > 0) bytes += 2
-  if (packet.version === 5) {
-    const properties = propertyBytes(packet)
+function restBytes(delivery: Delivery, version: Version): number {
+  let bytes = 2 + Buffer.byteLength(delivery.topic) + delivery.payload.length
+  if (delivery.qos > 0) bytes += 2
+  if (version === 5) {
+    const properties = propertyBytes(delivery)
     bytes += variableBytes(properties) + properties
   }
   return bytes
 }
 
-export function encodePublish(packet: OutgoingPublish): Buffer {
-  const rest = restBytes(packet)
+/** @param packetId 0 with QoS 0 */
+export function encodePublish(
+  delivery: Delivery,
+  version: Version,
+  packetId: number,
+  isDuplicate: boolean,
+): Buffer {
+  const rest = restBytes(delivery, version)
   const bytes = Buffer.allocUnsafe(1 + variableBytes(rest) + rest)
-  bytes[0] = 0x30 | (packet.isDuplicate ? 0x08 : 0) | (packet.qos << 1) | (packet.retain ? 1 : 0)
-  let at = writeString(bytes, writeVariable(bytes, 1, rest), packet.topic)
-  if (packet.qos > 0) at = bytes.writeUInt16BE(packet.packetId, at)
-  if (packet.version === 5) {
-    at = writeVariable(bytes, at, propertyBytes(packet))
-    if (packet.contentType !== '') at = writeString(bytes, bytes.writeUInt8(0x03, at), packet.contentType)
-    for (const identifier of packet.identifiers) {
+  bytes[0] = 0x30 | (isDuplicate ? 0x08 : 0) | (delivery.qos << 1) | (delivery.retain ? 1 : 0)
+  let at = writeString(bytes, writeVariable(bytes, 1, rest), delivery.topic)
+  if (delivery.qos > 0) at = bytes.writeUInt16BE(packetId, at)
+  if (version === 5) {
+    at = writeVariable(bytes, at, propertyBytes(delivery))
+    if (delivery.contentType !== '') at = writeString(bytes, bytes.writeUInt8(0x03, at), delivery.contentType)
+    for (const identifier of delivery.identifiers) {
       at = writeVariable(bytes, bytes.writeUInt8(0x0b, at), identifier)
     }
   }
-  bytes.set(packet.payload, at)
+  bytes.set(delivery.payload, at)
   return bytes
 }
 

@@ -17,6 +17,8 @@ export interface Frame {
 // [MQTT-2.1.3-1]. AUTH (15) is not taken: who asks for enhanced authentication is refused at CONNECT.
 const FLAGS = [-1, 0, -1, undefined, 0, 0, 2, 0, 2, -1, 2, -1, 0, -1, 0, -1] as const
 
+const NOTHING = Buffer.alloc(0)
+
 /**
  * Cuts the byte stream of a connection into packets. Type, flags and length are judged as soon as their bytes are there,
  * so that a packet over the limit is refused by its first five bytes and never buffered.
@@ -24,7 +26,7 @@ const FLAGS = [-1, 0, -1, undefined, 0, 0, 2, 0, 2, -1, 2, -1, 0, -1, 0, -1] as 
 export class Framer {
   /** Bytes of the largest packet, fixed header included. */
   limitBytes: number
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = NOTHING
   #at = 0
   #end = 0
   /** Whether `#bytes` was allocated here and has room behind `#end`; views handed out end before it. */
@@ -69,7 +71,12 @@ export class Framer {
     const bytes = this.#bytes
     const start = this.#at
     const end = this.#end
-    if (start >= end) return undefined
+    if (start >= end) {
+      // An idle connection keeps nothing of what it sent last.
+      this.#bytes = NOTHING
+      this.#at = this.#end = 0
+      return undefined
+    }
     const first = bytes[start] as number
     const type = first >> 4
     const flags = first & 0x0f

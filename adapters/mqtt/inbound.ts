@@ -1,7 +1,9 @@
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
+import type { DomainError } from '../../platform/errors.ts'
 import type { Authority, ChannelAddress } from '../authority.ts'
+import { SENML_TYPES } from '../content-type.ts'
 import type { Publish } from '../publish.ts'
 import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
@@ -10,14 +12,20 @@ import type { Session } from './sessions.ts'
 
 type Done = (error?: Error) => void
 
+/** Looks into a payload that says it is SenML. @returns what is wrong with it */
+export type CheckPayload = (contentType: string, payload: Uint8Array) => DomainError | undefined
+
 export interface InboundOptions {
   readonly authority: Authority
   readonly publish: Publish
   readonly session: Session
+  readonly checkPayload: CheckPayload
   /** The message is on the stream. */
   onStored(message: Message): void
   /** A QoS 0 message is not on the stream, and nobody waits to hear it. */
   onLost(error: Error): void
+  /** Something is wrong with us, not with the publication: the connection cannot go on. */
+  readonly onBroken: (error: unknown) => void
   /** Answers a publication that was refused or could not be stored, and calls `done`. */
   onRefused(error: Error, packet: AedesPublish, done: Done): void
 }
@@ -54,6 +62,7 @@ export class Inbound {
   readonly #lookups: { packet: AedesPublish; done: Done }[] = []
   readonly #line: Entry[] = []
   readonly #held: Done[] = []
+  readonly #onIdle: (() => void)[] = []
   #unanswered = 0
   /** Grows whenever what is known was forgotten: an answer asked for before that is not to be kept. */
   #generation = 0
@@ -69,13 +78,35 @@ export class Inbound {
     this.#prefixes.clear()
   }
 
+  /** Resolves when everything taken so far is answered or given up. */
+  settled(): Promise<void> {
+    if (this.#isIdle()) return Promise.resolve()
+    return new Promise((resolve) => this.#onIdle.push(resolve))
+  }
+
+  #isIdle(): boolean {
+    return this.#lookups.length === 0 && this.#line.length === 0 && this.#unanswered === 0
+  }
+
+  #tellIdle(): void {
+    if (this.#onIdle.length === 0 || !this.#isIdle()) return
+    for (const resolve of this.#onIdle.splice(0)) resolve()
+  }
+
   take(packet: AedesPublish, done: Done): void {
     if (this.#lookups.length === 0) {
       const address = this.#topics.get(packet.topic)
       if (address) return this.#store(address, packet, done)
     }
     this.#lookups.push({ packet, done })
-    if (this.#lookups.length === 1) void this.#resolveAll()
+    if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
+  }
+
+  /** Gives up what waits, so that nobody waits for it for ever. */
+  #break(error: unknown): void {
+    this.#lookups.length = 0
+    this.#options.onBroken(error)
+    this.#tellIdle()
   }
 
   async #resolveAll(): Promise<void> {
@@ -91,6 +122,7 @@ export class Inbound {
       if (address) this.#store(address, packet, done)
       else this.#enqueue({ packet, message: undefined, done, isSettled: true, error })
       this.#lookups.shift()
+      this.#tellIdle()
     }
   }
 
@@ -123,13 +155,18 @@ export class Inbound {
       levels: address.levels,
       publisher: this.#options.session.principal.id,
       protocol: 'mqtt',
-      contentType: packet.properties?.contentType ?? '',
+      contentType: contentTypeOf(packet),
       receivedAtNs: nowNs(),
       payload: packet.payload,
       qos: packet.qos,
       retain: packet.retain,
     }
-    if (packet.qos === 0) this.#storeAtMostOnce(message, done)
+    const flaw = SENML_TYPES.has(message.contentType)
+      ? this.#options.checkPayload(message.contentType, packet.payload)
+      : undefined
+    if (flaw) {
+      this.#enqueue({ packet, message: undefined, done, isSettled: true, error: flaw })
+    } else if (packet.qos === 0) this.#storeAtMostOnce(message, done)
     else if (packet.qos === 2 && packet.messageId !== undefined) {
       this.#storeExactlyOnce(message, packet.messageId, packet, done)
     } else {
@@ -140,12 +177,12 @@ export class Inbound {
 
   /** Not waited for, up to a bound. */
   #storeAtMostOnce(message: Message, done: Done): void {
-    const { publish, onStored } = this.#options
+    const { publish } = this.#options
     if (message.retain || message.payload.length > MAX_UNANSWERED_BYTES) {
+      this.#unanswered += 1
       publish(message, (error) => {
-        if (error) this.#options.onLost(error)
-        else onStored(message)
         done()
+        this.#answered(message, error)
       })
       return
     }
@@ -160,6 +197,7 @@ export class Inbound {
     if (error) this.#options.onLost(error)
     else this.#options.onStored(message)
     this.#held.shift()?.()
+    this.#tellIdle()
   }
 
   #storeExactlyOnce(message: Message, packetId: number, packet: AedesPublish, done: Done): void {
@@ -208,7 +246,19 @@ export class Inbound {
       if (message) this.#options.onStored(message)
       done()
     }
+    this.#tellIdle()
   }
+}
+
+// Anything else would not survive as a header of the bus.
+const PRINTABLE = /^[\x20-\x7e]{1,255}$/
+
+function contentTypeOf(packet: AedesPublish): string {
+  const type = packet.properties?.contentType
+  if (type === undefined || !PRINTABLE.test(type)) return ''
+  // As it stands, unless it is one of those that mean something to us.
+  const name = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return SENML_TYPES.has(name) ? name : type
 }
 
 function remember<V>(known: Map<string, V>, key: string, value: V): void {

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Logger } from '../../platform/log.ts'
 import type { MqttAdapter } from './adapter.ts'
 
 export interface MqttListener {
@@ -14,7 +15,7 @@ const TCP_KEEP_ALIVE_MS = 60_000
 /** Serves MQTT on a TCP port. @param options.port 0 takes a free one */
 export async function listenMqtt(
   adapter: Pick<MqttAdapter, 'handle'>,
-  { host, port }: { host: string; port: number },
+  { host, port, log }: { host: string; port: number; log: Logger },
 ): Promise<MqttListener> {
   const server = createServer({
     // Acknowledgements are small and waited for. What leaves in one tick is joined already.
@@ -29,6 +30,8 @@ export async function listenMqtt(
     server.once('error', reject)
     server.listen(port, host, () => {
       server.off('error', reject)
+      // Out of file descriptors, say: one connection fails, the listener goes on.
+      server.on('error', (error) => log.error({ err: error }, 'MQTT listener failed'))
       resolve()
     })
   })

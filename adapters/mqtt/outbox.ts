@@ -1,17 +1,7 @@
 import type { Tally } from '../../platform/metrics.ts'
 import { encodePublish, encodePubrel, publishBytes } from './encode.ts'
-import type { OutgoingPublish } from './encode.ts'
-import type { Qos, Version } from './packets.ts'
-
-/** A message on its way to one session. The payload is shared with other sessions and never changed. */
-export interface Delivery {
-  readonly topic: string
-  readonly payload: Uint8Array
-  readonly qos: Qos
-  readonly retain: boolean
-  readonly contentType: string
-  readonly identifiers: readonly number[]
-}
+import type { Delivery } from './encode.ts'
+import type { Version } from './packets.ts'
 
 /** Where deliveries go while a client is connected. */
 export interface Receiver {
@@ -169,14 +159,14 @@ export class Outbox {
   }
 
   #write(receiver: Receiver, delivery: Delivery, packetId: number, isDuplicate: boolean): boolean {
-    const packet: OutgoingPublish = { ...delivery, version: receiver.version, packetId, isDuplicate }
-    if (receiver.maximumPacketSize < Infinity && publishBytes(packet) > receiver.maximumPacketSize) {
+    const { version, maximumPacketSize } = receiver
+    if (maximumPacketSize < Infinity && publishBytes(delivery, version) > maximumPacketSize) {
       // [MQTT-3.1.2-24] [MQTT-3.1.2-25]: not sent, and then as if it had been.
       this.#inFlight.delete(packetId)
       this.#onDrop('packet_too_large_for_receiver')
       return false
     }
-    receiver.send(encodePublish(packet))
+    receiver.send(encodePublish(delivery, version, packetId, isDuplicate))
     this.#options.delivered.value += 1
     return true
   }

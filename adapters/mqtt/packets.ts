@@ -1,5 +1,5 @@
 import { malformed, ProtocolViolation, protocolError, Reason } from './codes.ts'
-import { Cursor } from './cursor.ts'
+import type { Cursor } from './cursor.ts'
 import { Property, readProperties } from './properties.ts'
 
 /** Types of control packets, MQTT 5 section 2.1.2. */

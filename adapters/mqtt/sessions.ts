@@ -1,7 +1,7 @@
 import type { ChannelAddress, Principal } from '../authority.ts'
 import { Outbox } from './outbox.ts'
 import type { Backlog, OutboxOptions } from './outbox.ts'
-import type { Route } from './routes.ts'
+import type { Qos } from './packets.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
 export interface ReceiveGrant {
@@ -9,6 +9,21 @@ export interface ReceiveGrant {
   isAllowed: boolean
   /** Subscriptions that stand on it. */
   uses: number
+}
+
+/** One subscription of one session: where its messages come from and how they are handed over. */
+export interface Route {
+  readonly session: Session
+  readonly filter: string
+  /** What stands in front of the levels, as the subscriber wrote it; its messages come under this. */
+  readonly prefix: string
+  readonly levels: readonly string[]
+  readonly grant: ReceiveGrant
+  readonly qos: Qos
+  readonly noLocal: boolean
+  readonly retainAsPublished: boolean
+  /** Subscription Identifier; 0 is none. */
+  readonly identifier: number
 }
 
 /**
@@ -53,6 +68,8 @@ export interface Sessions {
 }
 
 const SWEEP_MS = 1_000
+/** Sessions without a connection of one client, so that none can push out those of others. */
+const MAX_KEPT_PER_CLIENT = 100
 
 /**
  * @param maxKept sessions without a connection that are kept at most; the one that would end first makes room
@@ -68,14 +85,45 @@ export function createSessions(options: {
   const backlog: Backlog = { bytes: 0 }
   /** Sessions without a connection, with the time when they end. */
   const kept = new Map<Session, number>()
+  /** The same by client, longest away first. */
+  const keptByClient = new Map<string, Set<Session>>()
   const sweep = setInterval(() => {
     const now = Date.now()
     for (const [session, endsAt] of kept) if (endsAt <= now) end(session)
   }, SWEEP_MS)
   sweep.unref()
 
-  function end(session: Session): void {
+  function keep(session: Session, endsAt: number): void {
+    kept.set(session, endsAt)
+    const { id } = session.principal
+    const siblings = keptByClient.get(id)
+    if (siblings) siblings.add(session)
+    else keptByClient.set(id, new Set([session]))
+  }
+
+  function unkeep(session: Session): void {
     kept.delete(session)
+    const siblings = keptByClient.get(session.principal.id)
+    if (siblings?.delete(session) && siblings.size === 0) keptByClient.delete(session.principal.id)
+  }
+
+  /** Ends a session where one more would be too many. */
+  function makeRoom(clientId: string): void {
+    const siblings = keptByClient.get(clientId)
+    if (siblings && siblings.size >= MAX_KEPT_PER_CLIENT) {
+      for (const longestAway of siblings) return end(longestAway)
+    }
+    if (kept.size < options.maxKept) return
+    let first: Session | undefined
+    let firstEndsAt = Infinity
+    for (const [candidate, endsAt] of kept) {
+      if (endsAt < firstEndsAt) [first, firstEndsAt] = [candidate, endsAt]
+    }
+    if (first) end(first)
+  }
+
+  function end(session: Session): void {
+    unkeep(session)
     session.isEnded = true
     session.outbox.discard()
     if (sessions.get(session.id) === session) sessions.delete(session.id)
@@ -101,7 +149,7 @@ export function createSessions(options: {
     open(id, principal, cleanStart) {
       const present = sessions.get(id)
       if (present && !cleanStart) {
-        kept.delete(present)
+        unkeep(present)
         return { session: present, isPresent: true }
       }
       if (present) end(present) // [MQTT-3.1.2-4]
@@ -111,15 +159,8 @@ export function createSessions(options: {
       session.outbox.detach()
       if (session.isEnded) return
       if (expiryS === 0) return end(session)
-      if (kept.size >= options.maxKept) {
-        let first: Session | undefined
-        let firstEndsAt = Infinity
-        for (const [candidate, endsAt] of kept) {
-          if (endsAt < firstEndsAt) [first, firstEndsAt] = [candidate, endsAt]
-        }
-        if (first) end(first)
-      }
-      kept.set(session, Date.now() + expiryS * 1_000)
+      makeRoom(session.principal.id)
+      keep(session, Date.now() + expiryS * 1_000)
     },
     all: () => sessions.values(),
     stop() {

@@ -20,6 +20,7 @@ import type { Topic } from '../topics.ts'
 import { CLOSE } from './close-codes.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionContext, Entitlement } from './connection.ts'
+import { createCorks } from './corks.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { rejectUpgrade } from './reject.ts'
 
@@ -76,6 +77,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     received: metrics.received('ws'),
     delivered: metrics.delivered('ws'),
     maxBufferedBytes: limits.maxBufferedBytes,
+    corks: createCorks(),
   }
   const server = new WebSocketServer({
     noServer: true,
@@ -158,7 +160,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
       }
       if (isStopping) throw new Unavailable('the gateway is stopping')
       server.handleUpgrade(req, socket, head, (ws) => {
-        connection = add(ws, entitlement, following)
+        connection = add(ws, socket, entitlement, following)
       })
       // ws has answered a malformed handshake itself.
       if (!connection) following?.stop()
@@ -170,8 +172,13 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     }
   }
 
-  function add(ws: WebSocket, entitlement: Entitlement, following: Following | undefined): Connection {
-    const connection = new Connection(ws, entitlement, context)
+  function add(
+    ws: WebSocket,
+    socket: Duplex,
+    entitlement: Entitlement,
+    following: Following | undefined,
+  ): Connection {
+    const connection = new Connection(ws, socket, entitlement, context)
     if (following) connection.following = following
     connections.add(connection)
     heartbeat.add(connection)

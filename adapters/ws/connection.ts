@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { RawData, WebSocket } from 'ws'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
@@ -10,6 +11,7 @@ import type { Refusals } from '../refusals.ts'
 import { hasWildcard, matchesFilter } from '../topics.ts'
 import type { Topic } from '../topics.ts'
 import { CLOSE, closeCode } from './close-codes.ts'
+import type { Corks } from './corks.ts'
 
 /** What a socket was let in with. */
 export interface Entitlement extends Admission {
@@ -29,6 +31,7 @@ export interface ConnectionContext {
   readonly delivered: Tally
   /** Bytes that may wait for a slow reader. */
   readonly maxBufferedBytes: number
+  readonly corks: Corks
 }
 
 /** Frames of one socket that may wait for JetStream; then we stop reading from it, and TCP slows its sender down. */
@@ -42,17 +45,20 @@ export class Connection {
   /** Pings since the last pong. */
   unansweredPings = 0
   readonly #ws: WebSocket
+  readonly #socket: Duplex
   readonly #context: ConnectionContext
   readonly #isFilter: boolean
   #following: Following | undefined
   #inFlight = 0
   #sent = 0
   #written = 0
-  #writtenAtLastLook = 0
+  #writtenWhenWaiting: number | undefined
 
-  constructor(ws: WebSocket, entitlement: Entitlement, context: ConnectionContext) {
+  /** @param socket what the WebSocket runs over */
+  constructor(ws: WebSocket, socket: Duplex, entitlement: Entitlement, context: ConnectionContext) {
     this.entitlement = entitlement
     this.#ws = ws
+    this.#socket = socket
     this.#context = context
     this.#isFilter = hasWildcard(entitlement.topic)
     ws.on('message', (data) => this.#take(data))
@@ -77,19 +83,22 @@ export class Connection {
   deliver(message: Message): void {
     const ws = this.#ws
     if (ws.readyState !== ws.OPEN || !matchesFilter(message.levels, this.entitlement.topic.levels)) return
-    if (ws.bufferedAmount + message.payload.length > this.#context.maxBufferedBytes) {
-      this.refuse('slow_reader', CLOSE.tryAgainLater)
-      return
+    if (this.#isFull(message)) {
+      // Much of it may only wait for the end of this turn, which is not the reader's fault.
+      this.#context.corks.uncork(this.#socket)
+      if (this.#isFull(message)) return this.refuse('slow_reader', CLOSE.tryAgainLater)
     }
     this.#sent += 1
     this.#context.delivered.value += 1
+    this.#context.corks.cork(this.#socket)
     ws.send(message.payload, BINARY, this.#onWritten)
   }
 
-  /** Whether something waits to be written and nothing has been since the last time this was asked. */
+  /** Whether something waited to be written the last time this was asked, and nothing has been written since. */
   isStalled(): boolean {
-    const isStalled = this.#written < this.#sent && this.#written === this.#writtenAtLastLook
-    this.#writtenAtLastLook = this.#written
+    const isWaiting = this.#written < this.#sent
+    const isStalled = isWaiting && this.#written === this.#writtenWhenWaiting
+    this.#writtenWhenWaiting = isWaiting ? this.#written : undefined
     return isStalled
   }
 
@@ -119,6 +128,10 @@ export class Connection {
   #note(reason: string): void {
     const { principal, address } = this.entitlement
     this.#context.refusals.note(reason, { publisher: principal.id, channel: address.channelId })
+  }
+
+  #isFull({ payload }: Message): boolean {
+    return this.#ws.bufferedAmount + payload.length > this.#context.maxBufferedBytes
   }
 
   readonly #onWritten = (): void => {

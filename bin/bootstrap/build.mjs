@@ -38,15 +38,20 @@ function fingerprint(root) {
     hash.update(`${path}\0${size}\0${mtimeMs}\n`)
   }
   FILES.forEach(add)
-  for (const folder of include) {
-    for (const entry of listFolder(join(root, folder))) if (entry.endsWith('.ts')) add(join(folder, entry))
-  }
+  const sources = include.flatMap((folder) =>
+    listFolder(join(root, folder)).map((entry) => join(folder, entry)),
+  )
+  const order = new Intl.Collator('en').compare
+  sources
+    .filter((path) => path.endsWith('.ts'))
+    .sort(order)
+    .forEach(add)
   return hash.digest('hex')
 }
 
 function listFolder(folder) {
   try {
-    return readdirSync(folder, { recursive: true }).sort()
+    return readdirSync(folder, { recursive: true })
   } catch (error) {
     if (error.code === 'ENOENT') return []
     throw error

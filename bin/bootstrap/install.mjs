@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { lstatSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from './failure.mjs'
 import { runProgram } from './process.mjs'
@@ -6,8 +6,10 @@ import { runProgram } from './process.mjs'
 /**
  * Whether `node_modules` is not what the lock file says. npm writes down what it installed, last of all, in
  * `node_modules/.package-lock.json`; so an interrupted installation and one without the development packages show too.
+ * A linked `node_modules` is somebody's own arrangement, such as working trees that share one, and is left alone.
  */
 export function needsInstall(root) {
+  if (lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) return false
   const wanted = packagesOf(join(root, 'package-lock.json'))
   const installed = packagesOf(join(root, 'node_modules', '.package-lock.json'))
   return Object.entries(wanted ?? {}).some(([path, entry]) => {
@@ -40,7 +42,11 @@ export async function install(root) {
   console.error('Installing packages (only when the lock file has changed) …')
   const [command, ...before] = npm()
   const args = ['ci', '--include=dev', '--include=optional', '--ignore-scripts', '--no-audit', '--no-fund']
-  const { status } = await runProgram(command, [...before, ...args], { cwd: root, env: npmEnvironment() })
+  const { status, text } = await runProgram(command, [...before, ...args], {
+    cwd: root,
+    env: npmEnvironment(),
+  })
+  if (status === 127) throw new Failure(`npm cannot be run (${text}).`)
   if (status !== 0)
     throw new Failure(`npm could not install the packages (exit status ${status}); it says why above.`)
 }

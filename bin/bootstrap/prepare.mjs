@@ -21,10 +21,10 @@ export async function prepare({ natsServer, compiled }) {
   if (isReady()) return server
   return withLock(join(root, '.cache', 'prepare.lock'), async () => {
     // Another command may have done it while we waited.
-    if (needsInstall(root)) await install(root)
-    if (compiled && needsBuild(root)) await build(root)
     if (natsServer)
       server ??= (await findNatsServer(root, process.env)) ?? (await fetchNatsServer(root, process.env))
+    if (needsInstall(root)) await install(root)
+    if (compiled && needsBuild(root)) await build(root)
     return server
   })
 }

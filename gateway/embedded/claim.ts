@@ -1,15 +1,8 @@
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { randomBytes, randomInt } from 'node:crypto'
+import { readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { makeFolder, unusable } from '../data-folder.ts'
 import { StartError } from '../start-error.ts'
 import { identify } from './process-identity.ts'
 
@@ -34,8 +27,10 @@ export interface Claim {
   release(): void
 }
 
+const OWNER_PATIENCE_MS = 2_000
+
 /**
- * Makes the data folder and takes one part of it for this process. Who holds it stands in `<part>.owner` beside it.
+ * Makes the data folder and takes one part of it for this process. Who holds it stands in `<part>.owner.<…>` beside it.
  *
  * @throws {StartError} another process holds it; the folder cannot be made or written to
  */
@@ -50,62 +45,41 @@ export async function claimPart(dataDir: string, part: string): Promise<Claim> {
   }
 }
 
-/** Node's own recursive mkdir never returns where a parent exists and refuses with ENOENT, as /proc does. */
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(path)
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    if (code === 'EEXIST' && statSync(path).isDirectory()) return
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
-    makeFolder(dirname(path))
-    makeFolder(path)
-  }
-}
-
-/** The one sentence for a data folder that the system does not let us use. */
-export function unusable(dataDir: string, error: unknown): StartError {
-  const reason = error instanceof Error ? error.message : String(error)
-  return new StartError(
-    `The data folder ${dataDir} cannot be used (${reason}); choose another one with SLUICE_DATA_DIR.`,
-    { cause: error },
-  )
-}
-
+/**
+ * Everybody puts up a file of his own, complete when it appears, and then looks for others: of two who come at once at
+ * least one sees the other and withdraws. Files are only removed by their owner, or by the one who won over the dead, so no
+ * take-over can hit the wrong one.
+ */
 async function claim(folder: string, part: string): Promise<Claim> {
-  const path = join(folder, part)
-  const file = `${path}.owner`
+  const prefix = `${part}.owner.`
   const self = { pid: process.pid, identity: identify(process.pid) ?? '' }
-  let leftover: ProcessRef | undefined
-  while (!create(file, { ...self, child: leftover })) {
-    const owner = await readOwner(file)
-    if (owner && isRunning(owner)) {
+  const file = join(folder, `${prefix}${process.pid}-${randomBytes(4).toString('hex')}`)
+  const release = () => rmSync(file, { force: true })
+  // Who restarts a gateway often does it before the old one has drained.
+  const patience = Date.now() + OWNER_PATIENCE_MS
+  for (;;) {
+    write(file, self)
+    const others = readOwners(folder, prefix).filter((other) => other.file !== file)
+    const holder = others.find(({ owner }) => isRunning(owner))
+    if (holder === undefined) {
+      const leftover = others.map(({ owner }) => owner.child).find((child) => child && isRunning(child))
+      // In our own file before the old one goes: we may be killed too before the child has ended.
+      write(file, { ...self, child: leftover })
+      for (const other of others) rmSync(other.file, { force: true })
+      return {
+        path: join(folder, part),
+        leftover,
+        recordChild: (pid) => write(file, { ...self, child: { pid, identity: identify(pid) ?? '' } }),
+        release,
+      }
+    }
+    release()
+    if (Date.now() > patience) {
       throw new StartError(
-        `The data folder ${folder} is in use by process ${owner.pid}; stop that one first.`,
+        `The data folder ${folder} is in use by process ${holder.owner.pid}; stop that one first.`,
       )
     }
-    // Moved aside before it goes: of two starts that both saw a dead owner, one gets the file and the other starts over.
-    const aside = `${file}.${process.pid}`
-    if (!move(file, aside)) continue
-    const taken = await readOwner(aside)
-    if (taken && isRunning(taken)) {
-      move(aside, file)
-      continue
-    }
-    rmSync(aside, { force: true })
-    if (taken?.child && isRunning(taken.child)) leftover = taken.child
-  }
-  return {
-    path,
-    leftover,
-    recordChild(pid) {
-      const next = `${file}.${process.pid}`
-      writeFileSync(next, JSON.stringify({ ...self, child: { pid, identity: identify(pid) ?? '' } }))
-      renameSync(next, file)
-    },
-    release() {
-      rmSync(file, { force: true })
-    },
+    await sleep(randomInt(20, 80))
   }
 }
 
@@ -114,36 +88,34 @@ export function isRunning(process: ProcessRef): boolean {
   return identify(process.pid) === process.identity
 }
 
-function create(file: string, owner: Owner): boolean {
-  try {
-    writeFileSync(file, JSON.stringify(owner), { flag: 'wx', mode: 0o644 })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  }
+function write(file: string, owner: Owner): void {
+  const draft = join(dirname(file), `.${basename(file)}`)
+  writeFileSync(draft, JSON.stringify(owner))
+  renameSync(draft, file)
 }
 
-function move(from: string, to: string): boolean {
-  try {
-    renameSync(from, to)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
-  }
+function readOwners(folder: string, prefix: string): { file: string; owner: Owner }[] {
+  return readdirSync(folder)
+    .filter((name) => name.startsWith(prefix))
+    .flatMap((name) => {
+      const file = join(folder, name)
+      const owner = readOwner(file)
+      return owner ? [{ file, owner }] : []
+    })
 }
 
-/** The file is empty for an instant between its making and its writing, or for good when the machine went down there. */
-async function readOwner(file: string): Promise<Owner | undefined> {
-  for (let attempt = 0; attempt < 10; attempt++) {
-    try {
-      return JSON.parse(readFileSync(file, 'utf8')) as Owner
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      if (!(error instanceof SyntaxError)) throw error
-    }
-    await sleep(20)
+/** What cannot be read is gone, was never finished, or was cut off with the machine: its process is not there either. */
+function readOwner(file: string): Owner | undefined {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
-  return undefined
+  try {
+    return JSON.parse(text) as Owner
+  } catch {
+    return { pid: 0, identity: 'none' }
+  }
 }

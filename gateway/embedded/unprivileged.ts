@@ -77,6 +77,8 @@ function withCapability(owner: Owner, capability: string): RunAs {
       '--clear-groups',
       '--no-new-privs',
       `--inh-caps=-all,+${capability}`,
+      // access(2) ignores the capabilities of a process that gave up root, unless told that they were meant to stay.
+      '--securebits=+no_setuid_fixup',
       // Ambient, because the set must outlive the execution of a program that knows nothing of capabilities.
       `--ambient-caps=-all,+${capability}`,
       command,

@@ -22,11 +22,21 @@ export interface Publisher {
 export interface PublisherOptions {
   /** Messages that wait for their acknowledgement at most; more are refused at once. */
   readonly maxInFlight?: number
+  /** Their payloads together at most: what a NATS server that does not read makes us keep. */
+  readonly maxInFlightBytes?: number
   readonly timeoutMs?: number
+}
+
+interface Queued {
+  readonly number: number
+  readonly subject: string
+  readonly payload: Uint8Array
+  readonly headers: MsgHdrs | undefined
 }
 
 interface InFlight {
   readonly done: PublishDone
+  readonly sizeBytes: number
   readonly deadlineMs: number
 }
 
@@ -39,6 +49,7 @@ const MAX_PAYLOAD_EXCEEDED: string = ErrorCode.MaxPayloadExceeded
 const BAD_HEADER: string = ErrorCode.BadHeader
 const BAD_SUBJECT: string = ErrorCode.BadSubject
 
+const ACK_START = Buffer.from('{"stream":')
 const ERROR_KEY = Buffer.from('"error"')
 
 /**
@@ -47,11 +58,13 @@ const ERROR_KEY = Buffer.from('"error"')
  * and manages a seventh (design.md, "The bus").
  */
 export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publisher {
-  const { maxInFlight = 65_536, timeoutMs = 5_000 } = options
+  const { maxInFlight = 65_536, maxInFlightBytes = 134_217_728, timeoutMs = 5_000 } = options
   const { connection } = bus
   const inbox = `${createInbox()}.`
   // In order of publishing, hence of deadline: the sweep reads from the front and ends at the first that is in time.
   const inFlight = new Map<number, InFlight>()
+  let inFlightBytes = 0
+  let queue: Queued[] = []
   let sequence = 0
   let stopping: Promise<void> | undefined
   let onIdle: (() => void) | undefined
@@ -70,6 +83,7 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
     // Timed out before, or a second acknowledgement.
     if (!entry) return
     inFlight.delete(number)
+    inFlightBytes -= entry.sizeBytes
     call(entry.done, error)
     if (inFlight.size === 0) onIdle?.()
   }
@@ -108,21 +122,37 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
   ): void {
     if (stopping) return call(done, new Unavailable('the gateway is stopping'))
     if (!bus.isConnected) return call(done, new Unavailable('the bus is disconnected'))
-    if (inFlight.size >= maxInFlight)
+    if (inFlight.size >= maxInFlight || inFlightBytes + payload.length > maxInFlightBytes) {
       return call(done, new Unavailable('too many messages wait for JetStream'))
+    }
     // UTF-8 needs at most three bytes a UTF-16 unit; counted exactly only when that could be too many.
     if (subject.length > MAX_SUBJECT_BYTES / 3 && Buffer.byteLength(subject) > MAX_SUBJECT_BYTES) {
       return call(done, new InvalidInput('topic is too long for the bus', { code: 'invalid_topic' }))
     }
     sequence += 1
-    const number = sequence
-    try {
-      const reply = inbox + number
-      connection.publish(subject, payload, headers ? { reply, headers } : { reply })
-    } catch (error) {
-      return call(done, publishError(error, bus))
+    inFlight.set(sequence, { done, sizeBytes: payload.length, deadlineMs: Date.now() + timeoutMs })
+    inFlightBytes += payload.length
+    if (queue.length === 0) setImmediate(send)
+    queue.push({ number: sequence, subject, payload, headers })
+  }
+
+  /**
+   * Sends what came in during this turn of the event loop, from however many sockets, with one write to the server. nats.js
+   * alone writes after each socket's read; at 32 HTTP connections those writes were a third of all the time.
+   */
+  function send(): void {
+    const queued = queue
+    queue = []
+    for (const { number, subject, payload, headers } of queued) {
+      // Failed by a disconnect in the meantime.
+      if (!inFlight.has(number)) continue
+      try {
+        const reply = inbox + number
+        connection.publish(subject, payload, headers ? { reply, headers } : { reply })
+      } catch (error) {
+        finish(number, publishError(error, bus))
+      }
     }
-    inFlight.set(number, { done, deadlineMs: Date.now() + timeoutMs })
   }
 
   function stop(): Promise<void> {
@@ -152,12 +182,17 @@ function ackError(msg: Msg): Error | undefined {
     })
   }
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  if (!bytes.includes(ERROR_KEY)) return undefined
+  const isPlain = bytes.subarray(0, ACK_START.length).equals(ACK_START) && !bytes.includes(ERROR_KEY)
+  return isPlain ? undefined : refusalOf(bytes)
+}
+
+/** Reads an acknowledgement that does not look like one: a refusal, or the answer of some subscriber who is no stream. */
+function refusalOf(bytes: Buffer): Error | undefined {
   let description = 'unreadable acknowledgement'
   try {
-    const ack = JSON.parse(bytes.toString()) as { error?: { description?: string } }
-    if (ack.error === undefined) return undefined
-    description = ack.error.description ?? description
+    const ack = JSON.parse(bytes.toString()) as { stream?: unknown; error?: { description?: string } } | null
+    if (ack?.error === undefined && typeof ack?.stream === 'string') return undefined
+    description = ack?.error?.description ?? description
   } catch {
     // Described above.
   }

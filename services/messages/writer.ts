@@ -94,12 +94,14 @@ async function writeAsLeader(
     }
     const manager = await options.bus.connection.jetstreamManager({ checkAPI: false })
     const info = await manager.streams.info(MESSAGES_STREAM)
-    const position = await readPosition(client, MESSAGES_STREAM, info.created)
-    reportGap(options, position, info.state.first_seq)
+    const stored = await readPosition(client, MESSAGES_STREAM, info.created)
+    const position = await skipGap(client, stored, info.state.first_seq, options)
     const puller = await createPuller(options.bus, { stream: MESSAGES_STREAM, fromSeq: position.seq + 1 })
     const stop = () => void puller.stop()
     signal.addEventListener('abort', stop)
     try {
+      // Stopped while the consumer was being made: the event has passed.
+      signal.throwIfAborted()
       onMoved(position)
       await writeFrom(position, puller, client, options, onMoved)
     } finally {
@@ -111,12 +113,19 @@ async function writeAsLeader(
   }
 }
 
-/** Messages that somebody trimmed from the stream before they were stored are lost: an operator must know. */
-function reportGap({ log, metrics }: WriterOptions, position: Position, firstSeq: number): void {
+/** Messages that somebody trimmed from the stream before they were stored are lost: an operator must know, once. */
+async function skipGap(
+  client: Client,
+  position: Position,
+  firstSeq: number,
+  { log, metrics }: WriterOptions,
+): Promise<Position> {
   const missing = firstSeq - 1 - position.seq
-  if (missing <= 0 || position.seq === 0) return
+  // A database that begins beside an older stream has lost nothing.
+  if (missing <= 0 || position.seq === 0) return position
   metrics.lost.inc(missing)
   log.error({ missing, seq: position.seq }, 'messages were removed from the stream before they were stored')
+  return store(client, position, firstSeq - 1, { readings: [], jsonMessages: [] })
 }
 
 async function writeFrom(

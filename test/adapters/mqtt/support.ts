@@ -5,10 +5,12 @@ import { connectAsync } from 'mqtt'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { generate, parser } from 'mqtt-packet'
 import type { Packet } from 'mqtt-packet'
+import { afterAll, beforeAll, vi } from 'vitest'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
 import { createMqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttLimits } from '../../../adapters/mqtt/host.ts'
+import type { CheckPayload } from '../../../adapters/mqtt/inbound.ts'
 import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
@@ -19,6 +21,8 @@ import { createMetrics } from '../../../platform/metrics.ts'
 import type { Metrics } from '../../../platform/metrics.ts'
 import { AuthorityTables } from '../../support/authority.ts'
 import type { Channel, Client } from '../../support/authority.ts'
+import { startTestBus } from '../../support/bus.ts'
+import type { TestBus } from '../../support/bus.ts'
 import { captureLog } from '../../support/log.ts'
 
 export const LIMITS: MqttLimits = {
@@ -45,14 +49,15 @@ export interface TestGateway {
   stop(): Promise<void>
 }
 
-export async function startMqttGateway(
-  bus: Bus,
-  options: {
-    tables?: AuthorityTables
-    limits?: Partial<MqttLimits>
-    publish?: (real: Publish) => Publish
-  } = {},
-): Promise<TestGateway> {
+export interface GatewayOptions {
+  readonly tables?: AuthorityTables
+  readonly limits?: Partial<MqttLimits>
+  /** Puts something in front of the real one. */
+  readonly publish?: (real: Publish) => Publish
+  readonly checkPayload?: CheckPayload
+}
+
+export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): Promise<TestGateway> {
   const tables = options.tables ?? new AuthorityTables()
   const { log, lines } = captureLog()
   const metrics = createMetrics()
@@ -67,8 +72,9 @@ export async function startMqttGateway(
     log,
     metrics,
     limits: { ...LIMITS, ...options.limits },
+    ...(options.checkPayload ? { checkPayload: options.checkPayload } : {}),
   })
-  const listener = await listenMqtt(adapter, { host: '127.0.0.1', port: 0 })
+  const listener = await listenMqtt(adapter, { host: '127.0.0.1', port: 0, log })
   return {
     bus,
     port: listener.port,
@@ -85,6 +91,40 @@ export async function startMqttGateway(
     },
   }
 }
+
+/** One gateway on a NATS server of its own for the tests of a file. */
+export function useGateway(
+  onStart: (gateway: TestGateway, testBus: TestBus) => void,
+  options: GatewayOptions = {},
+): void {
+  let stop = (): Promise<void> => Promise.resolve()
+  beforeAll(async () => {
+    const testBus = await startTestBus()
+    stop = () => testBus.stop()
+    const gateway = await startMqttGateway(testBus.bus, options)
+    stop = async () => {
+      await gateway.stop()
+      await testBus.stop()
+    }
+    onStart(gateway, testBus)
+  })
+  afterAll(() => stop())
+}
+
+/** Tries until the check passes: long enough for a machine that has other things to do. */
+export function eventually<T>(check: () => T | Promise<T>): Promise<T> {
+  return vi.waitFor(check, { timeout: 15_000, interval: 20 })
+}
+
+/** A PUBLISH to be completed with its topic. */
+export const PUBLISH = {
+  cmd: 'publish',
+  payload: 'x',
+  qos: 1,
+  messageId: 1,
+  dup: false,
+  retain: false,
+} as const
 
 /** A client that may publish and subscribe on the channels given. */
 export function addMember(tables: AuthorityTables, ...channels: Channel[]): Client {

@@ -76,7 +76,7 @@ describe('a published message', () => {
         errors.push(await publish(publisher, 'small.a', Buffer.alloc(100)))
       expect(errors[0]).toBeUndefined()
       expect(errors.at(-1)).toBeInstanceOf(Unavailable)
-      expect((errors.at(-1)?.cause as Error).message).toBe('maximum bytes exceeded')
+      expect(errors.at(-1)?.cause).toMatchObject({ message: 'maximum bytes exceeded' })
     })
   })
 
@@ -101,6 +101,32 @@ describe('a published message', () => {
       expect(answers.filter((error) => error === undefined)).toHaveLength(10)
       expect(answers.at(-1)).toBeInstanceOf(Unavailable)
     })
+  })
+
+  it('is refused beyond the bound of bytes that may wait', async () => {
+    await withPublisher({ maxInFlightBytes: 1_000 }, async (publisher) => {
+      const sizes = [600, 600, 400]
+      const answers = await Promise.all(
+        sizes.map((size) => publish(publisher, 'm.d.c.x', Buffer.alloc(size))),
+      )
+      expect(answers.map((error) => error === undefined)).toEqual([true, false, true])
+      expect(await publish(publisher, 'm.d.c.x', Buffer.alloc(1_000))).toBeUndefined()
+    })
+  })
+
+  it('is not taken as stored because some subscriber answers', async () => {
+    const chatty = server.bus.connection.subscribe('chatty.>', {
+      callback: (_error, msg) => msg.respond(msg.data),
+    })
+    await server.bus.flush()
+    await withPublisher({}, async (publisher) => {
+      for (const answer of ['OK', '{"ok":true}', 'null', '{"stream":"x","error":{"description":"no"}}']) {
+        expect(await publish(publisher, 'chatty.a', Buffer.from(answer)), answer).toBeInstanceOf(Unavailable)
+      }
+      // The fields may come in any order.
+      expect(await publish(publisher, 'chatty.a', Buffer.from('{"seq":1,"stream":"x"}'))).toBeUndefined()
+    })
+    chatty.unsubscribe()
   })
 
   it('is not harmed by the callback of another that throws', async () => {

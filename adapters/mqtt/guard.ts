@@ -1,0 +1,63 @@
+import { malformed, ProtocolViolation, protocolError, Reason } from './codes.ts'
+import { Cursor } from './cursor.ts'
+import type { Frame } from './framer.ts'
+import { checkDisconnect, checkPublish, peekVersion, readAck, readConnect, Type } from './packets.ts'
+import type { Connect, Version } from './packets.ts'
+
+/** What the first packet of a connection came to. */
+export type Opening = {
+  /** The version that an answer is written in. */
+  readonly version: Version
+} & (
+  | { readonly connect: Connect }
+  | {
+      readonly violation: ProtocolViolation
+      /** Whether the protocol has an answer to this; if not, the connection just ends. */
+      readonly hasAnswer: boolean
+    }
+)
+
+/**
+ * Reads the first packet of a connection.
+ *
+ * @throws {ProtocolViolation} it is no CONNECT, so there is nothing to answer [MQTT-3.1.0-1]
+ */
+export function readOpening(frame: Frame): Opening {
+  if (frame.type !== Type.connect) throw protocolError('first packet is not CONNECT')
+  const cursor = new Cursor(frame.bytes, frame.body, frame.end)
+  const level = peekVersion(cursor)
+  const version = level >= 5 ? 5 : level === 3 ? 3 : 4
+  try {
+    return { version, connect: readConnect(cursor) }
+  } catch (violation) {
+    if (!(violation instanceof ProtocolViolation)) throw violation
+    // Only MQTT 5 has a word for a malformed CONNECT.
+    return { version, violation, hasAnswer: version === 5 || violation.reason > Reason.protocolError }
+  }
+}
+
+/**
+ * Checks a packet that Aedes handles, to its last byte.
+ *
+ * @returns whether it is one
+ * @throws {ProtocolViolation}
+ */
+export function checkForAedes(frame: Frame, version: Version): boolean {
+  const cursor = new Cursor(frame.bytes, frame.body, frame.end)
+  switch (frame.type) {
+    case Type.publish:
+      checkPublish(cursor, frame.flags, version)
+      return true
+    case Type.pubrel:
+      readAck(cursor, version)
+      return true
+    case Type.pingreq:
+      if (cursor.remaining > 0) throw malformed('PINGREQ with a body')
+      return true
+    case Type.disconnect:
+      checkDisconnect(cursor, version)
+      return true
+    default:
+      return false
+  }
+}

@@ -1,0 +1,30 @@
+import { randomUUID } from 'node:crypto'
+import { admit, credentialsOf } from './access.ts'
+import type { Peer } from './peer.ts'
+import type { Host } from './host.ts'
+import type { Connect } from './packets.ts'
+import type { Session } from './sessions.ts'
+
+/**
+ * Finds out who connects, ends the connection that has the session now, and opens the session.
+ *
+ * @returns `undefined` when the connection was closed meanwhile
+ * @throws {Unauthenticated}, {Forbidden} or {InvalidTopic} for the will, {Unavailable}
+ */
+export async function openSession(
+  host: Host,
+  connection: Peer,
+  connect: Connect,
+): Promise<Session | undefined> {
+  const credentials = credentialsOf(connect)
+  const principal = await admit(host.authority, credentials, connect)
+  if (connection.isClosed) return undefined
+  if (connect.identifier === '') connection.assignedIdentifier = `auto-${randomUUID()}`
+  const sessionId = `${principal.id}:${connect.identifier || connection.assignedIdentifier}`
+  await host.claim(connection, sessionId) // [MQTT-3.1.4-3]
+  if (connection.isClosed) return undefined
+  connection.credentials = credentials
+  const { session, isPresent } = host.sessions.open(sessionId, principal, connect.cleanStart)
+  connection.isSessionPresent = isPresent
+  return session
+}

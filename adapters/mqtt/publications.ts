@@ -1,0 +1,50 @@
+import { markAnswered } from './aedes-broker.ts'
+import type { AedesPublish } from './aedes-broker.ts'
+import { reasonFor } from './codes.ts'
+import type { Peer } from './peer.ts'
+import { encodePublishRefusal } from './encode.ts'
+import type { Host } from './host.ts'
+import { Inbound } from './inbound.ts'
+import type { Session } from './sessions.ts'
+
+/** The publishing side of a connection, with its refusals told to the client, the log and the counters. */
+export function createInbound(
+  host: Host,
+  connection: Peer,
+  session: Session,
+  onBroken: (error: unknown) => void,
+): Inbound {
+  return new Inbound({
+    authority: host.authority,
+    publish: host.publish,
+    session,
+    checkPayload: host.checkPayload,
+    onStored: (message) => host.onStored(message),
+    onLost: (error) => host.onLost(error),
+    onBroken,
+    onRefused: (error, packet, done) => refuse(host, connection, error, packet, done),
+  })
+}
+
+function refuse(
+  host: Host,
+  connection: Peer,
+  error: Error,
+  packet: AedesPublish,
+  done: (error?: Error) => void,
+): void {
+  const code = reasonFor(error, 'publish')
+  host.refusals.noteError(error, { code, ...connection.facts })
+  // A will has no packet to answer.
+  if (packet.cmd === undefined) return done(error)
+  if (connection.version !== 5) {
+    // Before MQTT 5 there is no answer but the end of the connection.
+    connection.close()
+    return done(error)
+  }
+  markAnswered(packet)
+  if (packet.qos > 0 && packet.messageId !== undefined) {
+    connection.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code))
+  }
+  done()
+}

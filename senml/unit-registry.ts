@@ -1,0 +1,131 @@
+/*
+ * The facts of the SenML Units registry, as the RFCs print them. An asterisk there, a third item here: not recommended
+ * for new producers, to be understood by consumers.
+ */
+
+/** A primary unit: symbol, name, and `discouraged` where the RFC has an asterisk. */
+export type PrimaryRow = readonly [symbol: string, name: string, discouraged?: 'discouraged']
+
+/** RFC 8428 section 12.1, table 6. */
+export const RFC8428_UNITS: readonly PrimaryRow[] = [
+  ['m', 'meter'],
+  ['kg', 'kilogram'],
+  ['g', 'gram', 'discouraged'],
+  ['s', 'second'],
+  ['A', 'ampere'],
+  ['K', 'kelvin'],
+  ['cd', 'candela'],
+  ['mol', 'mole'],
+  ['Hz', 'hertz'],
+  ['rad', 'radian'],
+  ['sr', 'steradian'],
+  ['N', 'newton'],
+  ['Pa', 'pascal'],
+  ['J', 'joule'],
+  ['W', 'watt'],
+  ['C', 'coulomb'],
+  ['V', 'volt'],
+  ['F', 'farad'],
+  ['Ohm', 'ohm'],
+  ['S', 'siemens'],
+  ['Wb', 'weber'],
+  ['T', 'tesla'],
+  ['H', 'henry'],
+  ['Cel', 'degrees Celsius'],
+  ['lm', 'lumen'],
+  ['lx', 'lux'],
+  ['Bq', 'becquerel'],
+  ['Gy', 'gray'],
+  ['Sv', 'sievert'],
+  ['kat', 'katal'],
+  ['m2', 'square meter (area)'],
+  ['m3', 'cubic meter (volume)'],
+  ['l', 'liter (volume)', 'discouraged'],
+  ['m/s', 'meter per second (velocity)'],
+  ['m/s2', 'meter per square second (acceleration)'],
+  ['m3/s', 'cubic meter per second (flow rate)'],
+  ['l/s', 'liter per second (flow rate)', 'discouraged'],
+  ['W/m2', 'watt per square meter (irradiance)'],
+  ['cd/m2', 'candela per square meter (luminance)'],
+  ['bit', 'bit (information content)'],
+  ['bit/s', 'bit per second (data rate)'],
+  ['lat', 'degrees latitude'],
+  ['lon', 'degrees longitude'],
+  ['pH', 'pH value (acidity; logarithmic quantity)'],
+  ['dB', 'decibel (logarithmic quantity)'],
+  ['dBW', 'decibel relative to 1 W (power level)'],
+  ['Bspl', 'bel (sound pressure level; logarithmic quantity)', 'discouraged'],
+  ['count', '1 (counter value)'],
+  ['/', '1 (ratio, e.g., value of a switch)'],
+  ['%', '1 (ratio, e.g., value of a switch)', 'discouraged'],
+  ['%RH', 'percentage (relative humidity)'],
+  ['%EL', 'percentage (remaining battery energy level)'],
+  ['EL', 'seconds (remaining battery energy level)'],
+  ['1/s', '1 per second (event rate)'],
+  ['1/min', '1 per minute (event rate, "rpm")', 'discouraged'],
+  ['beat/min', '1 per minute (heart rate in beats per minute)', 'discouraged'],
+  ['beats', '1 (cumulative number of heart beats)', 'discouraged'],
+  ['S/m', 'siemens per meter (conductivity)'],
+]
+
+/** RFC 8798: more primary units. */
+export const RFC8798_PRIMARY_UNITS: readonly PrimaryRow[] = [
+  ['B', 'Byte (information content)'],
+  ['VA', 'volt-ampere (Apparent Power)'],
+  ['VAs', 'volt-ampere second (Apparent Energy)'],
+  ['var', 'volt-ampere reactive (Reactive Power)'],
+  ['vars', 'volt-ampere reactive second (Reactive Energy)'],
+  ['J/m', 'joule per meter (Energy per distance)'],
+  ['kg/m3', 'kilogram per cubic meter (mass density, mass concentration)'],
+  ['deg', 'degree (angle)', 'discouraged'],
+]
+
+/**
+ * A secondary unit: symbol, name, primary unit, and what makes a value of it one of the primary unit: × multiplier,
+ * ÷ divisor, + offset. Scales below 1 are divisors, so that 1 ms is 1/1000 s and not 1 × the double next to 0.001.
+ */
+export type SecondaryRow = readonly [
+  symbol: string,
+  name: string,
+  primary: string,
+  multiplier: number,
+  divisor: number,
+  offset: number,
+]
+
+/** RFC 8798: secondary units. */
+export const RFC8798_SECONDARY_UNITS: readonly SecondaryRow[] = [
+  ['ms', 'millisecond', 's', 1, 1000, 0],
+  ['min', 'minute', 's', 60, 1, 0],
+  ['h', 'hour', 's', 3600, 1, 0],
+  ['MHz', 'megahertz', 'Hz', 1000000, 1, 0],
+  ['kW', 'kilowatt', 'W', 1000, 1, 0],
+  ['kVA', 'kilovolt-ampere', 'VA', 1000, 1, 0],
+  ['kvar', 'kilovar', 'var', 1000, 1, 0],
+  ['Ah', 'ampere-hour', 'C', 3600, 1, 0],
+  ['Wh', 'watt-hour', 'J', 3600, 1, 0],
+  ['kWh', 'kilowatt-hour', 'J', 3600000, 1, 0],
+  ['varh', 'var-hour', 'vars', 3600, 1, 0],
+  ['kvarh', 'kilovar-hour', 'vars', 3600000, 1, 0],
+  ['kVAh', 'kilovolt-ampere-hour', 'VAs', 3600000, 1, 0],
+  ['Wh/km', 'watt-hour per kilometer', 'J/m', 3.6, 1, 0],
+  ['KiB', 'kibibyte', 'B', 1024, 1, 0],
+  ['GB', 'gigabyte', 'B', 1e9, 1, 0],
+  ['Mbit/s', 'megabit per second', 'bit/s', 1000000, 1, 0],
+  ['B/s', 'byte per second', 'bit/s', 8, 1, 0],
+  ['MB/s', 'megabyte per second', 'bit/s', 8000000, 1, 0],
+  ['mV', 'millivolt', 'V', 1, 1000, 0],
+  ['mA', 'milliampere', 'A', 1, 1000, 0],
+  ['dBm', 'decibel (milliwatt)', 'dBW', 1, 1, -30],
+  ['ug/m3', 'microgram per cubic meter', 'kg/m3', 1, 1e9, 0],
+  ['mm/h', 'millimeter per hour', 'm/s', 1, 3600000, 0],
+  ['m/h', 'meter per hour', 'm/s', 1, 3600, 0],
+  ['ppm', 'parts per million', '/', 1, 1e6, 0],
+  ['/100', 'percent', '/', 1, 100, 0],
+  ['/1000', 'permille', '/', 1, 1000, 0],
+  ['hPa', 'hectopascal', 'Pa', 100, 1, 0],
+  ['mm', 'millimeter', 'm', 1, 1000, 0],
+  ['cm', 'centimeter', 'm', 1, 100, 0],
+  ['km', 'kilometer', 'm', 1000, 1, 0],
+  ['km/h', 'kilometer per hour', 'm/s', 1, 3.6, 0],
+]

@@ -1,0 +1,135 @@
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import { commandLine, identify } from '../../gateway/embedded/process-identity.ts'
+import { eventually } from '../support/eventually.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { runProgram, startProgram } from '../support/program.ts'
+import type { Program } from '../support/program.ts'
+
+function settings(dataDir: string): NodeJS.ProcessEnv {
+  return {
+    SLUICE_DATA_DIR: dataDir,
+    SLUICE_HTTP_PORT: '0',
+    SLUICE_MQTT_PORT: '0',
+    SLUICE_NATS_SERVER: inject('natsServer'),
+    SLUICE_LOG_LEVEL: 'debug',
+  }
+}
+
+/** Starts the gateway and waits for its banner. */
+async function start(dataDir: string): Promise<Program> {
+  const gateway = startProgram(process.execPath, ['bin/start.mjs'], { env: settings(dataDir) })
+  onTestFinished(async () => {
+    gateway.child.kill('SIGKILL')
+    await gateway.ended
+  })
+  await eventually(
+    'the banner',
+    () => gateway.output.stdout.includes('Try it:') || gateway.child.exitCode !== null,
+    TIMEOUT_MS,
+  )
+  expect(gateway.output.stderr).not.toContain('"level":"error"')
+  expect(gateway.child.exitCode).toBeNull()
+  return gateway
+}
+
+/** The servers that work in a data folder, by their command lines. */
+async function serversIn(dataDir: string): Promise<number[]> {
+  const pids =
+    process.platform === 'linux'
+      ? await readdir('/proc') // There is no ps in a slim container.
+      : (await runProgram('ps', ['-A', '-o', 'pid='])).stdout.split('\n')
+  return pids
+    .map(Number)
+    .filter((pid) => pid > 0 && commandLine(pid).includes(dataDir) && identify(pid) !== undefined)
+}
+
+/** The first start may build; on a busy machine that takes its time. */
+const TIMEOUT_MS = 120_000
+
+describe('npm start', { timeout: TIMEOUT_MS }, () => {
+  it('comes up again after kill -9, and leaves nothing running after SIGTERM', async () => {
+    const dataDir = join(await temporaryFolder(), 'data')
+    const first = await start(dataDir)
+    expect(first.output.stdout).toContain('shown this once')
+    expect(await serversIn(dataDir)).toHaveLength(2)
+
+    first.child.kill('SIGKILL')
+    await first.ended
+    const second = await start(dataDir)
+    expect(second.output.stdout).not.toContain('shown this once')
+
+    second.child.kill('SIGTERM')
+    expect((await second.ended).status).toBe(0)
+    expect(await serversIn(dataDir)).toEqual([])
+  })
+
+  it('leaves no server running when it is killed and not started again', async () => {
+    const dataDir = join(await temporaryFolder(), 'data')
+    const gateway = await start(dataDir)
+
+    gateway.child.kill('SIGKILL')
+
+    await eventually('the servers end', async () => (await serversIn(dataDir)).length === 0)
+  })
+
+  it('refuses a data folder that another gateway works in, which goes on unharmed', async () => {
+    const dataDir = join(await temporaryFolder(), 'data')
+    const first = await start(dataDir)
+
+    const second = await runProgram(process.execPath, ['bin/start.mjs'], {
+      env: { ...settings(dataDir), SLUICE_LOG_LEVEL: 'error' },
+    })
+
+    expect(second).toMatchObject({ status: 1, stdout: '' })
+    expect(second.stderr).toBe(
+      `The data folder ${dataDir} is in use by process ${first.child.pid}; stop that one first.\n`,
+    )
+    expect(first.child.exitCode).toBeNull()
+    expect(await serversIn(dataDir)).toHaveLength(2)
+  })
+
+  it('says in one sentence that the data folder cannot be used', async () => {
+    const result = await runProgram(process.execPath, ['bin/start.mjs'], { env: settings('/dev/null/data') })
+
+    expect(result.status).toBe(1)
+    expect(result.stderr).toMatch(
+      /^The data folder \/dev\/null\/data cannot be used \(.*\); choose another .*\.\n$/,
+    )
+  })
+
+  it.each([
+    ['HTTP', 'SLUICE_HTTP_PORT'],
+    ['MQTT', 'SLUICE_MQTT_PORT'],
+  ])(
+    'says in one sentence that the port of %s is taken, and leaves nothing running',
+    async (_name, variable) => {
+      const dataDir = join(await temporaryFolder(), 'data')
+      const other = createServer().listen(0, '127.0.0.1')
+      await once(other, 'listening')
+      onTestFinished(() => void other.close())
+      const { port } = other.address() as AddressInfo
+
+      const result = await runProgram(process.execPath, ['bin/start.mjs'], {
+        env: { ...settings(dataDir), SLUICE_LOG_LEVEL: 'error', [variable]: String(port) },
+      })
+
+      expect(result.status).toBe(1)
+      expect(result.stderr.trimEnd().split('\n')).toEqual([expect.stringContaining(String(port))])
+      expect(await serversIn(dataDir)).toEqual([])
+    },
+  )
+
+  it('names every problem of the configuration at once', async () => {
+    const result = await runProgram(process.execPath, ['bin/start.mjs'], {
+      env: { ...settings('data'), SLUICE_MQTT_PORT: 'x', SLUICE_ROLES: 'y' },
+    })
+
+    expect(result.status).toBe(1)
+    expect(result.stderr).toMatch(/SLUICE_ROLES must be[^]*SLUICE_MQTT_PORT must be/)
+  })
+})

@@ -1,0 +1,226 @@
+import { connect, headers } from 'nats'
+import type { NatsConnection } from 'nats'
+import { Client } from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { connectBus } from '../../platform/bus/connect.ts'
+import { createPublisher } from '../../platform/bus/publisher.ts'
+import { createLogger } from '../../platform/log.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { createWriterMetrics } from '../../services/messages/writer-metrics.ts'
+import type { WriterMetrics } from '../../services/messages/writer-metrics.ts'
+import { startWriter } from '../../services/messages/writer.ts'
+import type { Writer } from '../../services/messages/writer.ts'
+import { createApi } from '../support/api.ts'
+import type { Api } from '../support/api.ts'
+import { eventually } from '../support/eventually.ts'
+import { startGround, startTestGateway } from '../support/gateway.ts'
+import type { Ground, TestGateway } from '../support/gateway.ts'
+
+let ground: Ground
+let gateway: TestGateway
+let api: Api
+let site: Awaited<ReturnType<Api['given']['site']>>
+let nats: NatsConnection
+let db: Client
+beforeEach(async () => {
+  ground = await startGround()
+  // Without a writer of its own: the tests say when one runs.
+  gateway = await startTestGateway({ SLUICE_ROLES: 'http,mqtt,ws,api,reader' }, ground)
+  api = createApi(gateway.url)
+  site = await api.given.site()
+  nats = await connect({ servers: ground.natsUrl })
+  db = new Client({ connectionString: ground.databaseUrl })
+  // A test takes the database away on purpose.
+  db.on('error', () => undefined)
+  await db.connect()
+})
+afterEach(async () => {
+  await db.end().catch(() => undefined)
+  await nats.close()
+  await gateway.stop()
+  await ground.stop()
+})
+
+interface Running {
+  readonly writer: Writer
+  readonly metrics: WriterMetrics
+  stop(): Promise<void>
+}
+
+const lost = async ({ metrics }: Running) => (await metrics.lost.get()).values[0]?.value
+
+async function startOne(): Promise<Running> {
+  const log = createLogger('silent')
+  const bus = await connectBus({ servers: ground.natsUrl, name: 'test writer', log })
+  const publisher = createPublisher(bus)
+  const metrics = createWriterMetrics(createMetrics().registry)
+  const writer = startWriter({ bus, publisher, databaseUrl: ground.databaseUrl, log, metrics })
+  return {
+    writer,
+    metrics,
+    async stop() {
+      await writer.stop()
+      await publisher.stop()
+      await bus.drain()
+    },
+  }
+}
+
+async function publish(count: number, from = 0): Promise<void> {
+  const subject = `m.${site.domain.id}.c.${site.channel.id}`
+  const jetstream = nats.jetstream()
+  const numbers = Array.from({ length: count }, (_, i) => from + i)
+  await Promise.all(
+    numbers.map((n) =>
+      jetstream.publish(
+        subject,
+        JSON.stringify([
+          { n: 'x', v: n },
+          { n: 'y', v: n },
+        ]),
+      ),
+    ),
+  )
+}
+
+async function storedValues(): Promise<number[]> {
+  const { rows } = await db.query<{ value: number }>(
+    `select value from readings where name = 'x' order by value`,
+  )
+  return rows.map((row) => row.value)
+}
+
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
+
+describe('the writer', () => {
+  it('stores what was on the stream before it started, and goes on behind it after a restart', async () => {
+    await publish(300)
+    const first = await startOne()
+    await eventually('the backlog is stored', async () => (await storedValues()).length === 300)
+    await first.stop()
+    await publish(300, 300)
+    const second = await startOne()
+    await eventually('the rest is stored', async () => (await storedValues()).length === 600)
+    expect(await storedValues()).toEqual(upTo(600))
+    await second.stop()
+  })
+
+  it('stores nothing twice when two run, and the second takes over when the first ends', async () => {
+    const [first, second] = await Promise.all([startOne(), startOne()])
+    await publish(500)
+    await eventually('all is stored', async () => (await storedValues()).length === 500)
+    const leader = first.writer.position() ? first : second
+    const standby = leader === first ? second : first
+    expect(standby.writer.position()).toBeUndefined()
+    await leader.stop()
+    await publish(500, 500)
+    await eventually('the other goes on', async () => (await storedValues()).length === 1000)
+    expect(await storedValues()).toEqual(upTo(1000))
+    await standby.stop()
+  })
+
+  it('stores rows and position together: a writer whose position was moved stores nothing', async () => {
+    const one = await startOne()
+    await publish(10)
+    await eventually('ten are stored', async () => (await storedValues()).length === 10)
+    // As if another writer had stored the next five already.
+    await db.query('update stream_positions set seq = seq + 5')
+    await publish(10, 10)
+    await eventually('the rest behind them', async () => (await storedValues()).length === 15)
+    expect(await storedValues()).toEqual([...upTo(10), 15, 16, 17, 18, 19])
+    await one.stop()
+  })
+
+  it('loses nothing and repeats nothing when its connections to Postgres are cut again and again', async () => {
+    const one = await startOne()
+    const cut = new Client({ connectionString: ground.databaseUrl })
+    await cut.connect()
+    for (let round = 0; round < 10; round++) {
+      await publish(100, round * 100)
+      await cut.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sluice writer'`,
+      )
+    }
+    await cut.end()
+    await eventually('all is stored', async () => (await storedValues()).length >= 1000)
+    expect(await storedValues()).toEqual(upTo(1000))
+    await one.stop()
+  })
+
+  it('counts what was removed before it was stored, and goes on behind it', async () => {
+    const first = await startOne()
+    await publish(10)
+    await eventually('ten are stored', async () => (await storedValues()).length === 10)
+    await first.stop()
+    await publish(10, 10)
+    await (await nats.jetstreamManager()).streams.purge('messages', { seq: 16 })
+    const second = await startOne()
+    await eventually('what is left is stored', async () => (await storedValues()).length === 15)
+    expect(await lost(second)).toBe(5)
+    await second.stop()
+  })
+
+  it('goes on when the bus drops its connection', async () => {
+    const one = await startOne()
+    await publish(50)
+    await eventually('fifty are stored', async () => (await storedValues()).length === 50)
+    const consumers = await (await nats.jetstreamManager()).consumers.list('messages').next()
+    for (const { name } of consumers) await (await nats.jetstreamManager()).consumers.delete('messages', name)
+    await publish(50, 50)
+    await eventually('the rest too', async () => (await storedValues()).length === 100)
+    expect(await storedValues()).toEqual(upTo(100))
+    await one.stop()
+  })
+})
+
+describe('a message that cannot be stored', () => {
+  it.each([
+    ['a record without a name', '[{"v":1}]', 'application/senml+json', 'record 0'],
+    [
+      'a second record that is wrong',
+      '[{"n":"a","v":1},{"n":"b","v":"1"}]',
+      'application/senml+json',
+      'record 1, field v',
+    ],
+    ['JSON that ends early', '[{"n":"a"', '', 'invalid_json'],
+    [
+      'a character that Postgres cannot hold',
+      '[{"n":"a","vs":"\\u0000"}]',
+      'application/senml+json',
+      'refused by the database',
+    ],
+    ['brackets without end', '['.repeat(5_000) + ']'.repeat(5_000), 'application/senml+json', 'record 0'],
+  ])(
+    '(%s) goes to the dead letters with its reason, and stops nobody',
+    async (_what, payload, contentType, reason) => {
+      const subject = `${site.domain.id}.c.${site.channel.id}.line`
+      const letters = nats.subscribe('deadletters.>', { max: 1 })
+      const one = await startOne()
+      // Neighbours in the same batch, before and after it.
+      await publish(5)
+      // Past the door of HTTP, which would refuse it: as MQTT 3.1.1 or a NATS client brings it.
+      const fields = headers()
+      if (contentType !== '') fields.set('Content-Type', contentType)
+      await nats.jetstream().publish(`m.${subject}`, payload, { headers: fields })
+      await publish(5, 5)
+      for await (const letter of letters) {
+        expect(letter.subject).toBe(`deadletters.${subject}`)
+        expect(letter.string()).toBe(payload)
+        expect(letter.headers?.get('Sluice-Reason')).toContain(reason)
+      }
+      await eventually('the neighbours are stored', async () => (await storedValues()).length === 10)
+      expect(await storedValues()).toEqual(upTo(10))
+      await one.stop()
+    },
+  )
+
+  it('that is no JSON at all is delivered live and not stored, and is no dead letter', async () => {
+    const one = await startOne()
+    nats.publish(`m.${site.domain.id}.c.${site.channel.id}`, new Uint8Array([1, 2, 3]))
+    await publish(1)
+    await eventually('what follows is stored', async () => (await storedValues()).length === 1)
+    const { state } = await (await nats.jetstreamManager()).streams.info('deadletters')
+    expect(state.messages).toBe(0)
+    await one.stop()
+  })
+})
