@@ -37,7 +37,7 @@ export async function openDatabase(config: Config, databaseUrl: string, life: Li
   })
   if (config.openAdminSignup)
     log.warn('SLUICE_OPEN_ADMIN_SIGNUP is on: whoever signs up may become superadmin')
-  const upkeep = startUpkeep({ maintain: () => services.auth.maintain(), log })
+  const upkeep = startUpkeep({ maintain: () => services.auth.maintain(), everyS: config.upkeepS, log })
   life.onStop('upkeep', () => upkeep.stop())
   return { db, databaseUrl, services }
 }

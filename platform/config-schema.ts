@@ -176,6 +176,12 @@ export const SETTINGS = {
     integer(60, 3_660 * DAY_S),
     'Seconds after which access tokens are signed with a new key. Tokens that the old one has signed hold to their end.',
   ),
+  upkeepS: setting(
+    'SLUICE_UPKEEP_S',
+    '30',
+    integer(1, 3_600),
+    'Seconds between two looks at what has grown old: signing keys to replace, expired sessions and tokens to remove.',
+  ),
   requireVerifiedEmail: setting(
     'SLUICE_REQUIRE_VERIFIED_EMAIL',
     '0',

@@ -59,7 +59,12 @@ export async function createKeyRing({
 
   async function refresh(): Promise<void> {
     const rows = await db.selectFrom('signing_keys').selectAll().orderBy('created_at', 'desc').execute()
-    const next = await Promise.all(rows.map(async (row) => opened.get(row.id) ?? openKey(row, vault)))
+    const next = await Promise.all(
+      rows.map(async (row) => ({
+        ...(opened.get(row.id) ?? (await openKey(row, vault))),
+        createdAt: row.created_at,
+      })),
+    )
     opened.clear()
     for (const key of next) opened.set(key.id, key)
     keys = next.filter((_key, index) => index === 0 || isInOverlap(next[index - 1]))
