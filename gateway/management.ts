@@ -19,6 +19,7 @@ import { groupEndpoints } from '../services/groups/routes.ts'
 import { startRelay } from '../services/journal/relay.ts'
 import { journalEndpoints } from '../services/journal/routes.ts'
 import type { Entry } from '../services/journal/types.ts'
+import { telemetryEndpoints } from '../services/messages/telemetry-routes.ts'
 import { accountEndpoints } from '../services/users/account-routes.ts'
 import { recoveryEndpoints } from '../services/users/recovery-routes.ts'
 import { userEndpoints } from '../services/users/routes.ts'
@@ -69,6 +70,7 @@ function managementEndpoints(services: Services): Endpoint[] {
     ...channelEndpoints({ channels, domains }),
     ...connectionEndpoints({ channels, domains }),
     ...journalEndpoints(services.journalReader),
+    ...telemetryEndpoints(services.telemetry),
   ]
 }
 

@@ -12,6 +12,7 @@ import { createGroups } from '../services/groups/service.ts'
 import { createJournalReader } from '../services/journal/reader.ts'
 import { createJournal } from '../services/journal/service.ts'
 import { createMessages } from '../services/messages/service.ts'
+import { createTelemetry } from '../services/messages/telemetry.ts'
 import { createAccounts } from '../services/users/accounts.ts'
 import type { Links } from '../services/users/links.ts'
 import { createRecovery } from '../services/users/recovery.ts'
@@ -45,6 +46,7 @@ export async function createServices(parts: ServicesParts) {
   const groups = createGroups({ db, journal, policy })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
+  const telemetry = createTelemetry({ db, policy, domains })
   const messages = createMessages({ db, policy, domains, channels, clients })
   return {
     auth,
@@ -60,5 +62,6 @@ export async function createServices(parts: ServicesParts) {
     clients,
     channels,
     messages,
+    telemetry,
   }
 }

@@ -200,6 +200,13 @@ export interface JsonMessagesTable {
   payload: Json
 }
 
+export interface ArrivalsTable {
+  publisher: string
+  messages: number
+  first_at: Date
+  last_at: Date
+}
+
 export interface StreamPositionsTable {
   stream: string
   created_at: ColumnType<Date, Date | string, Date | string>
@@ -234,6 +241,7 @@ export interface Tables {
   journal: JournalTable
   readings: ReadingsTable
   json_messages: JsonMessagesTable
+  arrivals: ArrivalsTable
   stream_positions: StreamPositionsTable
   entities: EntitiesView
 }

@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 import type { Kysely } from 'kysely'
 
 /**
- * Tokens that are good for one thing once, personal access tokens with their scopes, and the indexes behind lists of people,
+ * Tokens that are good for one thing once, personal access tokens with their scopes, the count of messages by sender, and the
+ * indexes behind lists of people,
  * the journal's questions and the removal of what has expired.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
@@ -53,6 +54,14 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     create index users_tags on users using gin (tags);
     -- "Who shares a domain with me" begins with the domain.
     create index role_members_domain_users on role_members (entity_id, user_id) where entity_type = 'domain';
+
+    -- How many messages came from whom. Updated with every batch that is stored, so pages keep room for the next version of a row.
+    create table arrivals (
+      publisher uuid primary key,
+      messages bigint not null,
+      first_at timestamptz not null,
+      last_at timestamptz not null
+    ) with (fillfactor = 50);
 
     create index journal_actor on journal (actor_id, seq desc);
   `.execute(db)
