@@ -7,6 +7,7 @@ import { ensureStreams } from '../platform/bus/streams.ts'
 import type { Config, Role } from '../platform/config.ts'
 import { migrate } from '../platform/db/migrate.ts'
 import { createAddressReader } from '../platform/http/client-address.ts'
+import type { Endpoint } from '../platform/http/endpoint.ts'
 import { createLifecycle } from '../platform/lifecycle.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
@@ -14,6 +15,7 @@ import { createMetrics } from '../platform/metrics.ts'
 import { messageEndpoints } from '../services/messages/routes.ts'
 import { startAdapters } from './adapters.ts'
 import { createApp } from './http/app.ts'
+import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
@@ -24,6 +26,8 @@ import type { Services } from './services.ts'
 import { startStorage } from './storage.ts'
 
 export interface Gateway {
+  /** What this process serves over HTTP, the adapters' paths left out. */
+  readonly endpoints: readonly Endpoint[]
   readonly httpPorts: readonly number[]
   readonly mqttPort: number | undefined
   /** The superadmin that this start has made; the password only when nobody had chosen one. */
@@ -86,12 +90,16 @@ async function start(
   await authority.ready
   const adapters = await startAdapters({ ...common, authority })
 
-  const app = createApp({
-    endpoints: [
+  const endpoints = withDocs(
+    [
       ...healthEndpoints({ bus, db: database?.db, registry: metrics.registry }),
       ...(database && has('reader') ? messageEndpoints(database.services.messages) : []),
       ...(management?.endpoints ?? []),
     ],
+    has('http'),
+  )
+  const app = createApp({
+    endpoints,
     authenticate: database && ((token) => database.services.auth.authenticate(token)),
     addressOf: createAddressReader(config.trustProxy ?? []),
     maxBodyBytes: config.maxBodyBytes,
@@ -108,7 +116,13 @@ async function start(
     onUpgrade: adapters.onUpgrade,
   })
   life.onStop('http', () => servers.stop())
-  return { httpPorts: servers.ports, mqttPort: adapters.mqttPort, firstAdmin, stop: () => life.stop() }
+  return {
+    endpoints,
+    httpPorts: servers.ports,
+    mqttPort: adapters.mqttPort,
+    firstAdmin,
+    stop: () => life.stop(),
+  }
 }
 
 async function createFirstAdmin(config: Config, { users }: Services): Promise<Gateway['firstAdmin']> {

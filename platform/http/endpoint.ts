@@ -97,7 +97,8 @@ export function endpoint<
   return description
 }
 
-export const pathsOf = ({ path }: Endpoint): readonly string[] => (typeof path === 'string' ? [path] : path)
+export const pathsOf = ({ path }: Pick<Endpoint, 'path'>): readonly string[] =>
+  typeof path === 'string' ? [path] : path
 
 /** Mounts endpoints so that a literal segment wins over a parameter, whatever the order they come in. */
 export function mount(router: Router<RequestState>, endpoints: readonly Endpoint[]): void {

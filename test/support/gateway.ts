@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startGateway } from '../../gateway/start.ts'
 import { loadConfig } from '../../platform/config.ts'
+import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { createLogger } from '../../platform/log.ts'
 import { cloneDatabase } from './database.ts'
 import { startTestNats } from './nats.ts'
@@ -18,6 +19,8 @@ export interface Ground {
 export interface TestGateway {
   readonly url: string
   readonly mqttUrl: string
+  /** What it serves over HTTP, the adapters' paths left out. */
+  readonly endpoints: readonly Endpoint[]
   readonly ground: Ground
   stop(): Promise<void>
 }
@@ -62,6 +65,7 @@ export async function startTestGateway(
   return {
     url: `http://127.0.0.1:${gateway.httpPorts[0]}`,
     mqttUrl: `mqtt://127.0.0.1:${gateway.mqttPort}`,
+    endpoints: gateway.endpoints,
     ground,
     async stop() {
       await gateway.stop()
