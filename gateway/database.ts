@@ -1,4 +1,4 @@
-import { createAttempts } from '../platform/attempts.ts'
+import type { Attempts } from '../platform/attempts.ts'
 import { createBackground } from '../platform/background.ts'
 import type { Config } from '../platform/config.ts'
 import { createDatabase } from '../platform/db/connect.ts'
@@ -11,8 +11,16 @@ import { loadMasterKey } from './master-key.ts'
 import { createServices } from './services.ts'
 import { startUpkeep } from './upkeep.ts'
 
+export interface DatabaseParts {
+  readonly config: Config
+  readonly databaseUrl: string
+  readonly life: Lifecycle
+  readonly log: Logger
+  readonly attempts: Attempts
+}
+
 /** The database, and the services over it. */
-export async function openDatabase(config: Config, databaseUrl: string, life: Lifecycle, log: Logger) {
+export async function openDatabase({ config, databaseUrl, life, log, attempts }: DatabaseParts) {
   const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
   life.onStop('database', () => db.destroy())
   const mailer = createMailer({ url: config.smtpUrl, from: config.smtpFrom, log })
@@ -26,11 +34,7 @@ export async function openDatabase(config: Config, databaseUrl: string, life: Li
     signingKeyS: config.signingKeyS,
     requireVerifiedEmail: config.requireVerifiedEmail,
     signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },
-    attempts: createAttempts({
-      perAccount: config.maxFailuresPerAccount,
-      perAddress: config.maxFailuresPerAddress,
-      windowS: config.failureWindowS,
-    }),
+    attempts,
     mailer,
     background,
     links: createLinks(config.publicUrl ?? localUrl(config), config.linkOrigins ?? []),

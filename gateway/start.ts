@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createAuthority } from '../adapters/authority-cache.ts'
 import { createRemoteBackend } from '../adapters/authority-rpc.ts'
+import { createAttempts } from '../platform/attempts.ts'
 import { connectBus } from '../platform/bus/connect.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
@@ -76,7 +77,14 @@ async function start(
   const publisher = createPublisher(bus)
   life.onStop('publisher', () => publisher.stop())
 
-  const database = databaseUrl === undefined ? undefined : await openDatabase(config, databaseUrl, life, log)
+  // Not among what stands on the database: a process of adapters alone has doors to guess at too.
+  const attempts = createAttempts({
+    perAccount: config.maxFailuresPerAccount,
+    perAddress: config.maxFailuresPerAddress,
+    windowS: config.failureWindowS,
+  })
+  const database =
+    databaseUrl === undefined ? undefined : await openDatabase({ config, databaseUrl, life, log, attempts })
   const common = { config, life, log, metrics, bus, publisher }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined

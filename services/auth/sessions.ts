@@ -49,9 +49,10 @@ export async function listSessions(db: Db, userId: string): Promise<{ id: string
     .select(['id', 'description'])
     .where('user_id', '=', userId)
     .where('revoked_at', 'is', null)
-    .where(({ exists, selectFrom }) =>
-      exists(
-        selectFrom('refresh_tokens')
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('refresh_tokens')
           .select('hash')
           .whereRef('refresh_tokens.session_id', '=', 'sessions.id')
           .where('used_at', 'is', null)

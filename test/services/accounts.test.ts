@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import WebSocket from 'ws'
+import { WebSocket } from 'ws'
 import { createApi } from '../support/api.ts'
 import type { Api, Person } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'

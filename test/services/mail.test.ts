@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pino } from 'pino'
 import { createClient } from '../../platform/db/connect.ts'
+import { createMailer } from '../../platform/mail.ts'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
@@ -197,5 +199,21 @@ describe('a mail server that is away', () => {
     } finally {
       await lost.stop()
     }
+  })
+})
+
+describe('without a mail server', () => {
+  it('mails stand in the log, for those who look at level debug', async () => {
+    const lines: string[] = []
+    for (const level of ['info', 'debug']) {
+      const log = pino({ level }, { write: (line: string) => void lines.push(line) })
+      const mailer = createMailer({ url: undefined, from: 'gateway@example.com', log })
+      await mailer.send({ to: 'ada@example.com', subject: level, text: 'the link' })
+      mailer.stop()
+    }
+    expect(lines.length).toBe(1)
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      mail: { from: 'gateway@example.com', to: 'ada@example.com', subject: 'debug', text: 'the link' },
+    })
   })
 })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import WebSocket from 'ws'
+import { WebSocket } from 'ws'
 import { OPERATIONS, deedsOf } from '../../services/auth/operations.ts'
 import type { OperationName } from '../../services/auth/operations.ts'
 import { SCOPE_OPERATIONS } from '../../services/auth/scopes.ts'
