@@ -1,6 +1,6 @@
 import type { Router, RouterContext } from '@koa/router'
 import { z } from 'zod'
-import { Forbidden, Unauthenticated } from '../errors.ts'
+import { Forbidden, MethodNotAllowed, NotFound, Unauthenticated } from '../errors.ts'
 import type { Principal } from '../principal.ts'
 import { parse, readJson, readQuery } from './input.ts'
 
@@ -100,12 +100,27 @@ export function endpoint<
 export const pathsOf = ({ path }: Pick<Endpoint, 'path'>): readonly string[] =>
   typeof path === 'string' ? [path] : path
 
-/** Mounts endpoints so that a literal segment wins over a parameter, whatever the order they come in. */
+/**
+ * Mounts endpoints so that a literal segment wins over a parameter, whatever the order they come in, also where the verb is
+ * none of its own: `DELETE /users/profile` is no user by that name.
+ */
 export function mount(router: Router<RequestState>, endpoints: readonly Endpoint[]): void {
   const routes = endpoints.flatMap((one) => pathsOf(one).map((path) => ({ path, one })))
   routes.sort((a, b) => specificity(a.path).localeCompare(specificity(b.path)))
-  for (const { path, one } of routes) router[one.method](path, (ctx) => serve(one, ctx))
+  const [literal, withParameters] = [routes.filter(isLiteral), routes.filter((route) => !isLiteral(route))]
+  for (const { path, one } of literal) router[one.method](path, (ctx) => serve(one, ctx))
+  for (const path of new Set(literal.map((route) => route.path))) {
+    const methods = literal.filter((route) => route.path === path).map(({ one }) => one.method)
+    // The router answers HEAD wherever it answers GET.
+    const allowed = [...methods, ...(methods.includes('get') ? ['head'] : [])].map((verb) =>
+      verb.toUpperCase(),
+    )
+    router.all(path, () => Promise.reject(new MethodNotAllowed(allowed)))
+  }
+  for (const { path, one } of withParameters) router[one.method](path, (ctx) => serve(one, ctx))
 }
+
+const isLiteral = ({ path }: { readonly path: string }) => !/[:*]/.test(path)
 
 /** Sorts literal segments first, then parameters, then the rest of a path. */
 function specificity(path: string): string {
@@ -135,6 +150,8 @@ export function requireVerified(principal: Principal): void {
 async function serve(one: Endpoint, ctx: RouterContext<RequestState>): Promise<void> {
   // Who calls comes first: a stranger learns nothing from what is wrong with the rest.
   const principal = isForUsers(one) ? await readPrincipal(one, ctx) : undefined
+  // Postgres's text cannot hold it, so there is nothing by such a name.
+  if (Object.values(ctx.params).some((value) => value.includes('\0'))) throw new NotFound()
   const params = parse(one.params ?? Nothing, ctx.params)
   const query = readQuery(ctx, one.query ?? Nothing)
   const body = one.body ? await readJson(ctx, one.body) : {}

@@ -78,6 +78,7 @@ export function readQuery<T extends z.ZodObject>(ctx: RequestContext, schema: T)
   for (const name of Object.keys(schema.shape)) {
     const value = ctx.query[name]
     if (Array.isArray(value)) throw new InvalidInput(`${name}: given more than once`)
+    if (value?.includes('\0')) throw new InvalidInput(`${name}: must not hold the character U+0000`)
     if (value !== undefined && !ABSENT.has(value.trim())) given[name] = value
   }
   return parse(schema, given)

@@ -39,6 +39,17 @@ export function createOneTimeTokens({ vault }: { vault: Vault }) {
       return token
     },
 
+    /** Whether {@link use} would take the token now. */
+    async holds(db: Db, purpose: OneTimePurpose, token: string): Promise<boolean> {
+      const row = await db
+        .selectFrom('one_time_tokens')
+        .select('user_id')
+        .where('hash', '=', hash(purpose, token))
+        .where('expires_at', '>', sql<Date>`now()`)
+        .executeTakeFirst()
+      return row !== undefined
+    },
+
     /** Takes the token and all others that the user has for the purpose; `undefined` when it is none, or too old. */
     async use(trx: Trx, purpose: OneTimePurpose, token: string): Promise<OneTimeHolder | undefined> {
       const row = await trx

@@ -13,6 +13,8 @@ import { hashPassword } from './passwords.ts'
 import * as repository from './repository.ts'
 import type { User } from './types.ts'
 
+const REFUSAL = 'invalid recovery token'
+
 export type Recovery = ReturnType<typeof createRecovery>
 
 export interface RecoveryParts {
@@ -85,14 +87,15 @@ export function createRecovery(parts: RecoveryParts) {
      */
     async reset(token: string, password: string, address: string): Promise<void> {
       await attempts.guard({ purpose: 'reset', address }, async () => {
-        // Hashed first: a transaction should not wait for it, and whether the token holds is not to be told by the time.
+        // A stranger's guess costs us no hash, and no transaction waits for one.
+        if (!(await oneTime.holds(db, 'recovery', token))) throw new Unauthenticated(REFUSAL)
         const passwordHash = await hashPassword(password)
         await db.transaction().execute(async (trx) => {
           const holder = await oneTime.use(trx, 'recovery', token)
           const user =
             holder && (await repository.updateUser(trx, holder.userId, { passwordHash }, null, ['enabled']))
           // A mailbox that was the user's when the mail went out, and is not any more.
-          if (!user || user.email !== holder?.email) throw new Unauthenticated('invalid recovery token')
+          if (!user || user.email !== holder?.email) throw new Unauthenticated(REFUSAL)
           await tokens.revokeAll(trx, user.id)
           await record(trx, user.id, 'reset_secret')
         })

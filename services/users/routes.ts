@@ -32,9 +32,9 @@ const CreateUser = z.object({
 
 const IssueToken = z
   .object({
-    username: optional(z.string()),
+    username: optional(text(1024)),
     password: optional(triedPassword),
-    identity: optional(z.string()),
+    identity: optional(text(1024)),
     secret: optional(triedPassword),
     description: optional(text(1024)),
   })

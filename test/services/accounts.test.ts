@@ -321,6 +321,22 @@ describe('searching users', () => {
   })
 })
 
+describe('the character U+0000, which no stored text holds', () => {
+  it('is refused wherever it comes, and never an error of ours', async () => {
+    for (const [path, status] of [
+      ['/users?name=a%00', 400],
+      ['/users/search?username=abc%00', 400],
+      ['/domains/a%00', 404],
+      ['/a%00/clients', 404],
+      ['/verify-email?token=%00', 400],
+    ] as const) {
+      expect([path, (await api.call('GET', path, { token: root })).status]).toEqual([path, status])
+    }
+    const login = { username: 'a\u0000', password: 'whatever' }
+    expect((await api.call('POST', '/users/tokens/issue', { body: login })).status).toBe(400)
+  })
+})
+
 describe('the domains of a user', () => {
   it('are for that user and superadmins', async () => {
     const [owner, other] = [await api.given.person(), await api.given.person()]

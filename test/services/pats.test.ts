@@ -335,6 +335,23 @@ describe('what a token with scopes may do', () => {
     }
   })
 
+  it('creates under a group with the scopes for both, and not with one of them', async () => {
+    const { token } = await api.given.person()
+    const d = (await api.given.domain(token)).id
+    const group = (await api.expect(201, 'POST', `/${d}/groups`, { token, body: { name: 'g' } })).body.id
+    const create = { entity_type: 'clients', domain_id: d, operation: 'create' }
+    const under = { entity_type: 'groups', domain_id: d, entity_id: group, operation: 'set_child_client' }
+    const body = { name: 'x', parent_group_id: group }
+    for (const [scopes, status] of [
+      [[create], 403],
+      [[under], 403],
+      [[create, under], 201],
+    ] as const) {
+      const { secret } = await makePat(token, ...scopes)
+      expect(await statusOf(secret, 'POST', `/${d}/clients`, body)).toBe(status)
+    }
+  })
+
   it('publishes and reads with the scopes of messages, over HTTP, WebSocket and the reader', async () => {
     const site = await api.given.site()
     const scope = { entity_type: 'messages', domain_id: site.domain.id, entity_id: site.channel.id }
