@@ -5,6 +5,7 @@ import { startGateway } from '../../gateway/start.ts'
 import { loadConfig } from '../../platform/config.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { createLogger } from '../../platform/log.ts'
+import type { Logger } from '../../platform/log.ts'
 import { cloneDatabase } from './database.ts'
 import { startTestNats } from './nats.ts'
 
@@ -48,6 +49,7 @@ export async function startGround(): Promise<Ground> {
 export async function startTestGateway(
   settings: Record<string, string> = {},
   shared?: Ground,
+  log: Logger = createLogger('fatal'),
 ): Promise<TestGateway> {
   const ground = shared ?? (await startGround())
   const config = loadConfig({
@@ -61,7 +63,7 @@ export async function startTestGateway(
     SLUICE_STREAM_MAX_BYTES: '67108864',
     ...settings,
   })
-  const gateway = await startGateway(config, createLogger('fatal'))
+  const gateway = await startGateway(config, log)
   return {
     url: `http://127.0.0.1:${gateway.httpPorts[0]}`,
     mqttUrl: `mqtt://127.0.0.1:${gateway.mqttPort}`,
