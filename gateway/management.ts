@@ -10,11 +10,14 @@ import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { keyEndpoints } from '../services/auth/key-routes.ts'
 import { patEndpoints } from '../services/auth/pat-routes.ts'
+import { roleEndpoints } from '../services/auth/role-routes.ts'
 import { connectionEndpoints } from '../services/channels/connection-routes.ts'
 import { channelEndpoints } from '../services/channels/routes.ts'
 import { clientEndpoints } from '../services/clients/routes.ts'
+import { invitationEndpoints } from '../services/domains/invitation-routes.ts'
 import { domainEndpoints } from '../services/domains/routes.ts'
 import { domainsOfUserEndpoints } from '../services/domains/user-routes.ts'
+import { groupMemberEndpoints } from '../services/groups/member-routes.ts'
 import { groupEndpoints } from '../services/groups/routes.ts'
 import { startRelay } from '../services/journal/relay.ts'
 import { journalEndpoints } from '../services/journal/routes.ts'
@@ -55,7 +58,20 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
 }
 
 function managementEndpoints(services: Services): Endpoint[] {
-  const { accounts, attempts, channels, clients, domains, groups, pats, recovery, tokens, users } = services
+  const {
+    accounts,
+    attempts,
+    channels,
+    clients,
+    domains,
+    groups,
+    invitations,
+    pats,
+    recovery,
+    roles,
+    tokens,
+    users,
+  } = services
   return [
     ...keyEndpoints(tokens),
     ...patEndpoints(pats),
@@ -65,7 +81,10 @@ function managementEndpoints(services: Services): Endpoint[] {
     ...tokenEndpoints({ tokens, attempts }),
     ...domainEndpoints(domains),
     ...domainsOfUserEndpoints(domains),
+    ...invitationEndpoints({ domains, invitations }),
+    ...roleEndpoints({ roles, resolveDomain: (reference) => domains.resolveId(reference) }),
     ...groupEndpoints({ groups, domains }),
+    ...groupMemberEndpoints({ members: services.groupMembers, assignments: services.assignments, domains }),
     ...clientEndpoints({ clients, domains }),
     ...channelEndpoints({ channels, domains }),
     ...connectionEndpoints({ channels, domains }),

@@ -7,7 +7,10 @@ import { createAuth } from '../services/auth/service.ts'
 import type { AuthParts } from '../services/auth/service.ts'
 import { createChannels } from '../services/channels/service.ts'
 import { createClients } from '../services/clients/service.ts'
+import { createInvitations } from '../services/domains/invitations.ts'
 import { createDomains } from '../services/domains/service.ts'
+import { createAssignments } from '../services/groups/assignments.ts'
+import { createGroupMembers } from '../services/groups/members.ts'
 import { createGroups } from '../services/groups/service.ts'
 import { createJournalReader } from '../services/journal/reader.ts'
 import { createJournal } from '../services/journal/service.ts'
@@ -37,13 +40,16 @@ export async function createServices(parts: ServicesParts) {
   const { db, vault, attempts } = parts
   const journal = createJournal()
   const auth = await createAuth({ ...parts, journal })
-  const { policy, tokens, pats } = auth
+  const { policy, roles, tokens, pats } = auth
   const users = createUsers({ ...parts, journal, policy, tokens })
   const accounts = createAccounts({ db, journal, policy, tokens, attempts })
   const recovery = createRecovery({ ...parts, ...auth, journal })
-  const domains = createDomains({ db, journal, policy })
+  const domains = createDomains({ db, journal, policy, roles })
+  const invitations = createInvitations({ db, journal, policy, roles })
   const journalReader = createJournalReader({ db, access: createJournalAccess({ policy, domains }) })
   const groups = createGroups({ db, journal, policy })
+  const groupMembers = createGroupMembers({ db, policy })
+  const assignments = createAssignments({ policy, roles })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const telemetry = createTelemetry({ db, policy, domains })
@@ -53,12 +59,16 @@ export async function createServices(parts: ServicesParts) {
     attempts,
     tokens,
     pats,
+    roles,
     users,
     accounts,
     recovery,
     journalReader,
     domains,
+    invitations,
     groups,
+    groupMembers,
+    assignments,
     clients,
     channels,
     messages,

@@ -87,7 +87,6 @@ async function start(
     databaseUrl === undefined ? undefined : await openDatabase({ config, databaseUrl, life, log, attempts })
   const common = { config, life, log, metrics, bus, publisher }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
-  const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
   if (database && has('writer')) {
     startStorage({ ...common, databaseUrl: database.databaseUrl, replayWindowS: config.replayWindowS })
   }
@@ -124,6 +123,8 @@ async function start(
     onUpgrade: adapters.onUpgrade,
   })
   life.onStop('http', () => servers.stop())
+  // Last of all: its password is shown once, and a start that fails after making it would never show it.
+  const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
   return {
     endpoints,
     httpPorts: servers.ports,

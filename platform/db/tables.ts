@@ -102,6 +102,18 @@ export interface RoleMembersTable {
   domain_id: string
 }
 
+export interface InvitationsTable {
+  domain_id: string
+  invitee_id: string
+  invited_by: string
+  role_id: string
+  created_at: Time
+  updated_at: Time
+  expires_at: Date
+  confirmed_at: Date | null
+  rejected_at: Date | null
+}
+
 export interface SessionsTable {
   id: string
   user_id: string
@@ -238,6 +250,7 @@ export interface Tables {
   roles: RolesTable
   role_actions: RoleActionsTable
   role_members: RoleMembersTable
+  invitations: InvitationsTable
   journal: JournalTable
   readings: ReadingsTable
   json_messages: JsonMessagesTable

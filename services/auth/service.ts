@@ -6,14 +6,18 @@ import { createKeyRing } from './keys.ts'
 import { createOneTimeTokens } from './one-time.ts'
 import { createPats } from './pats.ts'
 import { createPolicy } from './policy.ts'
+import { createRoles } from './roles.ts'
 import { findBearer } from './sessions.ts'
 import type { Bearer } from './sessions.ts'
 import { createTokens } from './tokens.ts'
 import type { TokenLifetimes } from './tokens.ts'
 
+export { PresentedAccess, presentAccess } from './present.ts'
 export type { OneTimeTokens } from './one-time.ts'
 export type { Pats } from './pats.ts'
 export type { Policy } from './policy.ts'
+export type { RoleChanges } from './role-changes.ts'
+export type { Roles } from './roles.ts'
 export type { Tokens } from './tokens.ts'
 export type Auth = Awaited<ReturnType<typeof createAuth>>
 
@@ -31,6 +35,7 @@ export interface AuthParts {
 /** Tokens and permissions: who is this, and may they do that. */
 export async function createAuth(parts: AuthParts) {
   const { db, vault, requireVerifiedEmail } = parts
+  const policy = createPolicy(db)
   const keys = await createKeyRing({ db, vault, maxAgeS: parts.signingKeyS })
   const tokens = createTokens({ ...parts, keys })
   const pats = createPats(parts)
@@ -46,7 +51,8 @@ export async function createAuth(parts: AuthParts) {
   }
 
   return {
-    policy: createPolicy(db),
+    policy,
+    roles: createRoles({ ...parts, policy }),
     tokens,
     pats,
     oneTime,

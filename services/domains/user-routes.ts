@@ -2,8 +2,9 @@ import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { uuid } from '../../platform/http/input.ts'
-import { envelope } from '../../platform/http/listing.ts'
-import { ListDomains, presentAsSeen, toDomainListing } from './routes.ts'
+import { envelope, pageOf } from '../../platform/http/listing.ts'
+import { PresentedDomainAsSeen, presentDomainAsSeen } from './present.ts'
+import { ListDomains, toDomainListing } from './routes.ts'
 import type { Domains } from './service.ts'
 
 /** Domains as one looks at them from a user (contract D36). */
@@ -17,13 +18,14 @@ export function domainsOfUserEndpoints(domains: Domains): Endpoint[] {
       params: z.object({ user: uuid }),
       query: ListDomains,
       status: 200,
+      response: pageOf('domains', PresentedDomainAsSeen),
       async handle({ principal, params, query }) {
         const listing = toDomainListing(query)
         return envelope(
           'domains',
           await domains.listOf(principal, params.user, listing),
           listing,
-          presentAsSeen,
+          presentDomainAsSeen,
         )
       },
     }),

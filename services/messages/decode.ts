@@ -4,6 +4,7 @@ import { looksLikeSenml } from '../../senml/looks-like.ts'
 import { fromJsonValue, parseCbor, parseJson } from '../../senml/parse.ts'
 import type { SenmlRecord } from '../../senml/record.ts'
 import { resolve } from '../../senml/resolve.ts'
+import { findUnstorable } from './storable.ts'
 import type { Decoded, JsonMessage, Reading } from './types.ts'
 
 /** Devices in the field send versions that RFC 8428 does not know; that all of a pack agree is still asked for (contract 15.2). */
@@ -21,17 +22,20 @@ export function decodeMessage(message: Message, streamSeq: number): Decoded {
   if (!UUID.test(message.domainId) || !UUID.test(message.channelId)) {
     return { kind: 'broken', reason: 'invalid_subject: the subject names no domain and channel by their ids' }
   }
+  const reason = findUnstorable(message.levels)
+  if (reason !== undefined) return { kind: 'broken', reason }
   try {
     switch (mediaType(message.contentType)) {
       case 'application/senml+json':
         return toReadings(parseJson(message.payload, SENML_OPTIONS), message, streamSeq)
       case 'application/senml+cbor':
         return toReadings(parseCbor(message.payload, SENML_OPTIONS), message, streamSeq)
-      // MQTT 3.1.1 declares nothing, and the tools that speak WebSocket and MQTT 5 often say text.
       case 'application/json':
+        return decodeJson(message, streamSeq)
+      // MQTT 3.1.1 declares nothing, and the tools that speak WebSocket and MQTT 5 often say text.
       case 'text/plain':
       case '':
-        return decodeJson(message, streamSeq)
+        return beginsLikeJson(message.payload) ? decodeJson(message, streamSeq) : { kind: 'opaque' }
       default:
         return { kind: 'opaque' }
     }
@@ -52,11 +56,10 @@ function decodeJson(message: Message, streamSeq: number): Decoded {
     value = JSON.parse(utf8.decode(message.payload))
   } catch {
     // A declaration or a bracket says that it was meant as JSON; then somebody wants to know that it was lost.
-    const isMeantAsJson = message.contentType !== '' || beginsLikeJson(message.payload)
-    return isMeantAsJson
-      ? { kind: 'broken', reason: 'invalid_json: the payload is not JSON in UTF-8' }
-      : { kind: 'opaque' }
+    return { kind: 'broken', reason: 'invalid_json: the payload is not JSON in UTF-8' }
   }
+  const reason = findUnstorable(value)
+  if (reason !== undefined) return { kind: 'broken', reason }
   if (looksLikeSenml(value)) return toReadings(fromJsonValue(value, SENML_OPTIONS), message, streamSeq)
   const objects = Array.isArray(value) ? value : [value]
   return objects.length > 0 && objects.every(isObject)
@@ -73,6 +76,11 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function toReadings(records: SenmlRecord[], message: Message, streamSeq: number): Decoded {
+  for (const [index, record] of records.entries()) {
+    // Names and units are checked by SenML itself, and text of either encoding has whole pairs; U+0000 it allows.
+    const reason = findUnstorable([record.vs, record.u])
+    if (reason !== undefined) return { kind: 'broken', reason: `record ${index}: ${reason}` }
+  }
   const common = origin(message, streamSeq)
   const readings = resolve(records, Number(message.receivedAtNs) / 1e9).map((record, index): Reading => ({
     ...common,

@@ -32,6 +32,9 @@ async function makePat(token: string, ...scopes: Scope[]) {
   return { id: body.id as string, secret: body.secret as string, body }
 }
 
+/** A list of words, about nobody and nothing. */
+const SAME_FOR_ALL = '/domains/roles/available-actions'
+
 const addScopes = (token: string, id: string, ...scopes: Scope[]) =>
   api.expect(200, 'PATCH', `/pats/${id}/scope/add`, { token, body: { scopes } })
 
@@ -307,14 +310,24 @@ describe('what a token with scopes may do', () => {
         types: ['publish'],
         role: 'user',
       },
-      ...{ parent_id: group, parent_group_id: group, children_ids: [group], role_id: 'domain_x' },
-      ...{ domain_id: domain, channel_ids: [channel], client_ids: [client], user_id: site.person.id },
-      ...{ members: [site.person.id], member_ids: [site.person.id], invitee_user_id: site.person.id },
-      ...{ subject: site.person.id, object: group },
+      parent_id: group,
+      parent_group_id: group,
+      children_ids: [group],
+      role_id: 'domain_x',
+      domain_id: domain,
+      channel_ids: [channel],
+      client_ids: [client],
+      user_id: site.person.id,
+      members: [site.person.id],
+      member_ids: [site.person.id],
+      invitee_user_id: site.person.id,
+      subject: site.person.id,
+      object: group,
     }
     const { secret } = await makePat(token)
+    const answered: unknown[] = []
     for (const one of gateway.endpoints) {
-      if (one.access !== 'user') continue
+      if (one.access !== 'user' || pathsOf(one).includes(SAME_FOR_ALL)) continue
       for (const path of pathsOf(one)) {
         const place = path.replace(/:(\w+)/g, (_all, name: string) => ids[name] ?? client)
         const method = one.method.toUpperCase()
@@ -324,10 +337,11 @@ describe('what a token with scopes may do', () => {
         })
         // Lists over all domains are open, and show those domains that scopes name: none.
         const isOverAll = method === 'GET' && (path === '/clients' || path === '/channels')
-        if (isOverAll) expect([path, answer.body.total]).toEqual([path, 0])
-        else expect([method, path, [400, 403, 404].includes(answer.status)]).toEqual([method, path, true])
+        const isRefused = isOverAll ? answer.body.total === 0 : [400, 403, 404].includes(answer.status)
+        if (!isRefused) answered.push([method, path, answer.status])
       }
     }
+    expect(answered).toEqual([])
   })
 
   it('is what the scope names: type, domain, operation, and one entity or all', async () => {

@@ -183,11 +183,12 @@ describe('a message that cannot be stored', () => {
       'record 1, field v',
     ],
     ['JSON that ends early', '[{"n":"a"', '', 'invalid_json'],
+    ['objects without end', '{"a":'.repeat(5_000) + '1' + '}'.repeat(5_000), 'application/json', 'too_deep'],
     [
       'a character that Postgres cannot hold',
       '[{"n":"a","vs":"\\u0000"}]',
       'application/senml+json',
-      'refused by the database',
+      'invalid_text',
     ],
     ['brackets without end', '['.repeat(5_000) + ']'.repeat(5_000), 'application/senml+json', 'record 0'],
   ])(
@@ -213,6 +214,22 @@ describe('a message that cannot be stored', () => {
       await one.stop()
     },
   )
+
+  it('whose letter would be too large for the bus is kept without its payload, and stops nobody', async () => {
+    const letters = nats.subscribe('deadletters.>', { max: 1 })
+    const one = await startOne()
+    // The subject of the letter is longer than that of the message, which is as long as the bus takes.
+    const channel = `${site.domain.id}.c.${site.channel.id}`
+    const subject = `m.${channel}.${'x'.repeat(3_895 - channel.length - 3)}`
+    await nats.jetstream().publish(subject, '{broken')
+    await publish(5)
+    for await (const letter of letters) {
+      expect(letter.subject).toBe(`deadletters.${channel}`)
+      expect(letter.headers?.get('Sluice-Payload-Bytes')).toBe('7')
+    }
+    await eventually('what follows is stored', async () => (await storedValues()).length === 5)
+    await one.stop()
+  })
 
   it('that is no JSON at all is delivered live and not stored, and is no dead letter', async () => {
     const one = await startOne()

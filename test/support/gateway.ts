@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startGateway } from '../../gateway/start.ts'
+import { createClient } from '../../platform/db/connect.ts'
 import { loadConfig } from '../../platform/config.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { createLogger } from '../../platform/log.ts'
@@ -14,6 +15,8 @@ export interface Ground {
   readonly databaseUrl: string
   readonly natsUrl: string
   readonly dataDir: string
+  /** Looks into the database, for what no answer shows, or changes what no request can, such as the time. */
+  query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
   stop(): Promise<void>
 }
 
@@ -39,6 +42,15 @@ export async function startGround(): Promise<Ground> {
     databaseUrl: database.url,
     natsUrl: nats.url,
     dataDir,
+    async query(text, values) {
+      const client = createClient(database.url, 'test')
+      await client.connect()
+      try {
+        return await client.query<Record<string, unknown>>(text, values)
+      } finally {
+        await client.end()
+      }
+    },
     async stop() {
       await Promise.all([database.drop(), nats.stop(), rm(dataDir, { recursive: true, force: true })])
     },
