@@ -5,6 +5,7 @@ import * as management from './migrations/0001-management.ts'
 import * as messages from './migrations/0002-messages.ts'
 import * as access from './migrations/0003-access.ts'
 import * as entities from './migrations/0004-entities.ts'
+import * as people from './migrations/0005-people.ts'
 
 /** All migrations, oldest first. A merged one is frozen; a change is a new file and a new line here. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -12,6 +13,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0002-messages': messages,
   '0003-access': access,
   '0004-entities': entities,
+  '0005-people': people,
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
+import type { ScopeType } from '../principal.ts'
 
 /** Row types, kept by hand beside the migrations. JSON columns are written as text, because a bare array would become a Postgres array. */
 export type Json = ColumnType<Record<string, unknown>, string | undefined, string>
@@ -142,6 +143,37 @@ export interface RefreshTokensTable {
   used_at: Date | null
 }
 
+export interface OneTimeTokensTable {
+  hash: Buffer
+  purpose: 'recovery' | 'verification'
+  user_id: string
+  email: string
+  expires_at: Date
+}
+
+export interface PatsTable {
+  id: string
+  user_id: string
+  name: string
+  description: Generated<string>
+  secret_hash: Buffer
+  issued_at: Time
+  expires_at: Date
+  updated_at: Date | null
+  last_used_at: Date | null
+  revoked_at: Date | null
+}
+
+export interface PatScopesTable {
+  seq: Generated<number>
+  id: string
+  pat_id: string
+  entity_type: ScopeType
+  domain_id: string | null
+  entity_id: string
+  operation: string
+}
+
 export interface SigningKeysTable {
   id: string
   public_jwk: Json
@@ -194,6 +226,13 @@ export interface JsonMessagesTable {
   payload: Json
 }
 
+export interface ArrivalsTable {
+  publisher: string
+  messages: number
+  first_at: Date
+  last_at: Date
+}
+
 export interface StreamPositionsTable {
   stream: string
   created_at: ColumnType<Date, Date | string, Date | string>
@@ -213,6 +252,9 @@ export interface Tables {
   users: UsersTable
   sessions: SessionsTable
   refresh_tokens: RefreshTokensTable
+  one_time_tokens: OneTimeTokensTable
+  pats: PatsTable
+  pat_scopes: PatScopesTable
   signing_keys: SigningKeysTable
   domains: DomainsTable
   groups: GroupsTable
@@ -226,6 +268,7 @@ export interface Tables {
   journal: JournalTable
   readings: ReadingsTable
   json_messages: JsonMessagesTable
+  arrivals: ArrivalsTable
   stream_positions: StreamPositionsTable
   entities: EntitiesView
   entity_counts: EntityCountsTable

@@ -1,3 +1,4 @@
+import type { Deed } from './scopes.ts'
 import type { EntityType } from './types.ts'
 
 interface Operation {
@@ -110,3 +111,25 @@ export const OPERATIONS = {
 } as const satisfies Readonly<Record<string, Operation>>
 
 export type OperationName = keyof typeof OPERATIONS
+
+/**
+ * The names by which scopes allow an operation. Creating and listing in a domain go by two: as something done to the domain, and
+ * as something done to entities of the type.
+ */
+export function deedsOf(
+  name: OperationName,
+  domainId: string | undefined,
+  entityId: string,
+): readonly Deed[] {
+  const { on, action, scope }: Operation = OPERATIONS[name]
+  if (on === 'channel' && (action === 'publish' || action === 'subscribe')) {
+    return [{ entityType: 'messages', operation: action, domainId, entityId }]
+  }
+  const deed: Deed = { entityType: `${on}s`, operation: scope, domainId, entityId }
+  const [, verb, type] = /^(create|list)_(clients|channels|groups)$/.exec(scope) ?? []
+  if (on !== 'domain' || verb === undefined || type === undefined) return [deed]
+  return [
+    deed,
+    { entityType: type as 'clients' | 'channels' | 'groups', operation: verb, domainId, entityId: '*' },
+  ]
+}

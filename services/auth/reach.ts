@@ -3,6 +3,7 @@ import type { RawBuilder } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
 import { inheritedActions } from './actions.ts'
 import { isDomainAdmin } from './repository.ts'
+import { scopedEntities } from './scopes.ts'
 import type { AccessType, ContainedType, Principal, Reach, RoleSelection } from './types.ts'
 
 /**
@@ -51,6 +52,28 @@ export async function isPlatformAdmin(db: Db, userId: string): Promise<boolean> 
     .where('status', '=', 'enabled')
     .executeTakeFirst()
   return row !== undefined
+}
+
+/**
+ * A condition on the rows of `clients`, `channels` or `groups`: those that the caller's token may list, or do `operation` with.
+ * A token that is good for everything has none.
+ */
+export function whereScoped(
+  { scopes }: Principal,
+  type: ContainedType,
+  operation = 'list',
+): RawBuilder<boolean> | undefined {
+  if (scopes === undefined) return undefined
+  const table = `${type}s` as const
+  const { domainIds, entities } = scopedEntities(scopes, table, operation)
+  const viaDomain = scopedEntities(scopes, 'domains', `${operation}_${table}`)
+  const whole = [...domainIds, ...viaDomain.domainIds, ...viaDomain.entities.map((entity) => entity.domainId)]
+  const column = (name: string) => sql.ref(`${table}.${name}`)
+  return sql<boolean>`(
+    ${column('domain_id')} = any (${whole}::uuid[])
+    or exists (
+      select from unnest(${entities.map((e) => e.entityId)}::uuid[], ${entities.map((e) => e.domainId)}::uuid[]) s (id, domain_id)
+      where s.id = ${column('id')} and s.domain_id = ${column('domain_id')}))`
 }
 
 const WAYS: readonly AccessType[] = ['direct', 'direct_group', 'indirect_group', 'domain']

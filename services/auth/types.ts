@@ -1,4 +1,5 @@
 import type { EntityType } from '../../platform/db/tables.ts'
+import type { Scope } from '../../platform/principal.ts'
 
 export type { EntityType } from '../../platform/db/tables.ts'
 
@@ -91,4 +92,32 @@ export interface Access {
 export interface EntityMember {
   readonly memberId: string
   readonly roles: readonly Access[]
+}
+
+/** A personal access token, its secret left out. */
+export interface Pat {
+  readonly id: string
+  readonly userId: string
+  readonly name: string
+  readonly description: string
+  readonly issuedAt: Date
+  readonly expiresAt: Date
+  readonly updatedAt: Date | null
+  /** To the minute. */
+  readonly lastUsedAt: Date | null
+  readonly revokedAt: Date | null
+}
+
+export type PatStatus = 'active' | 'revoked' | 'expired'
+export type NewPat = Pick<Pat, 'name' | 'description' | 'expiresAt'>
+
+/** A token with its secret, which is shown this once. */
+export interface CreatedPat {
+  readonly pat: Pat
+  readonly secret: string
+}
+
+export interface PatScope extends Scope {
+  readonly id: string
+  readonly patId: string
 }

@@ -156,7 +156,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
     async identify(principal: Principal, ids: readonly string[]) {
       const found = await wiring.sortIds(db, ids)
       const domainIds = [...new Set(found.map((entity) => entity.domainId))]
-      for (const domainId of domainIds) await policy.requireMember(principal, 'domain.view', domainId)
+      for (const domainId of domainIds) await policy.requireEntry(principal, domainId)
       const known = new Set(found.map((entity) => entity.id))
       const [domainId] = domainIds
       if (domainId === undefined || ids.some((id) => !known.has(id))) {

@@ -40,6 +40,8 @@ export async function openList(
   const reach = await policy.findReach(viewer, type, domainId)
   const conditions = accessConditions(viewer, type, access)
   if (!isOpen) conditions.push(isGranted(principal.userId, type, 'read'))
+  const inScope = policy.whereScoped(principal, type)
+  if (inScope) conditions.push(inScope)
   return { principal, viewer, reach, conditions }
 }
 
@@ -88,6 +90,8 @@ export function mayUpdate(
   type: ContainedType,
   access: readonly Access[] | undefined,
 ): boolean {
+  // A personal access token is not good for what its scopes do not name, and reading is not updating.
+  if (principal.scopes !== undefined) return false
   return principal.isSuperadmin || (access ?? []).some((one) => grants(type, one, 'update'))
 }
 

@@ -75,7 +75,8 @@ export function groupMemberEndpoints({ members, assignments, domains }: MemberRo
       method: 'get',
       path: '/users/:user/memberships',
       summary: 'List the groups on which a user has a role',
-      access: 'user',
+      // No scope has a word for it.
+      access: 'session',
       params: z.object({ user: uuid }),
       query: ListMemberships,
       status: 200,

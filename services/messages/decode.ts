@@ -10,7 +10,7 @@ import type { Decoded, JsonMessage, Reading } from './types.ts'
 /** Devices in the field send versions that RFC 8428 does not know; that all of a pack agree is still asked for (contract 15.2). */
 export const SENML_OPTIONS = { maxVersion: Infinity } as const
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import type { Client } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
+import { countArrivals } from './arrivals.ts'
+import type { Arrival } from './arrivals.ts'
 import { JSON_COLUMNS, READING_COLUMNS, copyJsonMessage, copyReading } from './copy.ts'
 import type { JsonMessage, Reading } from './types.ts'
 
@@ -55,7 +57,11 @@ export async function store(
   client: Client,
   from: Position,
   seq: number,
-  rows: { readonly readings: readonly Reading[]; readonly jsonMessages: readonly JsonMessage[] },
+  rows: {
+    readonly readings: readonly Reading[]
+    readonly jsonMessages: readonly JsonMessage[]
+    readonly arrivals: readonly Arrival[]
+  },
 ): Promise<Position> {
   await client.query('begin')
   try {
@@ -67,6 +73,7 @@ export async function store(
     if (rowCount !== 1) throw new PositionMoved()
     await copy(client, `copy readings (${READING_COLUMNS}) from stdin`, rows.readings, copyReading)
     await copy(client, `copy json_messages (${JSON_COLUMNS}) from stdin`, rows.jsonMessages, copyJsonMessage)
+    await countArrivals(client, rows.arrivals)
     await client.query('commit')
   } catch (error) {
     // Fails only when the connection is gone, and then the server rolls back by itself.

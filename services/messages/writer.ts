@@ -2,14 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { readMessage } from '../../platform/bus/message.ts'
+import type { Message } from '../../platform/bus/message.ts'
 import type { Publisher } from '../../platform/bus/publisher.ts'
 import { createPuller } from '../../platform/bus/puller.ts'
 import type { Puller, Pulled } from '../../platform/bus/puller.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { createClient, isDataError } from '../../platform/db/connect.ts'
 import type { Logger } from '../../platform/log.ts'
+import type { Arrival } from './arrivals.ts'
 import { buryMessage } from './dead-letters.ts'
-import { decodeMessage } from './decode.ts'
+import { UUID, decodeMessage } from './decode.ts'
 import { readPosition, store, tryLockWriter } from './store.ts'
 import type { Position } from './store.ts'
 import type { Decoded } from './types.ts'
@@ -125,7 +127,7 @@ async function skipGap(
   if (missing <= 0 || position.seq === 0) return position
   metrics.lost.inc(missing)
   log.error({ missing, seq: position.seq }, 'messages were removed from the stream before they were stored')
-  return store(client, position, firstSeq - 1, { readings: [], jsonMessages: [] })
+  return store(client, position, firstSeq - 1, { readings: [], jsonMessages: [], arrivals: [] })
 }
 
 async function writeFrom(
@@ -168,8 +170,9 @@ async function storeItems(
   if (!last) return from
   const readings = items.flatMap(({ decoded }) => (decoded.kind === 'readings' ? decoded.readings : []))
   const jsonMessages = items.flatMap(({ decoded }) => (decoded.kind === 'json' ? decoded.messages : []))
+  const arrivals = items.flatMap(({ arrival }) => arrival ?? [])
   try {
-    const position = await store(client, from, last.pulled.seq, { readings, jsonMessages })
+    const position = await store(client, from, last.pulled.seq, { readings, jsonMessages, arrivals })
     options.metrics.storedReadings.inc(readings.length)
     options.metrics.storedJson.inc(jsonMessages.length)
     return position
@@ -178,7 +181,7 @@ async function storeItems(
     if (items.length === 1) {
       const reason = `refused by the database: ${error.message}`
       await bury(options, [{ pulled: last.pulled, decoded: { kind: 'broken', reason } }], from)
-      return store(client, from, last.pulled.seq, { readings: [], jsonMessages: [] })
+      return store(client, from, last.pulled.seq, { readings: [], jsonMessages: [], arrivals })
     }
     const middle = items.length >> 1
     const between = await storeItems(client, from, items.slice(0, middle), options)
@@ -189,6 +192,7 @@ async function storeItems(
 interface Item<D extends Decoded = Decoded> {
   readonly pulled: Pulled
   readonly decoded: D
+  readonly arrival?: Arrival | undefined
 }
 
 type BrokenItem = Item<Extract<Decoded, { kind: 'broken' }>>
@@ -198,7 +202,12 @@ function decode(pulled: Pulled): Item {
   const decoded: Decoded = message
     ? decodeMessage(message, pulled.seq)
     : { kind: 'broken', reason: 'invalid_subject: not the subject of a message' }
-  return { pulled, decoded }
+  return { pulled, decoded, arrival: message && arrivalOf(message) }
+}
+
+/** Foreign NATS clients say nothing of who they are, or whatever they like. */
+function arrivalOf({ publisher, receivedAtNs }: Message): Arrival | undefined {
+  return UUID.test(publisher) ? { publisher, atMs: Number(receivedAtNs / 1_000_000n) } : undefined
 }
 
 const isBroken = (item: Item): item is BrokenItem => item.decoded.kind === 'broken'
