@@ -1,6 +1,7 @@
 import type { ChannelAddress, Principal } from '../authority.ts'
+import { createBacklog } from './backlog.ts'
 import { Outbox } from './outbox.ts'
-import type { Backlog, OutboxOptions } from './outbox.ts'
+import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
@@ -82,7 +83,7 @@ export function createSessions(options: {
   onEnd: (session: Session) => void
 }): Sessions {
   const sessions = new Map<string, Session>()
-  const backlog: Backlog = { bytes: 0 }
+  const backlog = createBacklog()
   /** Sessions without a connection, with the time when they end. */
   const kept = new Map<Session, number>()
   /** The same by client, longest away first. */
@@ -134,7 +135,9 @@ export function createSessions(options: {
     const session: Session = {
       id,
       principal,
-      outbox: new Outbox(options.outbox, backlog, (reason) => options.onDrop(session, reason)),
+      outbox: new Outbox(options.outbox, backlog.account(principal.domainId), (reason) =>
+        options.onDrop(session, reason),
+      ),
       subscriptions: new Map(),
       grants: new Map(),
       changes: 0,
