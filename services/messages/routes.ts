@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Unauthenticated } from '../../platform/errors.ts'
 import { readCredentials } from '../../platform/http/credentials.ts'
-import { endpoint } from '../../platform/http/endpoint.ts'
+import { endpoint, requireVerified } from '../../platform/http/endpoint.ts'
 import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
 import { MessagesQuery, echoFilter, toMessageFilter } from './query.ts'
 import type { BucketRow, JsonMessageRow, ReadingRow } from './repository.ts'
@@ -50,7 +50,11 @@ export function messageEndpoints(messages: Messages): Endpoint[] {
 async function readReader(ctx: { get(header: string): string; state: RequestState }): Promise<Reader> {
   const presented = readCredentials(ctx.get('authorization'), undefined)
   if (!presented) throw new Unauthenticated()
-  if (presented.kind === 'token') return { kind: 'user', principal: await ctx.state.principal() }
+  if (presented.kind === 'token') {
+    const principal = await ctx.state.principal()
+    requireVerified(principal)
+    return { kind: 'user', principal }
+  }
   const clientId = presented.kind === 'client' ? presented.clientId : undefined
   return { kind: 'client', secret: presented.secret, clientId }
 }

@@ -34,7 +34,7 @@ export function createMessages({ db, policy, domains, channels, clients }: Messa
       if (principal.isSuperadmin) throw new NotFound()
       // Members of the domain may know; everybody else gets what they get for a channel that is there.
       if (domain === undefined) throw new Forbidden()
-      await policy.requireMember(principal, 'domain.view', await domains.resolveId(domain))
+      await policy.requireEntry(principal, await domains.resolveId(domain))
       throw new NotFound()
     }
     await policy.require(principal, 'channel.subscribe', address.channelId, address.domainId)
