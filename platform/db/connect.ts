@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import type { Transaction } from 'kysely'
 import { Client, DatabaseError, Pool, types } from 'pg'
 import type { Logger } from '../log.ts'
+import { SESSION } from './session.ts'
 import type { Tables } from './tables.ts'
 
 /** The database, or a transaction in it: what repositories take first. */
@@ -26,11 +27,14 @@ export function createDatabase(options: DatabaseOptions): Db {
 
 function createPool({ url, maxConnections, log, statementTimeoutMs }: DatabaseOptions): Pool {
   const pool = new Pool({
+    ...SESSION,
     connectionString: url,
     max: maxConnections,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 30_000,
     application_name: 'sluice',
+    // Far above what any transaction of ours waits for, which is an acknowledgement of the bus.
+    idle_in_transaction_session_timeout: 60_000,
     ...(statementTimeoutMs === undefined ? {} : { statement_timeout: statementTimeoutMs }),
   })
   // An idle connection that breaks is replaced by the pool; unhandled, the event would end the process.
@@ -41,10 +45,10 @@ function createPool({ url, maxConnections, log, statementTimeoutMs }: DatabaseOp
 /** A connection of its own, not yet opened: for what must not share one, such as listening, locks and COPY. */
 export function createClient(url: string, name: string): Client {
   return new Client({
+    ...SESSION,
     connectionString: url,
     application_name: name,
     connectionTimeoutMillis: 5_000,
-    keepAlive: true,
   })
 }
 
