@@ -15,13 +15,15 @@ export type Services = Awaited<ReturnType<typeof createServices>>
 
 export interface ServicesParts {
   readonly db: Db
+  /** For reading stored messages alone: who reads much must not keep devices and people from the rest. */
+  readonly storedDb: Db
   readonly vault: Vault
   readonly lifetimes: TokenLifetimes
   readonly signup: SignupRules
 }
 
-/** All services over one database, from left to right as their imports point. */
-export async function createServices({ db, vault, lifetimes, signup }: ServicesParts) {
+/** All services, from left to right as their imports point. */
+export async function createServices({ db, storedDb, vault, lifetimes, signup }: ServicesParts) {
   const journal = createJournal()
   const { policy, tokens } = await createAuth({ db, vault, lifetimes })
   const users = createUsers({ db, journal, tokens, signup })
@@ -29,6 +31,6 @@ export async function createServices({ db, vault, lifetimes, signup }: ServicesP
   const groups = createGroups({ db, journal, policy })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
-  const messages = createMessages({ db, policy, domains, channels, clients })
+  const messages = createMessages({ db: storedDb, policy, domains, channels, clients })
   return { tokens, users, domains, groups, clients, channels, messages }
 }

@@ -7,6 +7,7 @@ import { ensureStreams } from '../platform/bus/streams.ts'
 import type { Config, Role } from '../platform/config.ts'
 import { createDatabase } from '../platform/db/connect.ts'
 import { migrate } from '../platform/db/migrate.ts'
+import { createProbe } from '../platform/db/probe.ts'
 import { createLifecycle } from '../platform/lifecycle.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
@@ -90,7 +91,7 @@ async function start(
 
   const app = createApp({
     endpoints: [
-      ...healthEndpoints({ bus, db: database?.db, registry: metrics.registry }),
+      ...healthEndpoints({ bus, database: database?.probe, registry: metrics.registry }),
       ...(database && has('reader') ? messageEndpoints(database.services.messages) : []),
       ...(management?.endpoints ?? []),
     ],
@@ -112,18 +113,26 @@ async function start(
   return { httpPorts: servers.ports, mqttPort: adapters.mqttPort, firstAdmin, stop: () => life.stop() }
 }
 
+/** A read takes two connections, one for the page and one for the total. Beyond so many, waiting helps nobody. */
+const STORED_MESSAGES = { maxConnections: 6, statementTimeoutMs: 10_000, maxWaiting: 100 }
+
 async function openDatabase(config: Config, databaseUrl: string, life: Lifecycle, log: Logger) {
   const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
   life.onStop('database', () => db.destroy())
+  const storedDb = createDatabase({ ...STORED_MESSAGES, url: databaseUrl, log })
+  life.onStop('database of stored messages', () => storedDb.destroy())
+  const probe = createProbe(databaseUrl)
+  life.onStop('database probe', () => probe.stop())
   const services = await createServices({
     db,
+    storedDb,
     vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
     lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
     signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },
   })
   if (config.openAdminSignup)
     log.warn('SLUICE_OPEN_ADMIN_SIGNUP is on: whoever signs up may become superadmin')
-  return { db, databaseUrl, services }
+  return { db, databaseUrl, probe, services }
 }
 
 async function createFirstAdmin(config: Config, { users }: Services): Promise<Gateway['firstAdmin']> {

@@ -1,23 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { sql } from 'kysely'
 import type { Registry } from 'prom-client'
 import type { Bus } from '../../platform/bus/connect.ts'
-import type { Db } from '../../platform/db/connect.ts'
+import type { Probe } from '../../platform/db/probe.ts'
 import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 
-const CHECK_TIMEOUT_MS = 1_000
-
 export interface HealthParts {
   readonly bus: Bus
-  /** Absent in a process that needs none. */
-  readonly db: Db | undefined
+  /** Absent in a process that needs no database. */
+  readonly database: Probe | undefined
   readonly registry: Registry
 }
 
 /** Whether the process lives, whether it can work, and what it counts. */
-export function healthEndpoints({ bus, db, registry }: HealthParts): Endpoint[] {
+export function healthEndpoints({ bus, database, registry }: HealthParts): Endpoint[] {
   const instanceId = randomUUID()
   const version = readVersion()
   const open = { method: 'get', access: 'anyone', status: 200 } as const
@@ -25,7 +22,7 @@ export function healthEndpoints({ bus, db, registry }: HealthParts): Endpoint[] 
   async function findMissing(): Promise<string[]> {
     const missing: string[] = []
     if (!bus.isConnected) missing.push('nats')
-    if (db && !(await answers(db))) missing.push('postgres')
+    if (database && !(await database.answers())) missing.push('postgres')
     return missing
   }
 
@@ -74,18 +71,6 @@ export function healthEndpoints({ bus, db, registry }: HealthParts): Endpoint[] 
       handle: async () => new Reply(200, await registry.metrics(), registry.contentType),
     }),
   ]
-}
-
-async function answers(db: Db): Promise<boolean> {
-  const timeout = AbortSignal.timeout(CHECK_TIMEOUT_MS)
-  const late = new Promise<false>((resolve) => {
-    timeout.addEventListener('abort', () => resolve(false), { once: true })
-  })
-  const asked = sql`select 1`.execute(db).then(
-    () => true,
-    () => false,
-  )
-  return Promise.race([asked, late])
 }
 
 /** The file stands two folders up from here in the sources, and three from the compiled code. */
