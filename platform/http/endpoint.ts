@@ -2,6 +2,7 @@ import type { Router, RouterContext } from '@koa/router'
 import { z } from 'zod'
 import type { Principal } from '../principal.ts'
 import { parse, readJson, readQuery } from './input.ts'
+import { requireStorable } from './storable.ts'
 
 /** What the HTTP edge puts at the disposal of each request. */
 export interface RequestState {
@@ -112,6 +113,7 @@ function specificity(path: string): string {
 async function serve(one: Endpoint, ctx: RouterContext<RequestState>): Promise<void> {
   // Who calls comes first: a stranger learns nothing from what is wrong with the rest.
   const principal = one.access === 'user' ? await ctx.state.principal() : undefined
+  requireStorable(ctx.params)
   const params = parse(one.params ?? Nothing, ctx.params)
   const query = readQuery(ctx, one.query ?? Nothing)
   const body = one.body ? await readJson(ctx, one.body) : {}

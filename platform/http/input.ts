@@ -3,6 +3,7 @@ import type { ParsedUrlQuery } from 'node:querystring'
 import getRawBody from 'raw-body'
 import { z } from 'zod'
 import { InvalidInput, TooLarge, UnsupportedMediaType } from '../errors.ts'
+import { requireStorable } from './storable.ts'
 
 /** What reading a request needs of Koa's context. */
 export interface RequestContext {
@@ -32,7 +33,7 @@ export function parse<T extends z.ZodType>(schema: T, value: unknown): z.output<
  * without one (contract 1.2).
  *
  * @throws {UnsupportedMediaType} a body that does not say it is JSON
- * @throws {InvalidInput} malformed JSON, or not of the schema
+ * @throws {InvalidInput} malformed JSON, text that cannot be stored, or not of the schema
  * @throws {TooLarge} more than `ctx.state.maxBodyBytes`
  */
 export async function readJson<T extends z.ZodType>(ctx: RequestContext, schema: T): Promise<z.output<T>> {
@@ -50,6 +51,7 @@ export async function readJson<T extends z.ZodType>(ctx: RequestContext, schema:
       code: 'malformed_json',
     })
   }
+  requireStorable(value)
   return parse(schema, value)
 }
 
@@ -71,7 +73,7 @@ const ABSENT: ReadonlySet<string> = new Set(['', 'undefined', 'null'])
 /**
  * Reads the query string. Empty, `undefined` and `null` count as absent, unknown parameters are ignored (contract 1.2).
  *
- * @throws {InvalidInput} a parameter given twice, or not of the schema
+ * @throws {InvalidInput} a parameter given twice, text that cannot be stored, or not of the schema
  */
 export function readQuery<T extends z.ZodObject>(ctx: RequestContext, schema: T): z.output<T> {
   const given: Record<string, string> = {}
@@ -80,6 +82,7 @@ export function readQuery<T extends z.ZodObject>(ctx: RequestContext, schema: T)
     if (Array.isArray(value)) throw new InvalidInput(`${name}: given more than once`)
     if (value !== undefined && !ABSENT.has(value.trim())) given[name] = value
   }
+  requireStorable(given)
   return parse(schema, given)
 }
 
@@ -102,12 +105,6 @@ export const uuid = z
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i, 'must be a UUID')
   .transform((id) => id.toLowerCase())
 
-// Postgres's text and jsonb cannot hold U+0000; refused here, where the field can still be named.
-const hasNoNul = (value: unknown) => !JSON.stringify(value).includes('\\u0000')
-
-export const text = (maxLength: number) =>
-  z.string().max(maxLength).refine(hasNoNul, 'must not hold the character U+0000')
+export const text = (maxLength: number) => z.string().max(maxLength)
 export const tags = z.array(text(256)).max(256)
-export const metadata = z
-  .record(z.string(), z.unknown())
-  .refine(hasNoNul, 'must not hold the character U+0000')
+export const metadata = z.record(z.string(), z.unknown())
