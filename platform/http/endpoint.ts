@@ -110,13 +110,19 @@ function specificity(path: string): string {
     .join('')
 }
 
+/** What a stranger may make us read and parse, in bytes: room for every form that strangers fill in. */
+const STRANGER_LIMIT_BYTES = 65_536
+
+const bodyLimitOf = ({ access }: Endpoint, { maxBodyBytes }: RequestState) =>
+  access === 'anyone' ? Math.min(STRANGER_LIMIT_BYTES, maxBodyBytes) : maxBodyBytes
+
 async function serve(one: Endpoint, ctx: RouterContext<RequestState>): Promise<void> {
   // Who calls comes first: a stranger learns nothing from what is wrong with the rest.
   const principal = one.access === 'user' ? await ctx.state.principal() : undefined
   requireStorable(ctx.params)
   const params = parse(one.params ?? Nothing, ctx.params)
   const query = readQuery(ctx, one.query ?? Nothing)
-  const body = one.body ? await readJson(ctx, one.body) : {}
+  const body = one.body ? await readJson(ctx, one.body, bodyLimitOf(one, ctx.state)) : {}
   const request = { ctx, params, query, body }
   const answer =
     one.access === 'user'

@@ -32,12 +32,17 @@ export function parse<T extends z.ZodType>(schema: T, value: unknown): z.output<
  * Reads the JSON body. An empty body is an empty object, because official clients send `Content-Type: application/json`
  * without one (contract 1.2).
  *
+ * @param limitBytes of the body
  * @throws {UnsupportedMediaType} a body that does not say it is JSON
  * @throws {InvalidInput} malformed JSON, text that cannot be stored, or not of the schema
- * @throws {TooLarge} more than `ctx.state.maxBodyBytes`
+ * @throws {TooLarge}
  */
-export async function readJson<T extends z.ZodType>(ctx: RequestContext, schema: T): Promise<z.output<T>> {
-  const text = await readText(ctx)
+export async function readJson<T extends z.ZodType>(
+  ctx: RequestContext,
+  schema: T,
+  limitBytes = ctx.state.maxBodyBytes,
+): Promise<z.output<T>> {
+  const text = await readText(ctx, limitBytes)
   if (text.trim() === '') return parse(schema, {})
   if (!ctx.get('content-type').toLowerCase().includes('application/json')) {
     throw new UnsupportedMediaType(['application/json'])
@@ -55,8 +60,7 @@ export async function readJson<T extends z.ZodType>(ctx: RequestContext, schema:
   return parse(schema, value)
 }
 
-async function readText(ctx: RequestContext): Promise<string> {
-  const limit = ctx.state.maxBodyBytes
+async function readText(ctx: RequestContext, limit: number): Promise<string> {
   try {
     return await getRawBody(ctx.req, { length: ctx.get('content-length') || null, limit, encoding: 'utf8' })
   } catch (error) {
@@ -107,4 +111,12 @@ export const uuid = z
 
 export const text = (maxLength: number) => z.string().max(maxLength)
 export const tags = z.array(text(256)).max(256)
-export const metadata = z.record(z.string(), z.unknown())
+
+/** Lists show it whole, and every change writes it whole. */
+const MAX_METADATA_BYTES = 65_536
+export const metadata = z
+  .record(z.string(), z.unknown())
+  .refine(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_METADATA_BYTES,
+    `must not be larger than ${MAX_METADATA_BYTES} bytes as JSON`,
+  )
