@@ -1,5 +1,17 @@
 import type { z } from 'zod'
-import { atLeast, email, flag, integer, key, list, natsServers, oneOf, text, url } from './config-values.ts'
+import {
+  atLeast,
+  email,
+  flag,
+  integer,
+  key,
+  list,
+  natsServers,
+  oneOf,
+  text,
+  url,
+  username,
+} from './config-values.ts'
 
 /** What a process of Sluice does: all of it on a laptop, a part where it is scaled out. */
 export const ROLES = ['http', 'mqtt', 'ws', 'api', 'writer', 'reader'] as const
@@ -115,8 +127,8 @@ export const SETTINGS = {
   adminUsername: setting(
     'SLUICE_ADMIN_USERNAME',
     'admin',
-    text(),
-    'Name of the super-admin that the first start makes.',
+    username(),
+    'Name of the super-admin that the first start makes: 1 to 32 letters, digits, `-` and `_`.',
   ),
   adminEmail: setting(
     'SLUICE_ADMIN_EMAIL',
