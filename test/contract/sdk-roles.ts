@@ -1,4 +1,4 @@
-import type SDK from '@absmach/magistrala-sdk'
+import type { SDK } from './magistrala.ts'
 
 type Kind = 'Domain' | 'Group' | 'Client' | 'Channel'
 type Call = (...args: unknown[]) => Promise<unknown>
