@@ -2,6 +2,7 @@ import type { Attempts } from '../platform/attempts.ts'
 import { createBackground } from '../platform/background.ts'
 import type { Config } from '../platform/config.ts'
 import { createDatabase } from '../platform/db/connect.ts'
+import { createProbe } from '../platform/db/probe.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { createMailer } from '../platform/mail.ts'
@@ -19,16 +20,24 @@ export interface DatabaseParts {
   readonly attempts: Attempts
 }
 
+/** A read takes two connections, one for the page and one for the total. Beyond so many, waiting helps nobody. */
+const STORED_MESSAGES = { maxConnections: 6, statementTimeoutMs: 10_000, maxWaiting: 100 }
+
 /** The database, and the services over it. */
 export async function openDatabase({ config, databaseUrl, life, log, attempts }: DatabaseParts) {
   const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
   life.onStop('database', () => db.destroy())
+  const storedDb = createDatabase({ ...STORED_MESSAGES, url: databaseUrl, log })
+  life.onStop('database of stored messages', () => storedDb.destroy())
+  const probe = createProbe(databaseUrl)
+  life.onStop('database probe', () => probe.stop())
   const mailer = createMailer({ url: config.smtpUrl, from: config.smtpFrom, log })
   life.onStop('mail', () => mailer.stop())
   const background = createBackground(log)
   life.onStop('background work', () => background.stop())
   const services = await createServices({
     db,
+    storedDb,
     vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
     lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
     signingKeyS: config.signingKeyS,
@@ -43,7 +52,7 @@ export async function openDatabase({ config, databaseUrl, life, log, attempts }:
     log.warn('SLUICE_OPEN_ADMIN_SIGNUP is on: whoever signs up may become superadmin')
   const upkeep = startUpkeep({ maintain: () => services.auth.maintain(), everyS: config.upkeepS, log })
   life.onStop('upkeep', () => upkeep.stop())
-  return { db, databaseUrl, services }
+  return { db, databaseUrl, probe, services }
 }
 
 const localUrl = ({ host, httpPorts }: Config) =>

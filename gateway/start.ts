@@ -100,7 +100,7 @@ async function start(
 
   const endpoints = withDocs(
     [
-      ...healthEndpoints({ bus, db: database?.db, registry: metrics.registry }),
+      ...healthEndpoints({ bus, database: database?.probe, registry: metrics.registry }),
       ...(database && has('reader') ? messageEndpoints(database.services.messages) : []),
       ...(management?.endpoints ?? []),
     ],
