@@ -12,7 +12,6 @@ import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { createVault } from '../platform/vault.ts'
-import { messageEndpoints } from '../services/messages/routes.ts'
 import { startAdapters } from './adapters.ts'
 import { createApp } from './http/app.ts'
 import { healthEndpoints } from './http/health.ts'
@@ -21,6 +20,7 @@ import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { startInfrastructure } from './infrastructure.ts'
 import { startManagement } from './management.ts'
 import { loadMasterKey } from './master-key.ts'
+import { startReading } from './reading.ts'
 import { createServices } from './services.ts'
 import type { Services } from './services.ts'
 import { startStorage } from './storage.ts'
@@ -87,11 +87,15 @@ async function start(
   life.onStop('authority', () => authority.stop())
   await authority.ready
   const adapters = await startAdapters({ ...common, authority })
+  const reading =
+    database && has('reader')
+      ? startReading({ ...common, authority, messages: database.services.messages })
+      : undefined
 
   const app = createApp({
     endpoints: [
       ...healthEndpoints({ bus, db: database?.db, registry: metrics.registry }),
-      ...(database && has('reader') ? messageEndpoints(database.services.messages) : []),
+      ...(reading?.endpoints ?? []),
       ...(management?.endpoints ?? []),
     ],
     authenticate: database && ((token) => database.services.tokens.authenticate(token)),
@@ -109,6 +113,8 @@ async function start(
     onUpgrade: adapters.onUpgrade,
   })
   life.onStop('http', () => servers.stop())
+  // Before the servers, which wait for answers under way.
+  if (reading) life.onStop('live readers', () => reading.stop())
   return { httpPorts: servers.ports, mqttPort: adapters.mqttPort, firstAdmin, stop: () => life.stop() }
 }
 

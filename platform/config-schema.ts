@@ -228,4 +228,10 @@ export const SETTINGS = {
     integer(0, 366 * DAY_S),
     'Seconds that a stored message stays in the stream, for those who read it there.',
   ),
+  maxLiveReaders: setting(
+    'SLUICE_MAX_LIVE_READERS',
+    '500',
+    integer(1, 1_000_000),
+    'Live answers (`messages/live`) that are open at once.',
+  ),
 } satisfies Record<string, Setting<unknown>>

@@ -36,9 +36,11 @@ export function createApp({ endpoints, authenticate, maxBodyBytes, log }: AppOpt
     // One SDK's flags put a second question mark into the address (contract D21).
     ctx.querystring = ctx.querystring.replaceAll('?', '&')
     let principal: Promise<Principal> | undefined
+    const principalNow = () => readPrincipal(ctx.get('authorization'), authenticate)
     const state: RequestState = {
       maxBodyBytes,
-      principal: () => (principal ??= readPrincipal(ctx.get('authorization'), authenticate)),
+      principal: () => (principal ??= principalNow()),
+      principalNow,
     }
     Object.assign(ctx.state, state)
     await next()

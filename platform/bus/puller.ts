@@ -12,6 +12,8 @@ export interface PullerOptions {
   readonly stream: string
   /** First sequence number wanted. */
   readonly fromSeq: number
+  /** Only messages on this subject, wildcards allowed. One subject: nats-server 2.9.10 knows no list of them. */
+  readonly subject?: string
   /** Messages and bytes that may be on their way or waiting at most: memory stays bounded whatever the backlog. */
   readonly maxMessages?: number
   readonly maxBytes?: number
@@ -50,6 +52,7 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
     ack_policy: AckPolicy.None,
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: fromSeq,
+    ...(options.subject === undefined ? {} : { filter_subject: options.subject }),
     inactive_threshold: INACTIVE_MS * NS,
     mem_storage: true,
     num_replicas: 1,

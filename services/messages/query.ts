@@ -25,6 +25,9 @@ const interval = z.string().transform((value, ctx) => {
   return z.NEVER
 })
 
+/** One name, or several by commas, which no name can hold (RFC 8428 section 4.5.1). */
+export const nameList = z.string().transform((value) => value.split(',').filter((name) => name !== ''))
+
 /** Query parameters of the reader (contract 16). */
 export const MessagesQuery = z.object({
   ...pageQuery(MAX_LIMIT),
