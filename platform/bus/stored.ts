@@ -1,4 +1,4 @@
-import { NatsError } from 'nats'
+import { AckPolicy, DeliverPolicy, NatsError } from 'nats'
 import type { JetStreamManager, MsgRequest, StoredMsg } from 'nats'
 
 /** One message as a stream keeps it. */
@@ -25,6 +25,38 @@ export function findNextStored(
 ): Promise<StoredMessage | undefined> {
   // The types of nats.js know `next_by_subj` of direct requests alone; the server takes it here too, 2.9.10 among them.
   return ask(manager, stream, { seq: fromSeq, next_by_subj: subject } as MsgRequest)
+}
+
+/** The newest message whose subject matches, wildcards allowed. */
+export function findLastStored(
+  manager: JetStreamManager,
+  stream: string,
+  subject: string,
+): Promise<StoredMessage | undefined> {
+  return ask(manager, stream, { last_by_subj: subject })
+}
+
+const NS_PER_S = 1_000_000_000
+
+/**
+ * The place of the first message that came at or after a moment; the next place to be taken when there is none. It is what
+ * a consumer that starts there would get, which every server version can say.
+ */
+export async function findFirstSince(
+  manager: JetStreamManager,
+  stream: string,
+  sinceMs: number,
+): Promise<number> {
+  const info = await manager.consumers.add(stream, {
+    ack_policy: AckPolicy.None,
+    deliver_policy: DeliverPolicy.StartTime,
+    opt_start_time: new Date(sinceMs).toISOString(),
+    inactive_threshold: 10 * NS_PER_S,
+    mem_storage: true,
+    num_replicas: 1,
+  })
+  await manager.consumers.delete(stream, info.name).catch(() => undefined)
+  return info.delivered.stream_seq + 1
 }
 
 async function ask(manager: JetStreamManager, stream: string, request: MsgRequest) {

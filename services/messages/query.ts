@@ -10,13 +10,15 @@ const MAX_LIMIT = 1_000
 const number = z.coerce.number().refine(Number.isFinite, 'must be a number')
 
 /** Seconds; larger numbers are milliseconds, microseconds or nanoseconds, as older servers had them (contract D9). */
-const time = number.transform((value) => {
+export function toSeconds(value: number): number {
   const magnitude = Math.abs(value)
   if (magnitude >= 1e17) return value / 1e9
   if (magnitude >= 1e14) return value / 1e6
   if (magnitude >= 1e11) return value / 1e3
   return value
-})
+}
+
+const time = number.transform(toSeconds)
 
 const interval = z.string().transform((value, ctx) => {
   const seconds = parseDuration(value)
