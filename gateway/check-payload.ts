@@ -3,7 +3,7 @@ import type { DomainError } from '../platform/errors.ts'
 import { SenmlError } from '../senml/errors.ts'
 import { parseCbor, parseJson } from '../senml/parse.ts'
 import { resolve } from '../senml/resolve.ts'
-import { SENML_OPTIONS } from '../services/messages/decode.ts'
+import { SENML_OPTIONS } from '../services/messages/payload.ts'
 
 /**
  * Looks into a payload that says it is SenML, as the writer will (contract D31).

@@ -136,7 +136,36 @@ export interface JournalTable {
   announced: Generated<boolean>
 }
 
-export interface ReadingsTable {
+export interface StoredChannelsTable {
+  no: Generated<number>
+  channel_id: string
+  domain_id: string
+}
+
+export interface SeriesTable {
+  id: Generated<number>
+  key: string
+  channel_no: number
+  publisher: string | null
+  subtopic: string
+  protocol: string
+  name: string
+  unit: string | null
+}
+
+/** `place` is left out: it goes beyond what a number of JavaScript holds, and is for SQL to order by. */
+export interface SamplesTable {
+  series_id: number
+  channel_no: number
+  time: number
+  value: number | null
+  bool_value: boolean | null
+  string_value: string | null
+  rest: Json | null
+}
+
+/** Samples, joined with what they point to. */
+export interface ReadingsView {
   stream_seq: number
   record: number
   domain_id: string
@@ -168,6 +197,13 @@ export interface JsonMessagesTable {
   payload: Json
 }
 
+export interface StoredDaysTable {
+  channel_id: string
+  kind: string
+  day: number
+  stored: number
+}
+
 export interface StreamPositionsTable {
   stream: string
   created_at: ColumnType<Date, Date | string, Date | string>
@@ -197,8 +233,12 @@ export interface Tables {
   role_actions: RoleActionsTable
   role_members: RoleMembersTable
   journal: JournalTable
-  readings: ReadingsTable
+  stored_channels: StoredChannelsTable
+  series: SeriesTable
+  samples: SamplesTable
+  readings: ReadingsView
   json_messages: JsonMessagesTable
+  stored_days: StoredDaysTable
   stream_positions: StreamPositionsTable
   entities: EntitiesView
 }

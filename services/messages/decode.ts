@@ -1,110 +1,17 @@
 import type { Message } from '../../platform/bus/message.ts'
-import { SenmlError } from '../../senml/errors.ts'
-import { looksLikeSenml } from '../../senml/looks-like.ts'
-import { fromJsonValue, parseCbor, parseJson } from '../../senml/parse.ts'
-import type { SenmlRecord } from '../../senml/record.ts'
-import { resolve } from '../../senml/resolve.ts'
+import { formatOf, readPayload } from './payload.ts'
 import type { Decoded, JsonMessage, Reading } from './types.ts'
 
-/** Devices in the field send versions that RFC 8428 does not know; that all of a pack agree is still asked for (contract 15.2). */
-export const SENML_OPTIONS = { maxVersion: Infinity } as const
-
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * Reads a message off the stream into what is stored of it. Declared SenML must be SenML; other JSON is SenML when it looks
- * like it, else objects, and arrays of objects, are kept as they are. Never throws.
+ * What is stored of a message, each reading and object beside its origin: what the writer stores and the reader answers, for
+ * those who take it off the stream. Never throws.
  */
 export function decodeMessage(message: Message, streamSeq: number): Decoded {
-  // Ours are always ids; a foreign NATS client can publish on anything.
-  if (!UUID.test(message.domainId) || !UUID.test(message.channelId)) {
-    return { kind: 'broken', reason: 'invalid_subject: the subject names no domain and channel by their ids' }
-  }
-  try {
-    switch (mediaType(message.contentType)) {
-      case 'application/senml+json':
-        return toReadings(parseJson(message.payload, SENML_OPTIONS), message, streamSeq)
-      case 'application/senml+cbor':
-        return toReadings(parseCbor(message.payload, SENML_OPTIONS), message, streamSeq)
-      // MQTT 3.1.1 declares nothing, and the tools that speak WebSocket and MQTT 5 often say text.
-      case 'application/json':
-      case 'text/plain':
-      case '':
-        return decodeJson(message, streamSeq)
-      default:
-        return { kind: 'opaque' }
-    }
-  } catch (error) {
-    if (error instanceof SenmlError) return { kind: 'broken', reason: `${error.code}: ${error.message}` }
-    throw error
-  }
-}
-
-function mediaType(contentType: string): string {
-  const end = contentType.indexOf(';')
-  return (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase()
-}
-
-function decodeJson(message: Message, streamSeq: number): Decoded {
-  let value: unknown
-  try {
-    value = JSON.parse(utf8.decode(message.payload))
-  } catch {
-    // A declaration or a bracket says that it was meant as JSON; then somebody wants to know that it was lost.
-    const isMeantAsJson = message.contentType !== '' || beginsLikeJson(message.payload)
-    return isMeantAsJson
-      ? { kind: 'broken', reason: 'invalid_json: the payload is not JSON in UTF-8' }
-      : { kind: 'opaque' }
-  }
-  if (looksLikeSenml(value)) return toReadings(fromJsonValue(value, SENML_OPTIONS), message, streamSeq)
-  const objects = Array.isArray(value) ? value : [value]
-  return objects.length > 0 && objects.every(isObject)
-    ? toJson(objects, message, streamSeq)
-    : { kind: 'opaque' }
-}
-
-function beginsLikeJson(payload: Uint8Array): boolean {
-  const first = payload.find((byte) => byte > 0x20)
-  return first === 0x5b || first === 0x7b
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function toReadings(records: SenmlRecord[], message: Message, streamSeq: number): Decoded {
-  const common = origin(message, streamSeq)
-  const readings = resolve(records, Number(message.receivedAtNs) / 1e9).map((record, index): Reading => ({
-    ...common,
-    record: index,
-    name: record.n,
-    unit: record.u ?? null,
-    time: record.t,
-    updateTime: record.ut ?? null,
-    value: record.v ?? null,
-    stringValue: record.vs ?? null,
-    boolValue: record.vb ?? null,
-    dataValue: record.vd ?? null,
-    sum: record.s ?? null,
-  }))
-  return { kind: 'readings', readings }
-}
-
-function toJson(objects: Record<string, unknown>[], message: Message, streamSeq: number): Decoded {
-  const common = origin(message, streamSeq)
-  const format = message.levels.at(-1) ?? 'json'
-  const messages = objects.map((payload, record): JsonMessage => ({
-    ...common,
-    record,
-    format,
-    createdNs: message.receivedAtNs,
-    payload,
-  }))
-  return { kind: 'json', messages }
-}
-
-function origin(message: Message, streamSeq: number) {
-  return {
+  const content = readPayload(message)
+  if (content.kind === 'opaque' || content.kind === 'broken') return content
+  const common = {
     streamSeq,
     domainId: message.domainId,
     channelId: message.channelId,
@@ -112,4 +19,29 @@ function origin(message: Message, streamSeq: number) {
     subtopic: message.levels.join('/'),
     protocol: message.protocol,
   }
+  if (content.kind === 'json') {
+    const [format, createdNs] = [formatOf(message), message.receivedAtNs]
+    const messages = content.objects.map((payload, record): JsonMessage => ({
+      ...common,
+      record,
+      format,
+      createdNs,
+      payload,
+    }))
+    return { kind: 'json', messages }
+  }
+  const readings = content.records.map((each, record): Reading => ({
+    ...common,
+    record,
+    name: each.n,
+    unit: each.u ?? null,
+    time: each.t,
+    updateTime: each.ut ?? null,
+    value: each.v ?? null,
+    stringValue: each.vs ?? null,
+    boolValue: each.vb ?? null,
+    dataValue: each.vd ?? null,
+    sum: each.s ?? null,
+  }))
+  return { kind: 'readings', readings }
 }

@@ -1,16 +1,15 @@
 import { sql } from 'kysely'
-import type { Expression, SqlBool } from 'kysely'
+import type { Selectable, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
-import type { JsonMessagesTable, ReadingsTable } from '../../platform/db/tables.ts'
-import type { Comparator, MessageFilter } from './query.ts'
-import type { Selectable } from 'kysely'
+import type { JsonMessagesTable, ReadingsView } from '../../platform/db/tables.ts'
+import type { MessageFilter } from './query.ts'
+import { findScope, originConditions, sampleConditions, samplesOf } from './scope.ts'
+import type { Scope } from './scope.ts'
+import { countDays, countSamples } from './totals.ts'
 
-export type ReadingRow = Omit<Selectable<ReadingsTable>, 'stream_seq' | 'record' | 'domain_id'>
+export type ReadingRow = Omit<Selectable<ReadingsView>, 'stream_seq' | 'record' | 'domain_id'>
 export type JsonMessageRow = Omit<Selectable<JsonMessagesTable>, 'stream_seq' | 'record' | 'domain_id'>
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-const COMPARISONS: Readonly<Record<Comparator, string>> = { eq: '=', lt: '<', le: '<=', gt: '>', ge: '>=' }
 
 // Names of the contract and the columns they order by; a name that is not here means the default.
 const READING_ORDER = new Set([
@@ -34,18 +33,26 @@ export async function listReadings(
   channelId: string,
   filter: MessageFilter,
 ): Promise<Page<ReadingRow>> {
-  const where = sql.join(readingConditions(channelId, filter), sql` and `)
+  const scope = await findScope(db, channelId, filter)
+  if (!scope) return { total: 0, items: [] }
+  const [{ rows }, total] = await Promise.all([
+    selectReadings(channelId, scope, filter).execute(db),
+    countSamples(db, channelId, scope, filter),
+  ])
+  return { total, items: rows }
+}
+
+function selectReadings(channelId: string, scope: Scope, filter: MessageFilter) {
+  const { offset, limit, dir } = filter
   const order = READING_ORDER.has(filter.order ?? '') ? (filter.order ?? 'time') : 'time'
-  const dir = sql.raw(filter.dir)
-  const page = sql<ReadingRow>`
-    select channel_id, publisher, subtopic, protocol, name, unit, time, update_time, value, string_value, bool_value,
-      data_value, sum
-    from readings where ${where}
-    order by ${sql.ref(order)} ${dir} nulls last, stream_seq ${dir}, record ${dir}
-    limit ${filter.limit} offset ${filter.offset}`.execute(db)
-  const count = sql<{ total: number }>`select count(*) as total from readings where ${where}`.execute(db)
-  const [{ rows }, counted] = await Promise.all([page, count])
-  return { total: counted.rows[0]?.total ?? 0, items: rows }
+  const first = order === 'time' ? { dir, limit: offset + limit } : undefined
+  return sql<ReadingRow>`
+    select ${channelId}::uuid as channel_id, publisher, subtopic, protocol, name, unit, time,
+      (rest ->> 'ut')::double precision as update_time, value, string_value, bool_value, rest ->> 'vd' as data_value,
+      (rest ->> 's')::double precision as sum
+    from ${samplesOf(scope, sampleConditions(filter), first)} join series on series.id = series_id
+    order by ${sql.ref(order)} ${sql.raw(dir)} nulls last, time ${sql.raw(dir)}, place ${sql.raw(dir)}
+    limit ${limit} offset ${offset}`
 }
 
 export type BucketRow = Pick<
@@ -62,20 +69,26 @@ export async function listBuckets(
   channelId: string,
   filter: MessageFilter,
 ): Promise<Page<BucketRow>> {
-  const conditions = [...readingConditions(channelId, filter), sql<SqlBool>`value is not null`]
-  const where = sql.join(conditions, sql` and `)
-  const bucket = sql`floor(time / ${filter.intervalS}) * ${filter.intervalS}`
-  const first = (column: string) => sql`(array_agg(${sql.ref(column)} order by time, stream_seq, record))[1]`
-  const page = sql<BucketRow>`
-    select ${bucket} as time, ${sql.raw(filter.aggregation ?? 'avg')}(value)::double precision as value,
-      ${first('channel_id')} as channel_id, ${first('publisher')} as publisher, ${first('subtopic')} as subtopic,
-      ${first('protocol')} as protocol, ${first('name')} as name, ${first('unit')} as unit
-    from readings where ${where}
-    group by 1 order by 1 ${sql.raw(filter.dir)} limit ${filter.limit} offset ${filter.offset}`.execute(db)
-  const count = sql<{ total: number }>`
-    select count(distinct ${bucket}) as total from readings where ${where}`.execute(db)
-  const [{ rows }, counted] = await Promise.all([page, count])
-  return { total: counted.rows[0]?.total ?? 0, items: rows }
+  const scope = await findScope(db, channelId, filter)
+  if (!scope) return { total: 0, items: [] }
+  const samples = samplesOf(scope, [...sampleConditions(filter), sql<SqlBool>`value is not null`])
+  // Of one series all records say the same; without place and order the index has all there is to read.
+  const first =
+    scope.series?.length === 1 ? sql`min(series_id)` : sql`(array_agg(series_id order by time, place))[1]`
+  const { rows } = await sql<BucketRow & { total: number }>`
+    with buckets as (
+      select floor(time / ${filter.intervalS}) * ${filter.intervalS} as time, ${first} as series_id,
+        ${sql.raw(filter.aggregation ?? 'avg')}(value)::double precision as value
+      from ${samples} group by 1
+    )
+    select time, value, ${channelId}::uuid as channel_id, publisher, subtopic, protocol, name, unit, total
+    from (select count(*) as total from buckets) as counted
+    left join (
+      select * from buckets order by time ${sql.raw(filter.dir)} limit ${filter.limit} offset ${filter.offset}
+    ) as page on true
+    left join series on series.id = series_id order by time ${sql.raw(filter.dir)}`.execute(db)
+  // A page behind the last bucket is one row that has the total alone.
+  return { total: rows[0]?.total ?? 0, items: rows.filter(({ time }) => time !== null) }
 }
 
 /** Other JSON messages of a channel and format that pass the filter, a page of them. */
@@ -84,9 +97,11 @@ export async function listJsonMessages(
   channelId: string,
   filter: MessageFilter,
 ): Promise<Page<JsonMessageRow>> {
-  const conditions = [...originConditions(channelId, filter), sql<SqlBool>`format = ${filter.format}`]
+  const conditions = originConditions(filter)
   if (filter.from !== undefined) conditions.push(sql`created >= ${toNs(filter.from)}`)
   if (filter.to !== undefined) conditions.push(sql`created < ${toNs(filter.to)}`)
+  const isWhole = conditions.length === 0
+  conditions.push(sql`channel_id = ${channelId}`, sql`format = ${filter.format}`)
   const where = sql.join(conditions, sql` and `)
   const order = JSON_ORDER.has(filter.order ?? '') ? (filter.order ?? 'created') : 'created'
   const dir = sql.raw(filter.dir)
@@ -95,9 +110,14 @@ export async function listJsonMessages(
     from json_messages where ${where}
     order by ${sql.ref(order)} ${dir}, stream_seq ${dir}, record ${dir}
     limit ${filter.limit} offset ${filter.offset}`.execute(db)
-  const count = sql<{ total: number }>`select count(*) as total from json_messages where ${where}`.execute(db)
-  const [{ rows }, counted] = await Promise.all([page, count])
-  return { total: counted.rows[0]?.total ?? 0, items: rows }
+  const count = sql<{ total: number }>`select count(*) as total from json_messages where ${where}`
+  const [{ rows }, total] = await Promise.all([
+    page,
+    isWhole
+      ? countDays(db, channelId, `json:${filter.format}`)
+      : count.execute(db).then((counted) => counted.rows[0]?.total ?? 0),
+  ])
+  return { total, items: rows }
 }
 
 // A moment beyond what the column holds compares like the column's own end.
@@ -106,45 +126,4 @@ const MAX_NS = 2n ** 63n - 1n
 function toNs(seconds: number): string {
   const ns = BigInt(Math.round(seconds * 1e6)) * 1_000n
   return String(ns > MAX_NS ? MAX_NS : ns < -MAX_NS ? -MAX_NS : ns)
-}
-
-function originConditions(channelId: string, filter: MessageFilter): Expression<SqlBool>[] {
-  const { subtopic, publisher, protocol } = filter
-  const conditions: Expression<SqlBool>[] = [sql`channel_id = ${channelId}`]
-  if (subtopic !== undefined) conditions.push(sql`subtopic = ${subtopic}`)
-  if (protocol !== undefined) conditions.push(sql`protocol = ${protocol}`)
-  if (publisher !== undefined) {
-    conditions.push(UUID.test(publisher) ? sql`publisher = ${publisher}` : sql`false`)
-  }
-  return conditions
-}
-
-function readingConditions(channelId: string, filter: MessageFilter): Expression<SqlBool>[] {
-  const { name, value, boolValue, stringValue, dataValue, from, to, comparator } = filter
-  const conditions = originConditions(channelId, filter)
-  if (name !== undefined) conditions.push(sql`name = ${name}`)
-  if (from !== undefined) conditions.push(sql`time >= ${from}`)
-  if (to !== undefined) conditions.push(sql`time < ${to}`)
-  if (value !== undefined) conditions.push(sql`value ${sql.raw(COMPARISONS[comparator])} ${value}`)
-  if (boolValue !== undefined) conditions.push(sql`bool_value = ${boolValue}`)
-  if (stringValue !== undefined) conditions.push(textCondition('string_value', comparator, stringValue))
-  if (dataValue !== undefined) conditions.push(textCondition('data_value', comparator, dataValue))
-  return conditions
-}
-
-/** How text compares (contract 16): equal; the stored text contains the given one (`ge`, `gt`) or is contained in it (`le`, `lt`). */
-function textCondition(name: string, comparator: Comparator, given: string): Expression<SqlBool> {
-  const column = sql.ref(name)
-  switch (comparator) {
-    case 'eq':
-      return sql`${column} = ${given}`
-    case 'ge':
-      return sql`position(${given} in ${column}) > 0`
-    case 'gt':
-      return sql`position(${given} in ${column}) > 0 and ${column} <> ${given}`
-    case 'le':
-      return sql`position(${column} in ${given}) > 0`
-    case 'lt':
-      return sql`position(${column} in ${given}) > 0 and ${column} <> ${given}`
-  }
 }

@@ -1,12 +1,11 @@
 import { once } from 'node:events'
 import type { Client } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import { JSON_COLUMNS, READING_COLUMNS, copyJsonMessage, copyReading } from './copy.ts'
-import type { JsonMessage, Reading } from './types.ts'
+import { JSON_COLUMNS } from './copy.ts'
+import { SAMPLE_COLUMNS } from './encode.ts'
+import type { Prepared } from './prepare.ts'
 
 const WRITER_LOCK = 7_401_004
-// Text is gathered to about this many characters before it goes to the socket.
-const CHUNK = 65_536
 
 /** How far into which stream the rows reach. A stream made anew counts from 1 again, so its making is part of its name. */
 export interface Position {
@@ -43,20 +42,19 @@ export async function readPosition(client: Client, stream: string, createdAt: st
   return { stream, createdAt, seq: rows[0]?.seq ?? 0 }
 }
 
+/** Rows as COPY wants them, and what they add to the counts of days. */
+export type Rows = Pick<Prepared, 'samples' | 'json' | 'days'>
+
 /**
  * Writes rows and the new position in one transaction: what is stored is exactly what lies behind the position, whatever
  * dies when.
  *
  * @param from the position that the rows follow on
  * @param seq the position behind the last of them
+ * @param rows none when the messages up to there are not to be stored
  * @throws {PositionMoved} somebody else has stored them
  */
-export async function store(
-  client: Client,
-  from: Position,
-  seq: number,
-  rows: { readonly readings: readonly Reading[]; readonly jsonMessages: readonly JsonMessage[] },
-): Promise<Position> {
+export async function store(client: Client, from: Position, seq: number, rows?: Rows): Promise<Position> {
   await client.query('begin')
   try {
     // First of all, so that a second writer waits here for the row instead of copying for nothing.
@@ -65,8 +63,11 @@ export async function store(
       [from.stream, from.createdAt, from.seq, seq],
     )
     if (rowCount !== 1) throw new PositionMoved()
-    await copy(client, `copy readings (${READING_COLUMNS}) from stdin`, rows.readings, copyReading)
-    await copy(client, `copy json_messages (${JSON_COLUMNS}) from stdin`, rows.jsonMessages, copyJsonMessage)
+    if (rows) {
+      await copy(client, `copy samples (${SAMPLE_COLUMNS}) from stdin (format binary)`, rows.samples)
+      await copy(client, `copy json_messages (${JSON_COLUMNS}) from stdin`, rows.json)
+      await rows.days.save(client)
+    }
     await client.query('commit')
   } catch (error) {
     // Fails only when the connection is gone, and then the server rolls back by itself.
@@ -76,24 +77,15 @@ export async function store(
   return { ...from, seq }
 }
 
-async function copy<Row>(
-  client: Client,
-  statement: string,
-  rows: readonly Row[],
-  line: (row: Row) => string,
-) {
-  if (rows.length === 0) return
+async function copy(client: Client, statement: string, chunks: readonly (Buffer | string)[]): Promise<void> {
+  if (chunks.length === 0) return
   const stream = client.query(copyFrom(statement))
   // Rejects as soon as the server refuses a row, also while we wait for the socket to drain.
   const finished = once(stream, 'finish')
   finished.catch(() => undefined)
-  let chunk = ''
-  for (const row of rows) {
-    chunk += line(row)
-    if (chunk.length < CHUNK) continue
+  for (const chunk of chunks) {
     if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), finished])
-    chunk = ''
   }
-  stream.end(chunk)
+  stream.end()
   await finished
 }

@@ -1,3 +1,5 @@
+import type { ResolvedRecord } from '../../senml/record.ts'
+
 /** One resolved SenML record as it is stored. */
 export interface Reading {
   readonly streamSeq: number
@@ -43,3 +45,11 @@ export type Decoded =
   | { readonly kind: 'opaque' }
   /** Meant to be stored and broken. */
   | { readonly kind: 'broken'; readonly reason: string }
+
+/** What a payload turned out to hold, before it is put beside its origin. */
+export type Content =
+  /** Resolved SenML: a reading each. */
+  | { readonly kind: 'readings'; readonly records: readonly ResolvedRecord[] }
+  /** JSON objects that are no SenML. */
+  | { readonly kind: 'json'; readonly objects: readonly Record<string, unknown>[] }
+  | Exclude<Decoded, { kind: 'readings' | 'json' }>

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import type { Bus } from '../../platform/bus/connect.ts'
-import { readMessage } from '../../platform/bus/message.ts'
 import type { Publisher } from '../../platform/bus/publisher.ts'
 import { createPuller } from '../../platform/bus/puller.ts'
 import type { Puller, Pulled } from '../../platform/bus/puller.ts'
@@ -9,10 +8,11 @@ import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { createClient, isDataError } from '../../platform/db/connect.ts'
 import type { Logger } from '../../platform/log.ts'
 import { buryMessage } from './dead-letters.ts'
-import { decodeMessage } from './decode.ts'
+import { Dictionary } from './dictionary.ts'
+import { prepare } from './prepare.ts'
+import type { Broken, Prepared } from './prepare.ts'
 import { readPosition, store, tryLockWriter } from './store.ts'
 import type { Position } from './store.ts'
-import type { Decoded } from './types.ts'
 import type { WriterMetrics } from './writer-metrics.ts'
 
 /** An idle writer waits this long for company before it stores a message: below what anyone notices. */
@@ -78,20 +78,25 @@ export function startWriter(options: WriterOptions): Writer {
   }
 }
 
+/** What a writer has while it is the one. */
+interface Session {
+  readonly client: Client
+  readonly dictionary: Dictionary
+}
+
 /** Waits to become the one writer, then writes until stopped or until something fails. */
 async function writeAsLeader(
   options: WriterOptions,
   signal: AbortSignal,
   onMoved: (position: Position) => void,
 ) {
-  const client = createClient(options.databaseUrl, 'sluice writer')
-  // A lost connection fails the statement under way or the next one; unhandled, the event would end the process.
-  client.on('error', () => undefined)
-  await client.connect()
+  const [client, forDictionary] = [connection(options), connection(options)]
   try {
+    await Promise.all([client.connect(), forDictionary.connect()])
     while (!(await tryLockWriter(client))) {
       await sleep(STANDBY_MS, undefined, { signal })
     }
+    const session = { client, dictionary: new Dictionary(forDictionary) }
     const manager = await options.bus.connection.jetstreamManager({ checkAPI: false })
     const info = await manager.streams.info(MESSAGES_STREAM)
     const stored = await readPosition(client, MESSAGES_STREAM, info.created)
@@ -103,14 +108,21 @@ async function writeAsLeader(
       // Stopped while the consumer was being made: the event has passed.
       signal.throwIfAborted()
       onMoved(position)
-      await writeFrom(position, puller, client, options, onMoved)
+      await writeFrom(position, puller, session, options, onMoved)
     } finally {
       signal.removeEventListener('abort', stop)
       await puller.stop()
     }
   } finally {
-    await client.end().catch(() => undefined)
+    await Promise.all([client, forDictionary].map((each) => each.end().catch(() => undefined)))
   }
+}
+
+function connection({ databaseUrl }: WriterOptions): Client {
+  const client = createClient(databaseUrl, 'sluice writer')
+  // A lost connection fails the statement under way or the next one; unhandled, the event would end the process.
+  client.on('error', () => undefined)
+  return client
 }
 
 /** Messages that somebody trimmed from the stream before they were stored are lost: an operator must know, once. */
@@ -125,99 +137,110 @@ async function skipGap(
   if (missing <= 0 || position.seq === 0) return position
   metrics.lost.inc(missing)
   log.error({ missing, seq: position.seq }, 'messages were removed from the stream before they were stored')
-  return store(client, position, firstSeq - 1, { readings: [], jsonMessages: [] })
+  return store(client, position, firstSeq - 1)
 }
 
+/** Prepares one batch while the one before is being stored: the database and this process work at the same time. */
 async function writeFrom(
   start: Position,
   puller: Puller,
-  client: Client,
+  { client, dictionary }: Session,
   options: WriterOptions,
   onMoved: (position: Position) => void,
 ): Promise<never> {
-  let position = start
-  for (;;) {
-    const batch = await puller.next(LINGER_MS)
-    position = await storeBatch(client, position, batch, options)
-    onMoved(position)
+  let storing = Promise.resolve(start)
+  try {
+    for (;;) {
+      const batch = await puller.next(LINGER_MS)
+      for (let at = 0; at < batch.length;) {
+        const prepared = await attempt(() => prepare(batch, at, dictionary))
+        const from = await storing
+        const pulled = prepared?.pulled ?? batch.slice(at)
+        storing = storeOrHalve({ client, dictionary }, from, pulled, prepared, options)
+        // Whoever waits for messages learns that it failed.
+        storing.then(onMoved, () => void puller.stop())
+        at += pulled.length
+      }
+    }
+  } finally {
+    // Its error is the first one; and the connection is not closed under it.
+    await storing
   }
 }
 
-async function storeBatch(
-  client: Client,
-  from: Position,
-  batch: readonly Pulled[],
-  options: WriterOptions,
-): Promise<Position> {
-  const items = batch.map(decode)
-  await bury(options, items.filter(isBroken), from)
-  return storeItems(client, from, items, options)
+/** @returns `undefined` when the database refuses the data */
+async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isDataError(error)) throw error
+    return undefined
+  }
 }
 
 /**
- * Stores what a batch decoded to. When the database refuses the data of some message, halves are tried, down to that one
- * message, which goes to the dead letters: one bad message stops nobody.
+ * Stores messages. When the database refuses the data of some, halves are tried, down to that one message, which goes to
+ * the dead letters: one bad message stops nobody.
  */
-async function storeItems(
-  client: Client,
+async function storeOrHalve(
+  session: Session,
   from: Position,
-  items: readonly Item[],
+  pulled: readonly Pulled[],
+  prepared: Prepared | undefined,
   options: WriterOptions,
 ): Promise<Position> {
-  const last = items.at(-1)
+  const last = pulled.at(-1)
   if (!last) return from
-  const readings = items.flatMap(({ decoded }) => (decoded.kind === 'readings' ? decoded.readings : []))
-  const jsonMessages = items.flatMap(({ decoded }) => (decoded.kind === 'json' ? decoded.messages : []))
-  try {
-    const position = await store(client, from, last.pulled.seq, { readings, jsonMessages })
-    options.metrics.storedReadings.inc(readings.length)
-    options.metrics.storedJson.inc(jsonMessages.length)
-    return position
-  } catch (error) {
-    if (!isDataError(error)) throw error
-    if (items.length === 1) {
-      const reason = `refused by the database: ${error.message}`
-      await bury(options, [{ pulled: last.pulled, decoded: { kind: 'broken', reason } }], from)
-      return store(client, from, last.pulled.seq, { readings: [], jsonMessages: [] })
+  let reason = 'refused by the database'
+  if (prepared) {
+    try {
+      return await storePrepared(session.client, from, last.seq, prepared, options)
+    } catch (error) {
+      if (!isDataError(error)) throw error
+      reason += `: ${error.message}`
     }
-    const middle = items.length >> 1
-    const between = await storeItems(client, from, items.slice(0, middle), options)
-    return storeItems(client, between, items.slice(middle), options)
   }
+  if (pulled.length === 1) {
+    await bury(options, [{ pulled: last, reason }], from)
+    return store(session.client, from, last.seq)
+  }
+  const middle = pulled.length >> 1
+  let position = from
+  for (const half of [pulled.slice(0, middle), pulled.slice(middle)]) {
+    for (let at = 0; at < half.length;) {
+      const again = await attempt(() => prepare(half, at, session.dictionary))
+      const part = again?.pulled ?? half.slice(at)
+      position = await storeOrHalve(session, position, part, again, options)
+      at += part.length
+    }
+  }
+  return position
 }
 
-interface Item<D extends Decoded = Decoded> {
-  readonly pulled: Pulled
-  readonly decoded: D
+async function storePrepared(
+  client: Client,
+  from: Position,
+  seq: number,
+  prepared: Prepared,
+  options: WriterOptions,
+): Promise<Position> {
+  await bury(options, prepared.broken, from)
+  const position = await store(client, from, seq, prepared)
+  options.metrics.storedReadings.inc(prepared.sampleRows)
+  options.metrics.storedJson.inc(prepared.json.length)
+  return position
 }
 
-type BrokenItem = Item<Extract<Decoded, { kind: 'broken' }>>
-
-function decode(pulled: Pulled): Item {
-  const message = readMessage(pulled.msg)
-  const decoded: Decoded = message
-    ? decodeMessage(message, pulled.seq)
-    : { kind: 'broken', reason: 'invalid_subject: not the subject of a message' }
-  return { pulled, decoded }
-}
-
-const isBroken = (item: Item): item is BrokenItem => item.decoded.kind === 'broken'
-
-async function bury(options: WriterOptions, items: readonly BrokenItem[], position: Position): Promise<void> {
+async function bury(options: WriterOptions, items: readonly Broken[], position: Position): Promise<void> {
   const [first] = items
   if (!first) return
-  for (const { pulled, decoded } of items) {
-    await buryMessage(options.publisher, pulled, decoded.reason, position.createdAt)
+  for (const { pulled, reason } of items) {
+    await buryMessage(options.publisher, pulled, reason, position.createdAt)
   }
   options.metrics.deadLetters.inc(items.length)
   // One line a batch, not a message: a device that sends nothing but rubbish must not fill the log.
   options.log.info(
-    {
-      count: items.length,
-      subject: first.pulled.msg.subject,
-      seq: first.pulled.seq,
-      reason: first.decoded.reason,
-    },
+    { count: items.length, subject: first.pulled.msg.subject, seq: first.pulled.seq, reason: first.reason },
     'messages cannot be stored and went to the dead letters',
   )
 }

@@ -1,0 +1,99 @@
+import type { Message } from '../../platform/bus/message.ts'
+import { SenmlError } from '../../senml/errors.ts'
+import { looksLikeSenml } from '../../senml/looks-like.ts'
+import { fromJsonValue, parseCbor, parseJson } from '../../senml/parse.ts'
+import type { ResolvedRecord, SenmlRecord } from '../../senml/record.ts'
+import { resolve } from '../../senml/resolve.ts'
+import { MAX_RECORDS } from './place.ts'
+import type { Content } from './types.ts'
+
+/** Devices in the field send versions that RFC 8428 does not know; that all of a pack agree is still asked for (contract 15.2). */
+export const SENML_OPTIONS = { maxVersion: Infinity } as const
+
+/** An index takes no more; names are ASCII. */
+const MAX_NAME = 2_048
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * Reads the payload of a message into what is stored of it. Declared SenML must be SenML; other JSON is SenML when it looks
+ * like it, else objects, and arrays of objects, are kept as they are. Never throws.
+ */
+export function readPayload(message: Message): Content {
+  // Ours are always ids; a foreign NATS client can publish on anything.
+  if (!UUID.test(message.domainId) || !UUID.test(message.channelId)) {
+    return { kind: 'broken', reason: 'invalid_subject: the subject names no domain and channel by their ids' }
+  }
+  if (message.levels.some((level) => level.includes('\0'))) return broken('U+0000 in the subtopic')
+  try {
+    switch (mediaType(message.contentType)) {
+      case 'application/senml+json':
+        return toReadings(parseJson(message.payload, SENML_OPTIONS), message)
+      case 'application/senml+cbor':
+        return toReadings(parseCbor(message.payload, SENML_OPTIONS), message)
+      // MQTT 3.1.1 declares nothing, and the tools that speak WebSocket and MQTT 5 often say text.
+      case 'application/json':
+      case 'text/plain':
+      case '':
+        return decodeJson(message)
+      default:
+        return { kind: 'opaque' }
+    }
+  } catch (error) {
+    if (error instanceof SenmlError) return { kind: 'broken', reason: `${error.code}: ${error.message}` }
+    throw error
+  }
+}
+
+function mediaType(contentType: string): string {
+  const end = contentType.indexOf(';')
+  return (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase()
+}
+
+function decodeJson(message: Message): Content {
+  let value: unknown
+  try {
+    value = JSON.parse(utf8.decode(message.payload))
+  } catch {
+    // A declaration or a bracket says that it was meant as JSON; then somebody wants to know that it was lost.
+    const isMeantAsJson = message.contentType !== '' || beginsLikeJson(message.payload)
+    return isMeantAsJson
+      ? { kind: 'broken', reason: 'invalid_json: the payload is not JSON in UTF-8' }
+      : { kind: 'opaque' }
+  }
+  if (looksLikeSenml(value)) return toReadings(fromJsonValue(value, SENML_OPTIONS), message)
+  const objects = Array.isArray(value) ? value : [value]
+  return objects.length > 0 && objects.every(isObject) ? { kind: 'json', objects } : { kind: 'opaque' }
+}
+
+function beginsLikeJson(payload: Uint8Array): boolean {
+  const first = payload.find((byte) => byte > 0x20)
+  return first === 0x5b || first === 0x7b
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function toReadings(pack: SenmlRecord[], message: Message): Content {
+  const records = resolve(pack, Number(message.receivedAtNs) / 1e9)
+  if (records.length > MAX_RECORDS) return broken(`more than ${MAX_RECORDS} records`)
+  for (const record of records) {
+    const reason = unstorable(record)
+    if (reason !== undefined) return broken(reason)
+  }
+  return { kind: 'readings', records }
+}
+
+const broken = (reason: string): Content => ({ kind: 'broken', reason: `refused by the database: ${reason}` })
+
+/** What SenML allows and the tables do not hold, found here so that the neighbours in a batch are stored at the first try. */
+function unstorable({ n, u, vs }: ResolvedRecord): string | undefined {
+  if (n.length > MAX_NAME) return `a name of more than ${MAX_NAME} characters`
+  if (vs !== undefined && vs.includes('\0')) return 'U+0000 in text'
+  if (u !== undefined && u.includes('\0')) return 'U+0000 in a unit'
+  return undefined
+}
+
+/** What the reader is asked for JSON messages by: the last level of the subtopic; `json` when there is none. */
+export const formatOf = ({ levels }: Message) => levels.at(-1) ?? 'json'

@@ -1,0 +1,102 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { readMessage } from '../../platform/bus/message.ts'
+import type { Pulled } from '../../platform/bus/puller.ts'
+import { copyJsonMessage } from './copy.ts'
+import { DayCounts, dayOf } from './day-counts.ts'
+import type { Dictionary, Origin } from './dictionary.ts'
+import { SampleEncoder } from './encode.ts'
+import { formatOf, readPayload } from './payload.ts'
+import type { Content } from './types.ts'
+
+/** Messages ready to be stored: rows as COPY wants them. */
+export interface Prepared {
+  readonly pulled: readonly Pulled[]
+  readonly samples: readonly Buffer[]
+  readonly sampleRows: number
+  readonly json: readonly string[]
+  readonly days: DayCounts
+  /** Those of the messages that cannot be stored. */
+  readonly broken: readonly Broken[]
+}
+
+export interface Broken {
+  readonly pulled: Pulled
+  readonly reason: string
+}
+
+// A transaction of about this many rows costs next to nothing a row to begin and commit; more only delays the first.
+const MAX_ROWS = 50_000
+// What else runs in this process waits no longer than this for its turn.
+const SLICE_MS = 5
+const NS_PER_S = 1_000_000_000n
+
+/**
+ * Decodes and encodes messages from a place in a batch on, as many as make a good transaction. One bad message stops nobody.
+ *
+ * @throws a data error of the database, when it refuses to name a series
+ */
+export async function prepare(
+  batch: readonly Pulled[],
+  from: number,
+  dictionary: Dictionary,
+): Promise<Prepared> {
+  const encoder = new SampleEncoder()
+  const days = new DayCounts()
+  const json: string[] = []
+  const broken: Broken[] = []
+  let sliceEnd = performance.now() + SLICE_MS
+  let at = from
+  for (; at < batch.length && encoder.rows + json.length < MAX_ROWS; at++) {
+    const pulled = batch[at] as Pulled
+    const reason = add(pulled)
+    if (reason !== undefined) broken.push({ pulled, reason })
+    if (performance.now() > sliceEnd) {
+      await turn()
+      sliceEnd = performance.now() + SLICE_MS
+    }
+  }
+  await dictionary.learn()
+  const sampleRows = encoder.rows
+  const samples = sampleRows === 0 ? [] : encoder.finish()
+  return { pulled: batch.slice(from, at), samples, sampleRows, json, days, broken }
+
+  /** @returns why it cannot be stored */
+  function add({ seq, msg }: Pulled): string | undefined {
+    const message = readMessage(msg)
+    if (!message) return 'invalid_subject: not the subject of a message'
+    const content = readPayload(message)
+    if (content.kind === 'broken') return content.reason
+    if (content.kind === 'readings') addReadings(dictionary.origin(message, msg.subject), content, seq)
+    if (content.kind === 'json') {
+      const origin = dictionary.origin(message, msg.subject)
+      const format = formatOf(message)
+      content.objects.forEach((object, record) =>
+        json.push(copyJsonMessage(origin, { seq, record, format, createdNs: message.receivedAtNs, object })),
+      )
+      const day = dayOf(Number(message.receivedAtNs / NS_PER_S))
+      days.add(origin.channelId, `json:${format}`, day, content.objects.length)
+    }
+    return undefined
+  }
+
+  function addReadings(
+    origin: Origin,
+    { records }: Extract<Content, { kind: 'readings' }>,
+    seq: number,
+  ): void {
+    let day = 0
+    let ofDay = 0
+    for (let index = 0; index < records.length; index++) {
+      const record = records[index] as (typeof records)[number]
+      encoder.add(dictionary.series(origin, record.n, record.u ?? null), record, seq, index)
+      const its = dayOf(record.t)
+      if (its !== day && ofDay > 0) {
+        days.add(origin.channelId, 'readings', day, ofDay)
+        ofDay = 0
+      }
+      day = its
+      ofDay += 1
+    }
+    if (ofDay > 0) days.add(origin.channelId, 'readings', day, ofDay)
+  }
+}

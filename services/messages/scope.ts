@@ -1,0 +1,109 @@
+import { sql } from 'kysely'
+import type { Expression, RawBuilder, SqlBool } from 'kysely'
+import type { Db } from '../../platform/db/connect.ts'
+import type { Comparator, MessageFilter } from './query.ts'
+
+/** Which samples a question is about: those of a channel, or of some of its series. */
+export interface Scope {
+  readonly channelNo: number
+  /** `undefined` where the filter names nothing that a series is made of. */
+  readonly series: readonly number[] | undefined
+}
+
+type SeriesFilter = Pick<MessageFilter, 'subtopic' | 'publisher' | 'protocol' | 'name'>
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const COMPARISONS: Readonly<Record<Comparator, string>> = { eq: '=', lt: '<', le: '<=', gt: '>', ge: '>=' }
+
+/** Looks the series up first: few of them are read by their own index, many by the channel's. `undefined`: nothing is stored. */
+export async function findScope(db: Db, channelId: string, filter: SeriesFilter): Promise<Scope | undefined> {
+  const conditions = originConditions(filter)
+  if (filter.name !== undefined) conditions.push(sql`name = ${filter.name}`)
+  const series =
+    conditions.length === 0
+      ? sql`null`
+      : sql`array(select id from series where channel_no = no and ${sql.join(conditions, sql` and `)})`
+  const { rows } = await sql<{ no: number; series: number[] | null }>`
+    select no, ${series} as series from stored_channels where channel_id = ${channelId}`.execute(db)
+  const [found] = rows
+  if (!found || found.series?.length === 0) return undefined
+  return { channelNo: found.no, series: found.series ?? undefined }
+}
+
+// From here on, walking the channel's index past what is not wanted beats a walk for each series.
+const MANY_SERIES = 200
+
+/**
+ * The samples of a scope, as something to select from by the name `samples`.
+ *
+ * @param conditions on samples, all must hold
+ * @param first how many are wanted at the most, of the first or last in time
+ */
+export function samplesOf(
+  { channelNo, series }: Scope,
+  conditions: readonly Expression<SqlBool>[],
+  first?: { readonly dir: 'asc' | 'desc'; readonly limit: number },
+): RawBuilder<unknown> {
+  const where = (scope: RawBuilder<SqlBool>) => sql.join([scope, ...conditions], sql` and `)
+  const order = first
+    ? sql`order by time ${sql.raw(first.dir)}, place ${sql.raw(first.dir)} limit ${first.limit}`
+    : sql``
+  const whole = (scope: RawBuilder<SqlBool>) =>
+    sql`(select * from samples where ${where(scope)} ${order}) as samples`
+  if (series === undefined) return whole(sql`channel_no = ${channelNo}`)
+  if (series.length === 1) return whole(sql`series_id = ${series[0]}`)
+  if (!first) return whole(sql`series_id = any(${series}::int[])`)
+  if (series.length > MANY_SERIES) {
+    return whole(sql`channel_no = ${channelNo} and series_id = any(${series}::int[])`)
+  }
+  return sql`(select each.* from unnest(${series}::int[]) as wanted cross join lateral
+    (select * from samples where ${where(sql`series_id = wanted`)} ${order}) as each) as samples`
+}
+
+/** Conditions that a message's origin makes: for series and for JSON messages, whose columns have the same names. */
+export function originConditions({
+  subtopic,
+  publisher,
+  protocol,
+}: Omit<SeriesFilter, 'name'>): RawBuilder<SqlBool>[] {
+  const conditions: RawBuilder<SqlBool>[] = []
+  if (subtopic !== undefined) conditions.push(sql`subtopic = ${subtopic}`)
+  if (protocol !== undefined) conditions.push(sql`protocol = ${protocol}`)
+  if (publisher !== undefined) {
+    conditions.push(UUID.test(publisher) ? sql`publisher = ${publisher}` : sql`false`)
+  }
+  return conditions
+}
+
+/** Conditions on samples: their time and what they hold. */
+export function sampleConditions(filter: MessageFilter): RawBuilder<SqlBool>[] {
+  const { value, boolValue, stringValue, dataValue, from, to, comparator } = filter
+  const conditions: RawBuilder<SqlBool>[] = []
+  if (from !== undefined) conditions.push(sql`time >= ${from}`)
+  if (to !== undefined) conditions.push(sql`time < ${to}`)
+  if (value !== undefined) conditions.push(sql`value ${sql.raw(COMPARISONS[comparator])} ${value}`)
+  if (boolValue !== undefined) conditions.push(sql`bool_value = ${boolValue}`)
+  if (stringValue !== undefined) conditions.push(textCondition(sql`string_value`, comparator, stringValue))
+  if (dataValue !== undefined) conditions.push(textCondition(sql`rest ->> 'vd'`, comparator, dataValue))
+  return conditions
+}
+
+/** How text compares (contract 16): equal; the stored text contains the given one (`ge`, `gt`) or is contained in it (`le`, `lt`). */
+function textCondition(
+  column: RawBuilder<unknown>,
+  comparator: Comparator,
+  given: string,
+): RawBuilder<SqlBool> {
+  switch (comparator) {
+    case 'eq':
+      return sql`${column} = ${given}`
+    case 'ge':
+      return sql`position(${given} in ${column}) > 0`
+    case 'gt':
+      return sql`position(${given} in ${column}) > 0 and ${column} <> ${given}`
+    case 'le':
+      return sql`position(${column} in ${given}) > 0`
+    case 'lt':
+      return sql`position(${column} in ${given}) > 0 and ${column} <> ${given}`
+  }
+}
