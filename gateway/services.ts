@@ -8,6 +8,7 @@ import { createDomains } from '../services/domains/service.ts'
 import { createGroups } from '../services/groups/service.ts'
 import { createJournal } from '../services/journal/service.ts'
 import { createMessages } from '../services/messages/service.ts'
+import type { ExportLimits } from '../services/messages/service.ts'
 import { createUsers } from '../services/users/service.ts'
 import type { SignupRules } from '../services/users/service.ts'
 
@@ -15,13 +16,16 @@ export type Services = Awaited<ReturnType<typeof createServices>>
 
 export interface ServicesParts {
   readonly db: Db
+  /** For what reads much. */
+  readonly readDb: Db
   readonly vault: Vault
   readonly lifetimes: TokenLifetimes
   readonly signup: SignupRules
+  readonly exports: ExportLimits
 }
 
 /** All services over one database, from left to right as their imports point. */
-export async function createServices({ db, vault, lifetimes, signup }: ServicesParts) {
+export async function createServices({ db, readDb, vault, lifetimes, signup, exports }: ServicesParts) {
   const journal = createJournal()
   const { policy, tokens } = await createAuth({ db, vault, lifetimes })
   const users = createUsers({ db, journal, tokens, signup })
@@ -29,6 +33,6 @@ export async function createServices({ db, vault, lifetimes, signup }: ServicesP
   const groups = createGroups({ db, journal, policy })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
-  const messages = createMessages({ db, policy, domains, channels, clients })
+  const messages = createMessages({ db: readDb, exports, policy, domains, channels, clients })
   return { tokens, users, domains, groups, clients, channels, messages }
 }

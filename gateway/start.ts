@@ -121,8 +121,18 @@ async function start(
 async function openDatabase(config: Config, databaseUrl: string, life: Lifecycle, log: Logger) {
   const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
   life.onStop('database', () => db.destroy())
+  const readDb = createDatabase({
+    url: databaseUrl,
+    maxConnections: config.readConnections,
+    statementTimeoutMs: config.readTimeoutS * 1_000,
+    log,
+  })
+  life.onStop('database of the reader', () => readDb.destroy())
   const services = await createServices({
     db,
+    readDb,
+    // Half of the connections stay for pages.
+    exports: { maxRows: config.exportMaxRows, maxAtOnce: Math.max(1, config.readConnections >> 1) },
     vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
     lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
     signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },

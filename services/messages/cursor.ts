@@ -11,17 +11,20 @@ export function encodeCursor(list: string, key: readonly unknown[]): string {
   return Buffer.from(JSON.stringify([list, ...key])).toString('base64url')
 }
 
-/** @throws {InvalidInput} not a cursor of this list */
-export function decodeCursor<Key extends readonly [z.ZodType, ...z.ZodType[]]>(
+/**
+ * @param key what a key of this list looks like
+ * @throws {InvalidInput} not a cursor of this list
+ */
+export function decodeCursor<Key extends readonly unknown[]>(
   list: string,
-  key: Key,
+  key: z.ZodType<Key>,
   cursor: string,
-): z.output<z.ZodTuple<Key, null>> {
+): Key {
   try {
     const [name, ...rest] = z
       .array(z.unknown())
       .parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
-    if (name === list) return z.tuple(key).parse(rest)
+    if (name === list) return key.parse(rest)
   } catch {
     // Told below, like a cursor of another list.
   }

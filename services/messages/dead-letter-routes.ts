@@ -48,7 +48,7 @@ export function deadLetterEndpoints(deadLetters: DeadLetters): Endpoint[] {
       }),
       async handle({ ctx, params, query: { limit, cursor } }) {
         const reader = await readReader(ctx)
-        const [fromSeq] = cursor === undefined ? [1] : decodeCursor(LIST, [sequence], cursor)
+        const [fromSeq] = cursor === undefined ? [1] : decodeCursor(LIST, z.tuple([sequence]), cursor)
         const { total, items, nextSeq } = await deadLetters.list(reader, params, fromSeq, limit)
         return {
           total,

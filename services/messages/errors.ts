@@ -34,3 +34,13 @@ export async function fromBus<T>(answer: Promise<T>): Promise<T> {
     throw new Unavailable('the bus does not answer', { cause: error })
   }
 }
+
+/** As many as may run at once are running. */
+export class TooManyExports extends DomainError {
+  readonly kind = 'rate_limited'
+  readonly code = 'too_many_exports'
+  override readonly retryAfterS = 5
+  constructor() {
+    super('too many exports at once')
+  }
+}

@@ -1,5 +1,9 @@
-import type { BucketRow, JsonMessageRow, ReadingRow } from './repository.ts'
+import type { BucketRow } from './buckets.ts'
+import type { JsonMessageRow, ReadingRow } from './repository.ts'
 import type { JsonMessage, Reading } from './types.ts'
+
+/** A row of an aggregation; of an interval that is filled with nothing, the value is `null`. */
+export const presentBucket = (row: BucketRow) => ({ ...presentReading(row), value: row.value })
 
 /** Absent values are absent in the answer. Rows of an aggregation are readings that lack most of them. */
 export function presentReading(row: BucketRow & Partial<ReadingRow>) {
