@@ -73,7 +73,9 @@ export function messageEndpoints(messages: Messages): Endpoint[] {
       response: Page,
       async handle({ ctx, params, query }) {
         const reader = await readReader(ctx)
-        const filter = toMessageFilter(query, params.subtopic)
+        // Here `null` is a word, and not the nothing that some clients send it for.
+        const fill = ctx.query.fill === 'null' ? 'null' : query.fill
+        const filter = toMessageFilter({ ...query, fill }, params.subtopic)
         const type = exportType(ctx)
         const question = readQuestion(ctx, type ?? 'application/json')
         if (type !== undefined) {
