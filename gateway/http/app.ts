@@ -1,5 +1,6 @@
 import { Router } from '@koa/router'
 import Koa from 'koa'
+import type { Context } from 'koa'
 import { Unauthenticated } from '../../platform/errors.ts'
 import { CORS_HEADERS, PREFLIGHT_HEADERS } from '../../platform/http/cors.ts'
 import { mount } from '../../platform/http/endpoint.ts'
@@ -49,7 +50,11 @@ export function createApp({ endpoints, authenticate, maxBodyBytes, log }: AppOpt
   app.use(root.routes())
   app.use(root.allowedMethods())
   // What still gets here has no client to answer any more.
-  app.on('error', (error: unknown) => log.debug({ err: error }, 'request ended in an error'))
+  app.on('error', (error: unknown, ctx?: Context) => {
+    const hasLeft = error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
+    if (hasLeft) log.debug({ path: ctx?.path }, 'caller left before the end of the answer')
+    else log.warn({ err: error, path: ctx?.path }, 'answer was cut off')
+  })
   return app
 }
 
