@@ -2,17 +2,20 @@ import { messageHeaders } from '../platform/bus/message.ts'
 import type { Message } from '../platform/bus/message.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import { messageSubject } from '../platform/bus/subject.ts'
+import type { StoredAcks } from './stored.ts'
 
 /**
  * Puts a message on the stream.
  *
- * `done` is called once: without an error after JetStream has the message on file, with `Unavailable` when it could not be
+ * `done` is called once: without an error after JetStream has the message on file (or the writer has stored it, where
+ * acknowledgements wait for that), with `Unavailable` when it could not be
  * stored (away, full, too slow), with `TooLarge` or `InvalidInput` when the bus cannot carry it. It may be called before
  * this returns. Never throws.
  */
 export type Publish = (message: Message, done: (error?: Error) => void) => void
 
-export function createPublish(publisher: Publisher): Publish {
+/** @param stored when given, acknowledgements wait until the message is in the database */
+export function createPublish(publisher: Publisher, stored?: StoredAcks): Publish {
   return (message, done) => {
     let headers
     try {
@@ -21,6 +24,6 @@ export function createPublish(publisher: Publisher): Publish {
       done(error as Error)
       return
     }
-    publisher.publish(messageSubject(message), message.payload, headers, done)
+    publisher.publish(messageSubject(message), message.payload, headers, stored ? stored.await(done) : done)
   }
 }

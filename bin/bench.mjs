@@ -1,12 +1,16 @@
 #!/usr/bin/env node
-// Compiles the benchmarks and runs those named: `npm run bench -- senml`. Without a name, lists them.
+// Compiles the benchmarks and runs those named: `npm run bench -- senml`. Flags behind the names are passed
+// on. Without a name, lists them.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const names = process.argv.slice(2)
+const args = process.argv.slice(2)
+const flagsAt = args.findIndex((arg) => arg.startsWith('--'))
+const names = flagsAt === -1 ? args : args.slice(0, flagsAt)
+const flags = flagsAt === -1 ? [] : args.slice(flagsAt)
 
 function run(file, args) {
   const { status, error } = spawnSync(process.execPath, [file, ...args], { cwd: root, stdio: 'inherit' })
@@ -30,4 +34,4 @@ if (!existsSync(tsc)) {
   process.exit(1)
 }
 run(tsc, ['-p', 'tsconfig.bench.json'])
-for (const name of names) run(join('dist-bench', 'bench', `${name}.js`), [])
+for (const name of names) run(join('dist-bench', 'bench', `${name}.js`), flags)

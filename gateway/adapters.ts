@@ -6,6 +6,7 @@ import type { MqttLimits } from '../adapters/mqtt/host.ts'
 import { listenMqtt } from '../adapters/mqtt/listen.ts'
 import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
 import { createPublish } from '../adapters/publish.ts'
+import { createStoredAcks } from '../adapters/stored.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
@@ -38,7 +39,10 @@ export interface Adapters {
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
 export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   const { config, life, log, metrics, bus, publisher, authority } = parts
-  const publish = createPublish(publisher)
+  const stored = config.ack === 'stored' ? createStoredAcks(bus) : undefined
+  // Behind the adapters, which wait for what is under way.
+  if (stored) life.onStop('stored acknowledgements', () => stored.stop())
+  const publish = createPublish(publisher, stored)
   const feed = createChannelFeed(bus)
   const has = (role: Config['roles'][number]) => config.roles.includes(role)
   const { maxPayloadBytes, maxConnections } = config

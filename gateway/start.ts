@@ -79,7 +79,8 @@ async function start(
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
   if (database && has('writer')) {
-    startStorage({ ...common, databaseUrl: database.databaseUrl, replayWindowS: config.replayWindowS })
+    const { replayWindowS, messageRetentionDays: retentionDays } = config
+    startStorage({ ...common, ...database, replayWindowS, retentionDays })
   }
 
   const backend = management?.backend ?? createRemoteBackend(bus)

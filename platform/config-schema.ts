@@ -216,6 +216,18 @@ export const SETTINGS = {
     integer(16_777_216, Number.MAX_SAFE_INTEGER),
     'Bytes of the stream `messages`. When it is full, devices are refused; nothing that was accepted is dropped.',
   ),
+  ack: setting(
+    'SLUICE_ACK',
+    'stream',
+    oneOf(['stream', 'stored']),
+    'When a message is acknowledged: once it is in the `stream` of NATS, or once it is `stored` in Postgres.',
+  ),
+  messageRetentionDays: setting(
+    'SLUICE_MESSAGE_RETENTION_DAYS',
+    '0',
+    integer(0, 36_500),
+    'Days that stored messages are kept, by the time of the reading; up to a week longer, since whole weeks are dropped. `0` keeps them for ever. A domain may have a number of its own.',
+  ),
   streamReplicas: setting(
     'SLUICE_STREAM_REPLICAS',
     '1',

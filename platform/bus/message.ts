@@ -1,5 +1,6 @@
 import type { Msg, MsgHdrs } from 'nats'
 import { InvalidInput } from '../errors.ts'
+import { readHeaders } from './raw-headers.ts'
 import { parseMessageSubject } from './subject.ts'
 import type { MessageAddress } from './subject.ts'
 
@@ -69,17 +70,18 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
   let receivedAt = ''
   let qos = ''
   let retain = ''
-  // One walk: each `get` of nats.js makes two lists of all keys.
-  for (const [name, [value = '']] of msg.headers ?? []) {
-    if (name === PUBLISHER) publisher = value
-    else if (name === PROTOCOL) protocol = value
-    else if (name === CONTENT_TYPE) contentType = value
-    else if (name === RECEIVED_AT) receivedAt = value
-    else if (name === QOS) qos = value
-    else if (name === RETAIN) retain = value
+  for (const [name, value] of readHeaders(msg)) {
+    if (name === PUBLISHER) publisher ||= value
+    else if (name === PROTOCOL) protocol ||= value
+    else if (name === CONTENT_TYPE) contentType ||= value
+    else if (name === RECEIVED_AT) receivedAt ||= value
+    else if (name === QOS) qos ||= value
+    else if (name === RETAIN) retain ||= value
   }
   return {
-    ...address,
+    domainId: address.domainId,
+    channelId: address.channelId,
+    levels: address.levels,
     publisher,
     protocol: PROTOCOLS.has(protocol) ? (protocol as Protocol) : 'nats',
     contentType,

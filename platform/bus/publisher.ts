@@ -3,8 +3,8 @@ import type { Msg, MsgHdrs } from 'nats'
 import { InvalidInput, TooLarge, Unavailable } from '../errors.ts'
 import type { Bus } from './connect.ts'
 
-/** Called once. Without an error: JetStream has the message on file. */
-export type PublishDone = (error?: Error) => void
+/** Called once. Without an error: JetStream has the message on file, and said so in `ack`. */
+export type PublishDone = (error?: Error, ack?: Uint8Array) => void
 
 /** Publishes onto streams, each message acknowledged. */
 export interface Publisher {
@@ -51,6 +51,7 @@ const BAD_SUBJECT: string = ErrorCode.BadSubject
 
 const ACK_START = Buffer.from('{"stream":')
 const ERROR_KEY = Buffer.from('"error"')
+const SEQ_KEY = Buffer.from('"seq":')
 
 /**
  * One inbox subscription serves all messages: each carries a reply subject with a sequence number, and its acknowledgement
@@ -70,27 +71,27 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
   let onIdle: (() => void) | undefined
 
   /** An exception in the callback of one message must reach neither the next message nor nats.js's parser. */
-  function call(done: PublishDone, error?: Error): void {
+  function call(done: PublishDone, error?: Error, ack?: Uint8Array): void {
     try {
-      done(error)
+      done(error, ack)
     } catch (thrown) {
       bus.log.error({ err: thrown }, 'callback of a publication failed')
     }
   }
 
-  function finish(number: number, error?: Error): void {
+  function finish(number: number, error?: Error, ack?: Uint8Array): void {
     const entry = inFlight.get(number)
     // Timed out before, or a second acknowledgement.
     if (!entry) return
     inFlight.delete(number)
     inFlightBytes -= entry.sizeBytes
-    call(entry.done, error)
+    call(entry.done, error, ack)
     if (inFlight.size === 0) onIdle?.()
   }
 
   const subscription = connection.subscribe(`${inbox}*`, {
     callback(error, msg) {
-      if (!error) finish(Number(msg.subject.slice(inbox.length)), ackError(msg))
+      if (!error) finish(Number(msg.subject.slice(inbox.length)), ackError(msg), msg.data)
     },
   })
 
@@ -171,6 +172,23 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
   }
 
   return { publish, stop }
+}
+
+/**
+ * The place in the stream that an acknowledgement tells. Read by those who want it: not everybody should pay for it.
+ *
+ * @param ack as a publication's callback gets it
+ */
+export function ackSequence(ack: Uint8Array): number | undefined {
+  const at = Buffer.from(ack.buffer, ack.byteOffset, ack.byteLength).indexOf(SEQ_KEY)
+  if (at === -1) return undefined
+  let seq = 0
+  for (let i = at + SEQ_KEY.length; i < ack.length; i++) {
+    const digit = (ack[i] as number) - 0x30
+    if (digit < 0 || digit > 9) break
+    seq = seq * 10 + digit
+  }
+  return seq === 0 ? undefined : seq
 }
 
 function ackError(msg: Msg): Error | undefined {

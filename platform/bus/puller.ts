@@ -88,7 +88,8 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
 
   function onMessage(msg: Msg): void {
     lastHeardMs = Date.now()
-    if (msg.headers && msg.headers.code > 0 && msg.data.length === 0 && !msg.reply?.startsWith('$JS.ACK.')) {
+    // Asked in this order: nats.js reads the headers when they are first asked for, and messages are most of what comes.
+    if (!msg.reply?.startsWith('$JS.ACK.') && msg.headers && msg.headers.code > 0 && msg.data.length === 0) {
       if (msg.headers.code === HEARTBEAT_STATUS) return
       // Expired, or full in bytes: both end the request in order. Anything else is no consumer any more.
       expected = 0

@@ -54,9 +54,15 @@ export function messageSubject(address: MessageAddress): string {
 
 /** Reads a subject back; `undefined` when it is not that of a message. */
 export function parseMessageSubject(subject: string): MessageAddress | undefined {
-  const [root, domainId, separator, channelId, ...tokens] = subject.split('.')
-  if (root !== 'm' || separator !== 'c' || !domainId || !channelId) return undefined
-  return { domainId, channelId, levels: tokens.map(decodeLevel) }
+  if (!subject.startsWith('m.')) return undefined
+  const domainEnd = subject.indexOf('.', 2)
+  if (domainEnd <= 2 || !subject.startsWith('.c.', domainEnd)) return undefined
+  const channelAt = domainEnd + 3
+  const channelEnd = subject.indexOf('.', channelAt)
+  const channelId = channelEnd === -1 ? subject.slice(channelAt) : subject.slice(channelAt, channelEnd)
+  if (channelId === '') return undefined
+  const levels = channelEnd === -1 ? [] : subject.slice(channelEnd + 1).split('.')
+  return { domainId: subject.slice(2, domainEnd), channelId, levels: levels.map(decodeLevel) }
 }
 
 /**

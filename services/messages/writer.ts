@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
+import { announceCommitted } from '../../platform/bus/committed.ts'
 import type { Bus } from '../../platform/bus/connect.ts'
 import type { Publisher } from '../../platform/bus/publisher.ts'
 import { createPuller } from '../../platform/bus/puller.ts'
@@ -20,6 +21,7 @@ const LINGER_MS = 5
 const RETRY_FIRST_MS = 100
 const RETRY_LAST_MS = 5_000
 const STANDBY_MS = 1_000
+const REPEAT_MS = 1_000
 
 export interface WriterOptions {
   readonly bus: Bus
@@ -41,9 +43,13 @@ export interface Writer {
  * others stand by. Whatever fails, the stream holds, and the writer goes on behind the stored position when it can.
  */
 export function startWriter(options: WriterOptions): Writer {
-  const { log } = options
+  const { bus, log } = options
   const abort = new AbortController()
   let position: Position | undefined
+
+  // Who begins to listen, or missed one, hears it soon.
+  const repeat = setInterval(() => position && announceCommitted(bus, position), REPEAT_MS)
+  repeat.unref()
 
   async function run(): Promise<void> {
     let retryMs = RETRY_FIRST_MS
@@ -52,6 +58,7 @@ export function startWriter(options: WriterOptions): Writer {
       try {
         await writeAsLeader(options, abort.signal, (moved) => {
           position = moved
+          announceCommitted(bus, moved)
           retryMs = RETRY_FIRST_MS
           if (isFailing) log.info({ seq: moved.seq }, 'writer goes on')
           isFailing = false
@@ -73,6 +80,7 @@ export function startWriter(options: WriterOptions): Writer {
     position: () => position,
     async stop() {
       abort.abort()
+      clearInterval(repeat)
       await running
     },
   }

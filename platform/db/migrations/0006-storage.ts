@@ -75,8 +75,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     ) with (fillfactor = 50);
     create index stored_days_day on stored_days (day);
 
-    create index json_messages_created on json_messages using brin (created);
-
     -- Days that messages are kept; null: as long as the platform's setting says.
     alter table domains add column message_retention_days int
       constraint domains_message_retention_days_positive check (message_retention_days > 0);

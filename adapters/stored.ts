@@ -1,0 +1,114 @@
+import { subscribeCommitted } from '../platform/bus/committed.ts'
+import type { Bus } from '../platform/bus/connect.ts'
+import { ackSequence } from '../platform/bus/publisher.ts'
+import type { PublishDone } from '../platform/bus/publisher.ts'
+import { Unavailable } from '../platform/errors.ts'
+
+export interface StoredOptions {
+  /** From publishing on, the stream's own acknowledgement included. */
+  readonly timeoutMs?: number
+  /** Messages that wait for the writer at the most; more are refused. */
+  readonly maxWaiting?: number
+}
+
+export interface StoredAcks {
+  /**
+   * What to publish with instead of `done`: that is called when the writer has committed the message, or with
+   * {@link Unavailable} when it has not within the time. The message is then on the stream and will be stored; who sends it
+   * again may see it twice.
+   */
+  await(done: PublishDone): PublishDone
+  stop(): void
+}
+
+interface Waiting {
+  readonly seq: number
+  readonly done: PublishDone
+  readonly deadlineMs: number
+}
+
+/** Acknowledgements that follow the writer's transaction instead of the stream's file (`SLUICE_ACK=stored`). */
+export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredAcks {
+  const { timeoutMs = 5_000, maxWaiting = 65_536 } = options
+  /** In order of sequence number; those that are answered stand before `head`. */
+  let waiting: Waiting[] = []
+  let head = 0
+  let committedSeq = 0
+  let createdAt = ''
+  /** A stream that has been made anew since its last announcement. */
+  let distrusted: string | undefined
+
+  const subscription = subscribeCommitted(bus, (committed) => {
+    if (committed.createdAt === distrusted) return
+    if (committed.createdAt !== createdAt) {
+      createdAt = committed.createdAt
+      committedSeq = committed.seq
+      distrusted = undefined
+    } else if (committed.seq > committedSeq) committedSeq = committed.seq
+    else return
+    release()
+  })
+
+  function release(): void {
+    for (; head < waiting.length; head++) {
+      const first = waiting[head] as Waiting
+      if (first.seq > committedSeq) break
+      first.done()
+    }
+    if (head < 1_024 && head < waiting.length) return
+    waiting = waiting.slice(head)
+    head = 0
+  }
+
+  function add(entry: Waiting): void {
+    // Acknowledgements of one stream come in its order, all but always.
+    let at = waiting.length
+    while (at > head && (waiting[at - 1] as Waiting).seq > entry.seq) at -= 1
+    if (at === waiting.length) waiting.push(entry)
+    else waiting.splice(at, 0, entry)
+  }
+
+  const sweep = setInterval(
+    () => {
+      const now = Date.now()
+      const late = waiting.slice(head).filter(({ deadlineMs }) => deadlineMs <= now)
+      if (late.length === 0) return
+      waiting = waiting.slice(head).filter(({ deadlineMs }) => deadlineMs > now)
+      head = 0
+      for (const { done } of late) done(new Unavailable(`not stored within ${timeoutMs} ms`))
+    },
+    Math.max(10, Math.min(250, timeoutMs / 4)),
+  )
+  sweep.unref()
+
+  return {
+    await(done) {
+      const deadlineMs = Date.now() + timeoutMs
+      const committedBefore = committedSeq
+      return (error, ack) => {
+        if (error) return done(error)
+        const seq = ack && ackSequence(ack)
+        if (seq === undefined) return done(new Unavailable('unreadable acknowledgement'))
+        // What is published gets a place behind all that was committed before, unless the stream counts from 1 again.
+        if (seq <= committedBefore) {
+          distrusted = createdAt
+          createdAt = ''
+          committedSeq = 0
+        }
+        if (seq <= committedSeq) return done()
+        if (waiting.length - head >= maxWaiting) {
+          return done(new Unavailable('too many messages wait for the database'))
+        }
+        add({ seq, done, deadlineMs })
+      }
+    },
+    stop() {
+      clearInterval(sweep)
+      subscription.stop()
+      const left = waiting.slice(head)
+      waiting = []
+      head = 0
+      for (const { done } of left) done(new Unavailable('the gateway is stopping'))
+    },
+  }
+}

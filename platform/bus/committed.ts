@@ -1,0 +1,39 @@
+import type { Msg } from 'nats'
+import type { Bus } from './connect.ts'
+
+/** Where the writer says how far the stream `messages` is stored in Postgres. */
+export const COMMITTED_SUBJECT = 'committed.messages'
+
+/** Everything up to `seq` of the stream that was made at that moment is committed. */
+export interface Committed {
+  readonly seq: number
+  /** RFC 3339, as the server says: a stream that was lost and made anew counts from 1 again. */
+  readonly createdAt: string
+}
+
+/** Tells everybody, once the transaction is committed; lost when the bus is away, which the next one makes good. */
+export function announceCommitted(bus: Bus, { seq, createdAt }: Committed): void {
+  if (!bus.isConnected) return
+  bus.connection.publish(COMMITTED_SUBJECT, JSON.stringify({ seq, created_at: createdAt }))
+}
+
+/** Hears every announcement from here on. Resolves nothing by itself: the writer repeats itself once a second. */
+export function subscribeCommitted(bus: Bus, onCommitted: (committed: Committed) => void): { stop(): void } {
+  const subscription = bus.connection.subscribe(COMMITTED_SUBJECT, {
+    callback(error, msg) {
+      const committed = error ? undefined : readCommitted(msg)
+      if (committed) onCommitted(committed)
+    },
+  })
+  return { stop: () => subscription.unsubscribe() }
+}
+
+function readCommitted(msg: Msg): Committed | undefined {
+  try {
+    const { seq, created_at: createdAt } = msg.json<{ seq?: unknown; created_at?: unknown }>()
+    return typeof seq === 'number' && typeof createdAt === 'string' ? { seq, createdAt } : undefined
+  } catch {
+    // Somebody else's.
+    return undefined
+  }
+}

@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createDatabase } from '../../platform/db/connect.ts'
+import type { Db } from '../../platform/db/connect.ts'
+import { createAhead, dropBefore, weekOf } from '../../services/messages/partitions.ts'
+import { removeExpired } from '../../services/messages/retention.ts'
+import { countDays } from '../../services/messages/totals.ts'
+import { cloneDatabase } from '../support/database.ts'
+import type { TestDatabase } from '../support/database.ts'
+
+const DAY = 86_400
+const WEEK = 7 * DAY
+const now = Date.now() / 1_000
+
+let database: TestDatabase
+let db: Db
+beforeEach(async () => {
+  database = await cloneDatabase()
+  db = createDatabase({ url: database.url, maxConnections: 2 })
+})
+afterEach(async () => {
+  await db.destroy()
+  await database.drop()
+})
+
+/** A domain with a channel. */
+async function givenChannel(retentionDays: number | null = null): Promise<string> {
+  const [domain, channel, owner] = [randomUUID(), randomUUID(), randomUUID()]
+  await sql`insert into domains (id, name, route, created_by, message_retention_days)
+    values (${domain}, 'Plant', ${domain}, ${owner}, ${retentionDays})`.execute(db)
+  await sql`insert into channels (id, domain_id, name, created_by) values (${channel}, ${domain}, 'Air', ${owner})`.execute(
+    db,
+  )
+  await sql`insert into stored_channels (channel_id, domain_id) values (${channel}, ${domain})`.execute(db)
+  return channel
+}
+
+/** Stores as the writer does: a row, and its count. */
+async function givenReading(channel: string, time: number): Promise<void> {
+  await sql`insert into samples (series_id, channel_no, time, place)
+    select 1, no, ${time}, 1 from stored_channels where channel_id = ${channel}`.execute(db)
+  await sql`insert into stored_days values (${channel}, 'readings', ${Math.floor(time / DAY)}, 1)
+    on conflict (channel_id, kind, day) do update set stored = stored_days.stored + 1`.execute(db)
+}
+
+async function givenJson(channel: string, time: number): Promise<void> {
+  await sql`insert into json_messages (stream_seq, record, domain_id, channel_id, subtopic, protocol, format, created, payload)
+    values (1, 0, ${randomUUID()}, ${channel}, '', 'http', 'line', ${Math.floor(time)}::bigint * 1000000000, '{}')`.execute(
+    db,
+  )
+  await sql`insert into stored_days values (${channel}, 'json:line', ${Math.floor(time / DAY)}, 1)
+    on conflict (channel_id, kind, day) do update set stored = stored_days.stored + 1`.execute(db)
+}
+
+async function partitionsOf(channel: string): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`
+    select tableoid::regclass::text as name from samples
+    where channel_no = (select no from stored_channels where channel_id = ${channel}) order by time`.execute(
+    db,
+  )
+  return rows.map(({ name }) => name)
+}
+
+const never = new AbortController().signal
+
+describe('partitions', () => {
+  it('take each reading to its week, and absurd times to the ends', async () => {
+    const channel = await givenChannel()
+    for (const time of [0, now, 4_070_908_800]) await givenReading(channel, time)
+    expect(await partitionsOf(channel)).toEqual(['samples_early', `samples_w${weekOf(now)}`, 'samples_late'])
+  })
+
+  it('are made ahead, and what came before they were is moved there', async () => {
+    const channel = await givenChannel()
+    const soon = now + 5 * WEEK
+    await givenReading(channel, soon)
+    await givenReading(channel, 4_070_908_800)
+    expect(await partitionsOf(channel)).toEqual(['samples_late', 'samples_late'])
+
+    expect(await createAhead(db, now + 4 * WEEK)).toBe(4)
+
+    expect(await partitionsOf(channel)).toEqual([`samples_w${weekOf(soon)}`, 'samples_late'])
+    expect(await createAhead(db, now + 4 * WEEK)).toBe(0)
+  })
+
+  it('are dropped whole, with their counts, and take late arrivals still', async () => {
+    const channel = await givenChannel()
+    for (const time of [1_000_000_000, now - 3 * WEEK, now]) await givenReading(channel, time)
+
+    expect(await dropBefore(db, now - WEEK)).toBe(4)
+
+    expect(await partitionsOf(channel)).toEqual([`samples_w${weekOf(now)}`])
+    expect(await countDays(db, channel, 'readings')).toBe(1)
+    await givenReading(channel, now - 3 * WEEK)
+    expect(await partitionsOf(channel)).toEqual(['samples_early', `samples_w${weekOf(now)}`])
+  })
+})
+
+describe('retention', () => {
+  it('keeps everything for ever unless it is told otherwise', async () => {
+    const channel = await givenChannel()
+    await givenReading(channel, 0)
+    await givenJson(channel, 1_000_000_000)
+    expect(await removeExpired(db, 0, now, never)).toEqual({ weeks: 0, readings: 0, json: 0 })
+  })
+
+  it('of the platform drops weeks, and JSON messages by the day', async () => {
+    const channel = await givenChannel()
+    for (const time of [now - 4 * WEEK, now]) {
+      await givenReading(channel, time)
+      await givenJson(channel, time)
+    }
+    const removed = await removeExpired(db, 14, now, never)
+    expect(removed).toMatchObject({ readings: 0, json: 1 })
+    expect(removed.weeks).toBeGreaterThan(0)
+    expect(await countDays(db, channel, 'readings')).toBe(1)
+    expect(await countDays(db, channel, 'json:line')).toBe(1)
+  })
+
+  it('of a domain that keeps less removes its readings alone, to the day', async () => {
+    const [brief, other] = [await givenChannel(3), await givenChannel()]
+    for (const channel of [brief, other]) {
+      for (const age of [0, 2, 5, 6]) await givenReading(channel, now - age * DAY)
+      await givenJson(channel, now - 5 * DAY)
+    }
+    expect(await removeExpired(db, 0, now, never)).toEqual({ weeks: 0, readings: 2, json: 1 })
+    expect(await countDays(db, brief, 'readings')).toBe(2)
+    expect(await partitionsOf(brief)).toHaveLength(2)
+    expect(await partitionsOf(other)).toHaveLength(4)
+  })
+
+  it('of a domain that keeps more holds the weeks of all', async () => {
+    const [patient, other] = [await givenChannel(365), await givenChannel()]
+    for (const channel of [patient, other]) await givenReading(channel, now - 4 * WEEK)
+    expect(await removeExpired(db, 7, now, never)).toMatchObject({ weeks: 0 })
+    expect(await partitionsOf(patient)).toHaveLength(1)
+  })
+})
