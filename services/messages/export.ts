@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { TooManyExports } from './errors.ts'
-import type { Selection } from './repository.ts'
+import type { Answer } from './page.ts'
 import { explained } from './snapshot.ts'
 
 /** Rows that are in memory at once. */
@@ -14,11 +14,6 @@ export interface ExportBounds {
   readonly maxAtOnce: number
   /** What the caller wants at the most. */
   readonly limit: number | undefined
-}
-
-interface Answer<Row> {
-  readonly selection: Selection<Row> | undefined
-  readonly present: (row: Row) => object
 }
 
 const running = new WeakMap<Db, number>()
