@@ -18,9 +18,9 @@ export interface Answer<Row> {
 export type PageFilter = MessageFilter & { readonly limit: number }
 
 /** Which of the four kinds of question this is. */
-export function ask(db: Db, channelId: string, filter: MessageFilter): Promise<Answer<never>> {
+export function ask(db: Db, channelId: string, filter: MessageFilter): Promise<Answer<object>> {
   // Each `present` is asked about rows of its own selection alone.
-  return askAny(db, channelId, filter) as Promise<Answer<never>>
+  return askAny(db, channelId, filter) as Promise<unknown> as Promise<Answer<object>>
 }
 
 async function askAny(db: Db, channelId: string, filter: MessageFilter) {
