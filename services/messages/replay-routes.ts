@@ -100,28 +100,32 @@ function toLines(messages: AsyncGenerator<Replayed, ReplaySummary>): Readable {
   }
   const stream = Readable.from(lines(), { objectMode: false, highWaterMark: 65_536 })
   // Also when nobody has read a line of it.
-  stream.once(
-    'close',
-    () => void messages.return({ delivered: 0, next_sequence: 0, complete: false }).catch(() => undefined),
-  )
+  stream.once('close', () => void messages.return(NOTHING).catch(() => undefined))
   return stream
 }
+
+/** Messages between two waits for the server: what it has not taken is in memory. */
+const UNCONFIRMED = 256
 
 async function publishAll(
   bus: Bus,
   subject: string,
   messages: AsyncGenerator<Replayed, ReplaySummary>,
 ): Promise<ReplaySummary> {
-  for (;;) {
-    const { done, value } = await messages.next()
-    if (done) {
-      await bus.flush()
-      return value
+  try {
+    for (let count = 1; ; count++) {
+      const { done, value } = await messages.next()
+      if (done || count % UNCONFIRMED === 0) await bus.flush()
+      if (done) return value
+      const fields = headers()
+      for (const [name, values] of value.msg.headers ?? []) for (const one of values) fields.append(name, one)
+      fields.set('Sluice-Subject', value.msg.subject)
+      fields.set('Sluice-Stream-Sequence', String(value.seq))
+      bus.connection.publish(subject, value.msg.data, { headers: fields })
     }
-    const fields = headers()
-    for (const [name, values] of value.msg.headers ?? []) for (const one of values) fields.append(name, one)
-    fields.set('Sluice-Subject', value.msg.subject)
-    fields.set('Sluice-Stream-Sequence', String(value.seq))
-    bus.connection.publish(subject, value.msg.data, { headers: fields })
+  } finally {
+    await messages.return(NOTHING)
   }
 }
+
+const NOTHING: ReplaySummary = { delivered: 0, next_sequence: 0, complete: false }

@@ -73,6 +73,7 @@ export function startTail(first: ChannelReader, options: TailOptions): Tail {
       isEnded = true
       clearInterval(heartbeat)
       abort.abort()
+      onRead?.()
       done(error)
     },
   })
@@ -88,7 +89,6 @@ export function startTail(first: ChannelReader, options: TailOptions): Tail {
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
       onRead = resolve
-      abort.signal.addEventListener('abort', () => resolve(), { once: true })
       timer = setTimeout(() => {
         options.onStalled()
         body.destroy()
@@ -113,6 +113,8 @@ export function startTail(first: ChannelReader, options: TailOptions): Tail {
 
   async function readOn(): Promise<void> {
     reader ??= await openReader(bus, subjects, place)
+    // Ended while the reader was made: nobody would wake it.
+    if (isEnded) return
     for (const pulled of await reader.next()) {
       await deliver(pulled)
       if (isEnded) return
