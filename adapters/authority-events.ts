@@ -48,13 +48,16 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['key', ofActor],
 ])
 
+/** Changes of what no permission rests on; a domain holds too many connections to ask them all for a new name's sake. */
+const TOUCHES_NOTHING: ReadonlySet<string> = new Set(['domain.update'])
+
 const ADDS_ONLY: ReadonlySet<string> = new Set(['create', 'view', 'list', 'send', 'issue'])
 
 /** @returns `undefined` when the event means nothing here */
 export function authorityEffect(event: BusEvent): AuthorityEffect | undefined {
   const [entity = '', ...verbs] = event.operation.split('.')
   const rule = RULES.get(event.operation) ?? RULES.get(entity)
-  if (!rule) return undefined
+  if (!rule || TOUCHES_NOTHING.has(event.operation)) return undefined
   // Something new takes nothing from anybody.
   if (verbs.length === 1 && ADDS_ONLY.has(verbs[0] ?? '')) return NOTHING_LOST
   // A role on a channel, client or domain (`channel.remove_role`) is nothing to clients. A user's own role is the user's.

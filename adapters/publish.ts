@@ -24,6 +24,6 @@ export function createPublish(publisher: Publisher, stored?: StoredAcks): Publis
       done(error as Error)
       return
     }
-    publisher.publish(messageSubject(message), message.payload, headers, stored ? stored.await(done) : done)
+    publisher.publish(messageSubject(message), message.payload, headers, stored ? stored.wait(done) : done)
   }
 }

@@ -17,7 +17,7 @@ export interface StoredAcks {
    * {@link Unavailable} when it has not within the time. The message is then on the stream and will be stored; who sends it
    * again may see it twice.
    */
-  await(done: PublishDone): PublishDone
+  wait(done: PublishDone): PublishDone
   stop(): void
 }
 
@@ -49,11 +49,20 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
     release()
   })
 
+  /** An exception in the callback of one message must reach neither the next message nor nats.js's parser. */
+  function answer({ done }: Waiting, error?: Error): void {
+    try {
+      done(error)
+    } catch (thrown) {
+      bus.log.error({ err: thrown }, 'callback of a publication failed')
+    }
+  }
+
   function release(): void {
     for (; head < waiting.length; head++) {
       const first = waiting[head] as Waiting
       if (first.seq > committedSeq) break
-      first.done()
+      answer(first)
     }
     if (head < 1_024 && head < waiting.length) return
     waiting = waiting.slice(head)
@@ -75,14 +84,14 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
       if (late.length === 0) return
       waiting = waiting.slice(head).filter(({ deadlineMs }) => deadlineMs > now)
       head = 0
-      for (const { done } of late) done(new Unavailable(`not stored within ${timeoutMs} ms`))
+      for (const each of late) answer(each, new Unavailable(`not stored within ${timeoutMs} ms`))
     },
     Math.max(10, Math.min(250, timeoutMs / 4)),
   )
   sweep.unref()
 
   return {
-    await(done) {
+    wait(done) {
       const deadlineMs = Date.now() + timeoutMs
       const committedBefore = committedSeq
       return (error, ack) => {
@@ -108,7 +117,7 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
       const left = waiting.slice(head)
       waiting = []
       head = 0
-      for (const { done } of left) done(new Unavailable('the gateway is stopping'))
+      for (const each of left) answer(each, new Unavailable('the gateway is stopping'))
     },
   }
 }

@@ -8,10 +8,13 @@ import type { Db } from '../platform/db/connect.ts'
 import type { Endpoint } from '../platform/http/endpoint.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import { roleEndpoints } from '../services/auth/role-routes.ts'
 import { connectionEndpoints } from '../services/channels/connection-routes.ts'
 import { channelEndpoints } from '../services/channels/routes.ts'
 import { clientEndpoints } from '../services/clients/routes.ts'
+import { invitationEndpoints } from '../services/domains/invitation-routes.ts'
 import { domainEndpoints } from '../services/domains/routes.ts'
+import { groupMemberEndpoints } from '../services/groups/member-routes.ts'
 import { groupEndpoints } from '../services/groups/routes.ts'
 import { startRelay } from '../services/journal/relay.ts'
 import type { Entry } from '../services/journal/types.ts'
@@ -46,11 +49,15 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   return { backend, endpoints: managementEndpoints(services) }
 }
 
-function managementEndpoints({ channels, clients, domains, groups, tokens, users }: Services): Endpoint[] {
+function managementEndpoints(services: Services): Endpoint[] {
+  const { channels, clients, domains, groups, invitations, roles, tokens, users } = services
   return [
     ...userEndpoints({ users, tokens }),
     ...domainEndpoints(domains),
+    ...invitationEndpoints({ domains, invitations }),
+    ...roleEndpoints({ roles, resolveDomain: (reference) => domains.resolveId(reference) }),
     ...groupEndpoints({ groups, domains }),
+    ...groupMemberEndpoints({ members: services.groupMembers, assignments: services.assignments, domains }),
     ...clientEndpoints({ clients, domains }),
     ...channelEndpoints({ channels, domains }),
     ...connectionEndpoints({ channels, domains }),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolder, unusable } from './data-folder.ts'
 import { StartError } from './start-error.ts'
 
 const KEY_BYTES = 32
@@ -15,15 +16,9 @@ export function loadMasterKey(configured: Uint8Array | undefined, dataDir: strin
   if (configured !== undefined) return configured
   const file = join(dataDir, 'secret.key')
   try {
-    mkdirSync(dataDir, { recursive: true })
-    // `wx`: of two processes that start together one makes the key and both read it.
-    writeFileSync(file, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { flag: 'wx', mode: 0o600 })
+    if (!existsSync(file)) makeKey(dataDir, file)
   } catch (error) {
-    if (!isTaken(error)) {
-      throw new StartError(`Cannot write ${file}; make the data folder writable or set SLUICE_DATA_DIR.`, {
-        cause: error,
-      })
-    }
+    throw unusable(dataDir, error)
   }
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex')
   if (key.byteLength !== KEY_BYTES) {
@@ -34,4 +29,19 @@ export function loadMasterKey(configured: Uint8Array | undefined, dataDir: strin
   return key
 }
 
-const isTaken = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'EEXIST'
+/**
+ * The file appears whole and on the disk, or not at all: a key that is lost takes every secret with it. Of two processes that
+ * start together one makes it, and both read that one.
+ */
+function makeKey(dataDir: string, file: string): void {
+  makeFolder(dataDir)
+  const draft = `${file}.${process.pid}`
+  writeFileSync(draft, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { mode: 0o600, flush: true })
+  try {
+    linkSync(draft, file)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}

@@ -4,7 +4,10 @@ import { createAuth } from '../services/auth/service.ts'
 import type { TokenLifetimes } from '../services/auth/tokens.ts'
 import { createChannels } from '../services/channels/service.ts'
 import { createClients } from '../services/clients/service.ts'
+import { createInvitations } from '../services/domains/invitations.ts'
 import { createDomains } from '../services/domains/service.ts'
+import { createAssignments } from '../services/groups/assignments.ts'
+import { createGroupMembers } from '../services/groups/members.ts'
 import { createGroups } from '../services/groups/service.ts'
 import { createJournal } from '../services/journal/service.ts'
 import { createMessages } from '../services/messages/service.ts'
@@ -27,12 +30,27 @@ export interface ServicesParts {
 /** All services over one database, from left to right as their imports point. */
 export async function createServices({ db, readDb, vault, lifetimes, signup, exports }: ServicesParts) {
   const journal = createJournal()
-  const { policy, tokens } = await createAuth({ db, vault, lifetimes })
+  const { policy, roles, tokens } = await createAuth({ db, journal, vault, lifetimes })
   const users = createUsers({ db, journal, tokens, signup })
-  const domains = createDomains({ db, journal, policy })
+  const domains = createDomains({ db, journal, policy, roles })
+  const invitations = createInvitations({ db, journal, policy, roles })
   const groups = createGroups({ db, journal, policy })
+  const groupMembers = createGroupMembers({ db, policy })
+  const assignments = createAssignments({ policy, roles })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const messages = createMessages({ db: readDb, exports, policy, domains, channels, clients })
-  return { tokens, users, domains, groups, clients, channels, messages }
+  return {
+    tokens,
+    roles,
+    users,
+    domains,
+    invitations,
+    groups,
+    groupMembers,
+    assignments,
+    clients,
+    channels,
+    messages,
+  }
 }

@@ -77,7 +77,6 @@ async function start(
   const database = databaseUrl === undefined ? undefined : await openDatabase(config, databaseUrl, life, log)
   const common = { config, life, log, metrics, bus, publisher }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
-  const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
   if (database && has('writer')) {
     const { replayWindowS, messageRetentionDays: retentionDays } = config
     startStorage({ ...common, ...database, replayWindowS, retentionDays })
@@ -116,6 +115,8 @@ async function start(
   life.onStop('http', () => servers.stop())
   // Before the servers, which wait for answers under way.
   if (reading) life.onStop('live readers', () => reading.stop())
+  // Last of all: its password is shown once, and a start that fails after making it would never show it.
+  const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
   return { httpPorts: servers.ports, mqttPort: adapters.mqttPort, firstAdmin, stop: () => life.stop() }
 }
 

@@ -10,7 +10,7 @@ import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
 import type { AedesClient } from './aedes-broker.ts'
 import { Reason } from './codes.ts'
 import { Connection } from './connection.ts'
-import type { ConnectionInfo } from './connection.ts'
+import type { ConnectionInfo, Peer } from './peer.ts'
 import type { Host, MqttLimits } from './host.ts'
 import type { CheckPayload } from './inbound.ts'
 import { createRetained } from './retained.ts'
@@ -44,9 +44,9 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const admission = createAdmission(limits)
   const routes = createRoutes(feed, log)
   const retained = createRetained()
-  const all = new Set<Connection>()
-  const bySession = new Map<string, Connection>()
-  const connectionOf = new WeakMap<object, Connection>()
+  const all = new Set<Peer>()
+  const bySession = new Map<string, Peer>()
+  const connectionOf = new WeakMap<object, Peer>()
 
   const sessions = createSessions({
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
@@ -57,7 +57,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     },
   })
 
-  const known = (client: AedesClient): Connection | undefined => connectionOf.get(client.conn)
+  const known = (client: AedesClient): Peer | undefined => connectionOf.get(client.conn)
 
   const broker = await createAedesBroker(
     {

@@ -13,20 +13,13 @@ import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
 import type { Inbound } from './inbound.ts'
+import type { ConnectionInfo, Peer } from './peer.ts'
 import { createInbound } from './publications.ts'
-import type { Receiver } from './outbox.ts'
 import { readAck, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
 import type { Session } from './sessions.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
 import { Wire } from './wire.ts'
-
-export interface ConnectionInfo {
-  readonly remoteAddress: string
-  readonly transport: 'tcp' | 'tls' | 'ws'
-  /** The client has shown who it is: limits for strangers are over. */
-  readonly onAuthenticated?: () => void
-}
 
 /**
  * Bytes of the largest CONNECT: room for a will of some kilobytes, and all that a stranger can make us keep. Other
@@ -41,7 +34,7 @@ type State = 'waiting' | 'authenticating' | 'accepting' | 'open' | 'closed'
  * anything acts on it. Aedes gets CONNECT once the client has shown who it is, then PUBLISH, PUBREL, PINGREQ and
  * DISCONNECT; what concerns subscriptions and deliveries ends here.
  */
-export class Connection implements Receiver {
+export class Connection implements Peer {
   readonly info: ConnectionInfo
   version: Version = 4
   receiveMaximum = 65_535

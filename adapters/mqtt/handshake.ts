@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { admit, credentialsOf } from './access.ts'
-import type { Connection } from './connection.ts'
+import type { Peer } from './peer.ts'
 import type { Host } from './host.ts'
 import type { Connect } from './packets.ts'
 import type { Session } from './sessions.ts'
@@ -13,7 +13,7 @@ import type { Session } from './sessions.ts'
  */
 export async function openSession(
   host: Host,
-  connection: Connection,
+  connection: Peer,
   connect: Connect,
 ): Promise<Session | undefined> {
   const credentials = credentialsOf(connect)

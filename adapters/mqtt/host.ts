@@ -4,7 +4,7 @@ import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import type { Refusals } from '../refusals.ts'
 import type { AedesBroker } from './aedes-broker.ts'
-import type { Connection } from './connection.ts'
+import type { Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
 import type { Retained } from './retained.ts'
 import type { Routes } from './routes.ts'
@@ -41,12 +41,12 @@ export interface Host {
   readonly retained: Retained
   readonly refusals: Refusals
   /** Aedes knows its stream alone. */
-  readonly connectionOf: WeakMap<object, Connection>
+  readonly connectionOf: WeakMap<object, Peer>
   /** Takes the session's name for the connection, and ends the one that had it [MQTT-3.1.4-3]. */
-  claim(connection: Connection, sessionId: string): Promise<void>
-  onAuthenticated(connection: Connection): void
-  onOpen(connection: Connection): void
-  onClosed(connection: Connection, was: { wasOpen: boolean; wasAuthenticated: boolean }): void
+  claim(connection: Peer, sessionId: string): Promise<void>
+  onAuthenticated(connection: Peer): void
+  onOpen(connection: Peer): void
+  onClosed(connection: Peer, was: { wasOpen: boolean; wasAuthenticated: boolean }): void
   onStored(message: Message): void
   onLost(error: Error): void
 }

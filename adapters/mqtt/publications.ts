@@ -1,7 +1,7 @@
 import { markAnswered } from './aedes-broker.ts'
 import type { AedesPublish } from './aedes-broker.ts'
 import { reasonFor } from './codes.ts'
-import type { Connection } from './connection.ts'
+import type { Peer } from './peer.ts'
 import { encodePublishRefusal } from './encode.ts'
 import type { Host } from './host.ts'
 import { Inbound } from './inbound.ts'
@@ -10,7 +10,7 @@ import type { Session } from './sessions.ts'
 /** The publishing side of a connection, with its refusals told to the client, the log and the counters. */
 export function createInbound(
   host: Host,
-  connection: Connection,
+  connection: Peer,
   session: Session,
   onBroken: (error: unknown) => void,
 ): Inbound {
@@ -28,7 +28,7 @@ export function createInbound(
 
 function refuse(
   host: Host,
-  connection: Connection,
+  connection: Peer,
   error: Error,
   packet: AedesPublish,
   done: (error?: Error) => void,

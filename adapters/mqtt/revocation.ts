@@ -4,7 +4,7 @@ import type { Authority, AuthorityChange } from '../authority.ts'
 import { createRecheckQueue } from '../../platform/recheck.ts'
 import type { Refusals } from '../refusals.ts'
 import { Reason } from './codes.ts'
-import type { Connection } from './connection.ts'
+import type { Peer } from './peer.ts'
 import type { Session } from './sessions.ts'
 
 export interface Revocation {
@@ -22,7 +22,7 @@ export function watchAuthority(options: {
   log: Logger
   refusals: Refusals
   sessions: () => Iterable<Session>
-  connectionOf: (session: Session) => Connection | undefined
+  connectionOf: (session: Session) => Peer | undefined
 }): Revocation {
   const { authority, log, refusals, connectionOf } = options
 

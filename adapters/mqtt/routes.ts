@@ -5,22 +5,7 @@ import type { ChannelAddress } from '../authority.ts'
 import { matchesFilter } from '../topics.ts'
 import type { Delivery } from './encode.ts'
 import type { Qos } from './packets.ts'
-import type { ReceiveGrant, Session } from './sessions.ts'
-
-/** One subscription of one session: where its messages come from and how they are handed over. */
-export interface Route {
-  readonly session: Session
-  readonly filter: string
-  /** What stands in front of the levels, as the subscriber wrote it; its messages come under this. */
-  readonly prefix: string
-  readonly levels: readonly string[]
-  readonly grant: ReceiveGrant
-  readonly qos: Qos
-  readonly noLocal: boolean
-  readonly retainAsPublished: boolean
-  /** Subscription Identifier; 0 is none. */
-  readonly identifier: number
-}
+import type { Route, Session } from './sessions.ts'
 
 /** Subscriptions that share a channel and the way of writing it. */
 interface Form {

@@ -1,7 +1,7 @@
 import type { ChannelAddress, Principal } from '../authority.ts'
 import { Outbox } from './outbox.ts'
 import type { Backlog, OutboxOptions } from './outbox.ts'
-import type { Route } from './routes.ts'
+import type { Qos } from './packets.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
 export interface ReceiveGrant {
@@ -9,6 +9,21 @@ export interface ReceiveGrant {
   isAllowed: boolean
   /** Subscriptions that stand on it. */
   uses: number
+}
+
+/** One subscription of one session: where its messages come from and how they are handed over. */
+export interface Route {
+  readonly session: Session
+  readonly filter: string
+  /** What stands in front of the levels, as the subscriber wrote it; its messages come under this. */
+  readonly prefix: string
+  readonly levels: readonly string[]
+  readonly grant: ReceiveGrant
+  readonly qos: Qos
+  readonly noLocal: boolean
+  readonly retainAsPublished: boolean
+  /** Subscription Identifier; 0 is none. */
+  readonly identifier: number
 }
 
 /**

@@ -4,15 +4,14 @@ import { parseTopicFilter } from '../topics.ts'
 import type { Topic } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import { Reason, reasonFor } from './codes.ts'
-import type { Connection } from './connection.ts'
+import type { Peer } from './peer.ts'
 import type { Cursor } from './cursor.ts'
 import { encodeSuback, encodeUnsuback } from './encode.ts'
 import type { Host } from './host.ts'
 import { readSubscribe, readUnsubscribe } from './packets.ts'
 import type { Subscription } from './packets.ts'
 import { suffixOf } from './routes.ts'
-import type { Route } from './routes.ts'
-import type { Session } from './sessions.ts'
+import type { Route, Session } from './sessions.ts'
 
 /** Subscriptions of one session; a session is one device or one application, so this is a bound and not a quota. */
 const MAX_SUBSCRIPTIONS = 10_000
@@ -35,7 +34,7 @@ interface Granted {
  *
  * @throws {ProtocolViolation}
  */
-export async function subscribe(host: Host, connection: Connection, cursor: Cursor): Promise<void> {
+export async function subscribe(host: Host, connection: Peer, cursor: Cursor): Promise<void> {
   const { session, version } = connection
   if (!session) return
   const { packetId, identifier, subscriptions } = readSubscribe(cursor, version)
@@ -61,7 +60,7 @@ export async function subscribe(host: Host, connection: Connection, cursor: Curs
 
 async function grant(
   host: Host,
-  connection: Connection,
+  connection: Peer,
   session: Session,
   subscription: Subscription,
   identifier: number,
@@ -111,7 +110,7 @@ async function makeRoute(
   return { session, filter, prefix, levels, grant, qos, noLocal, retainAsPublished, identifier }
 }
 
-function refused(host: Host, connection: Connection, code: number, why: unknown): Granted {
+function refused(host: Host, connection: Peer, code: number, why: unknown): Granted {
   const fields = { code, ...connection.facts }
   if (typeof why === 'string') host.refusals.note(why, fields)
   else host.refusals.noteError(why, fields)
@@ -130,7 +129,7 @@ function sendRetained(route: Route, message: Message): void {
 }
 
 /** UNSUBSCRIBE: filters are compared as written [MQTT-3.10.4-1]. */
-export function unsubscribe(host: Host, connection: Connection, cursor: Cursor): void {
+export function unsubscribe(host: Host, connection: Peer, cursor: Cursor): void {
   const { session, version } = connection
   if (!session) return
   const { packetId, filters } = readUnsubscribe(cursor, version)

@@ -42,7 +42,11 @@ export async function install(root) {
   console.error('Installing packages (only when the lock file has changed) …')
   const [command, ...before] = npm()
   const args = ['ci', '--include=dev', '--include=optional', '--ignore-scripts', '--no-audit', '--no-fund']
-  const { status } = await runProgram(command, [...before, ...args], { cwd: root, env: npmEnvironment() })
+  const { status, text } = await runProgram(command, [...before, ...args], {
+    cwd: root,
+    env: npmEnvironment(),
+  })
+  if (status === 127) throw new Failure(`npm cannot be run (${text}).`)
   if (status !== 0)
     throw new Failure(`npm could not install the packages (exit status ${status}); it says why above.`)
 }

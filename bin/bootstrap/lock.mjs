@@ -21,7 +21,11 @@ export async function withLock(file, body) {
   }
   const heartbeat = setInterval(() => {
     const now = new Date()
-    utimesSync(file, now, now)
+    try {
+      utimesSync(file, now, now)
+    } catch {
+      // Somebody cleared the cache: no reason to stop in the middle of an installation.
+    }
   }, HEARTBEAT_MS)
   try {
     return await body()

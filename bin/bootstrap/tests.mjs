@@ -74,7 +74,12 @@ function readCount(file, status) {
 function sweep() {
   for (const name of readdirSync(tmpdir())) {
     const pid = Number(name.startsWith(PREFIX) && name.slice(PREFIX.length).split('-')[0])
-    if (pid && !isRunning(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true })
+    if (!pid || isRunning(pid)) continue
+    try {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true })
+    } catch {
+      // Another user's run.
+    }
   }
 }
 

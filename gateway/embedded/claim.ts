@@ -1,17 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { makeFolder, unusable } from '../data-folder.ts'
 import { StartError } from '../start-error.ts'
 import { identify } from './process-identity.ts'
 
@@ -52,28 +43,6 @@ export async function claimPart(dataDir: string, part: string): Promise<Claim> {
     if (error instanceof StartError) throw error
     throw unusable(dataDir, error)
   }
-}
-
-/** Node's own recursive mkdir never returns where a parent exists and refuses with ENOENT, as /proc does. */
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(path)
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    if (code === 'EEXIST' && statSync(path).isDirectory()) return
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
-    makeFolder(dirname(path))
-    makeFolder(path)
-  }
-}
-
-/** The one sentence for a data folder that the system does not let us use. */
-export function unusable(dataDir: string, error: unknown): StartError {
-  const reason = error instanceof Error ? error.message : String(error)
-  return new StartError(
-    `The data folder ${dataDir} cannot be used (${reason}); choose another one with SLUICE_DATA_DIR.`,
-    { cause: error },
-  )
 }
 
 /**

@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { chownSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { StartError } from '../start-error.ts'
 import { startChild, stopLeftover } from './child.ts'
@@ -47,9 +57,7 @@ function read(passwordFile: string): string {
   } catch (error) {
     throw new StartError(
       `The password of the embedded Postgres cannot be read: ${(error as Error).message}.`,
-      {
-        cause: error,
-      },
+      { cause: error },
     )
   }
 }
@@ -62,13 +70,19 @@ async function create(
   passwordFile: string,
   durable: boolean,
 ): Promise<RunAs> {
+  if (existsSync(claim.path) && readdirSync(claim.path).length > 0) {
+    throw new StartError(
+      `${claim.path} is there already and holds something that is not a Postgres database.`,
+    )
+  }
   const staging = `${claim.path}.new`
   const data = join(staging, 'data')
   const passwordCopy = join(staging, 'password')
   rmSync(staging, { recursive: true, force: true })
   mkdirSync(staging, { mode: 0o700 })
   const password = randomBytes(24).toString('hex')
-  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 })
+  // On the disk before the data that it opens.
+  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600, flush: true })
   writeFileSync(passwordCopy, `${password}\n`, { mode: 0o600 })
   if (owner) for (const path of [staging, passwordCopy]) chownSync(path, owner.uid, owner.gid)
 
@@ -98,16 +112,7 @@ async function create(
     const reason = lines.findLast((line) => /error|FATAL/.test(line)) ?? outcome
     throw new StartError(`The embedded Postgres could not make its data folder: ${reason}.`)
   }
-  try {
-    renameSync(data, claim.path)
-  } catch (error) {
-    throw new StartError(
-      `${claim.path} is there already and holds something that is not a Postgres database.`,
-      {
-        cause: error,
-      },
-    )
-  }
+  renameSync(data, claim.path)
   rmSync(staging, { recursive: true, force: true })
   return run
 }

@@ -4,7 +4,8 @@ import type { Logger } from '../../platform/log.ts'
 import { StartError } from '../start-error.ts'
 import { startChild, stopLeftover } from './child.ts'
 import type { StopSignal } from './child.ts'
-import { claimPart, unusable } from './claim.ts'
+import { unusable } from '../data-folder.ts'
+import { claimPart } from './claim.ts'
 import type { Claim } from './claim.ts'
 import { findFreePort } from './free-port.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
@@ -138,13 +139,18 @@ async function waitUntilReady(url: string, deadline: number, signal: AbortSignal
     const code = await tryConnect(url)
     if (code === undefined) return undefined
     if (code === '3D000') await createDatabase(url)
-    // Not listening yet, recovering, or a stray that was shut down at once.
-    else if (!['ECONNREFUSED', 'ECONNRESET', '57P03'].includes(code) || Date.now() > deadline) {
+    // Anything else passes, or the server ends: it does not listen yet, recovers, or breaks off.
+    else if (isRefusal(code) || Date.now() > deadline) {
       throw new StartError(`The embedded Postgres does not let its own gateway in (${code}).`)
     }
     if (code !== '3D000') await sleep(15)
   }
   return undefined
+}
+
+/** SQLSTATE class 28: invalid authorization. */
+function isRefusal(code: string): boolean {
+  return /^28...$/.test(code)
 }
 
 async function tryConnect(url: string): Promise<string | undefined> {

@@ -17,7 +17,10 @@ export interface HttpServerOptions {
 
 export interface HttpServers {
   readonly ports: readonly number[]
-  /** Takes no new connections, lets requests under way finish, then closes what idles. */
+  /**
+   * Takes no new connections and lets requests under way finish. Sockets that were upgraded are their adapters' to end: they
+   * no longer count here.
+   */
   stop(): Promise<void>
 }
 
@@ -29,19 +32,51 @@ const DRAIN_MS = 3_000
  * @throws {StartError} a port is taken, or may not be opened
  */
 export async function listen(options: HttpServerOptions): Promise<HttpServers> {
+  const requests = trackRequests(options.onRequest)
   const servers: Server[] = []
+
+  async function stop(): Promise<void> {
+    for (const server of servers) {
+      server.close()
+      server.closeIdleConnections()
+    }
+    await requests.finished(DRAIN_MS)
+    for (const server of servers) server.closeAllConnections()
+  }
+
   try {
-    for (const port of options.ports) servers.push(await open(options, port))
+    for (const port of options.ports)
+      servers.push(await open({ ...options, onRequest: requests.onRequest }, port))
   } catch (error) {
-    await Promise.all(servers.map(close))
+    await stop()
     throw error
   }
-  return {
-    ports: servers.map((server) => (server.address() as AddressInfo).port),
-    async stop() {
-      await Promise.all(servers.map(close))
-    },
+  return { ports: servers.map((server) => (server.address() as AddressInfo).port), stop }
+}
+
+/** Counts requests under way. A server's own `close` waits for upgraded sockets too, and those have no end of their own. */
+function trackRequests(serve: RequestListener) {
+  let underWay = 0
+  let onNone: (() => void) | undefined
+  const onRequest: RequestListener = (req, res) => {
+    underWay += 1
+    res.once('close', () => {
+      underWay -= 1
+      if (underWay === 0) onNone?.()
+    })
+    serve(req, res)
   }
+  async function finished(withinMs: number): Promise<void> {
+    if (underWay === 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, withinMs)
+      onNone = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+  return { onRequest, finished }
 }
 
 async function open(options: HttpServerOptions, port: number): Promise<Server> {
@@ -53,9 +88,11 @@ async function open(options: HttpServerOptions, port: number): Promise<Server> {
     if (!options.onUpgrade.some((handle) => handle(req, socket, head))) refuseUpgrade(socket)
   })
   server.on('clientError', (_error, socket) => {
-    if (socket.writable)
+    if (socket.writable) {
       socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-    else socket.destroy()
+    } else {
+      socket.destroy()
+    }
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(explainPort(error, port, 'SLUICE_HTTP_PORT')))
@@ -70,12 +107,4 @@ function refuseUpgrade(socket: Duplex): void {
   socket.end(
     `HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: ${NO_UPGRADE.length}\r\nConnection: close\r\n\r\n${NO_UPGRADE}`,
   )
-}
-
-async function close(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  server.closeIdleConnections()
-  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
-  await closed
-  clearTimeout(timer)
 }

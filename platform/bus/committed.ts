@@ -11,13 +11,17 @@ export interface Committed {
   readonly createdAt: string
 }
 
-/** Tells everybody, once the transaction is committed; lost when the bus is away, which the next one makes good. */
+/** Tells everybody, once the transaction is committed. Never throws; what is lost while the bus is away the next one makes good. */
 export function announceCommitted(bus: Bus, { seq, createdAt }: Committed): void {
   if (!bus.isConnected) return
-  bus.connection.publish(COMMITTED_SUBJECT, JSON.stringify({ seq, created_at: createdAt }))
+  try {
+    bus.connection.publish(COMMITTED_SUBJECT, JSON.stringify({ seq, created_at: createdAt }))
+  } catch (error) {
+    bus.log.debug({ err: error, seq }, 'committed position could not be announced')
+  }
 }
 
-/** Hears every announcement from here on. Resolves nothing by itself: the writer repeats itself once a second. */
+/** Hears announcements from here on; the writer repeats the last one every second. The listener must not throw. */
 export function subscribeCommitted(bus: Bus, onCommitted: (committed: Committed) => void): { stop(): void } {
   const subscription = bus.connection.subscribe(COMMITTED_SUBJECT, {
     callback(error, msg) {

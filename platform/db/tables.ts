@@ -42,6 +42,8 @@ export interface UsersTable {
 export interface DomainsTable extends EntityColumns {
   route: string
   status: Generated<Status | 'freezed'>
+  /** `null`: as long as the platform keeps them. */
+  message_retention_days: number | null
 }
 
 export interface GroupsTable extends EntityColumns {
@@ -99,6 +101,18 @@ export interface RoleMembersTable {
   entity_type: EntityType
   entity_id: string
   domain_id: string
+}
+
+export interface InvitationsTable {
+  domain_id: string
+  invitee_id: string
+  invited_by: string
+  role_id: string
+  created_at: Time
+  updated_at: Time
+  expires_at: Date
+  confirmed_at: Date | null
+  rejected_at: Date | null
 }
 
 export interface SessionsTable {
@@ -232,6 +246,7 @@ export interface Tables {
   roles: RolesTable
   role_actions: RoleActionsTable
   role_members: RoleMembersTable
+  invitations: InvitationsTable
   journal: JournalTable
   stored_channels: StoredChannelsTable
   series: SeriesTable

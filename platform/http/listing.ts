@@ -98,6 +98,18 @@ export function groupFilter(ctx: Pick<RequestContext, 'query'>): GroupFilter | u
   return { subtreeOf: parse(z.object({ group: uuid }), { group }).group }
 }
 
+/** A query value that holds several, separated by commas; none of them empty (contract 1.2, 1.5). */
+export const commaList = z
+  .string()
+  .max(8_192)
+  .transform((value) => value.split(',').flatMap((item) => (item.trim() === '' ? [] : [item.trim()])))
+
+/** The shape of {@link envelope}, for declarations of endpoints. */
+export function pageOf<K extends string, T extends z.ZodType>(key: K, item: T) {
+  const list = { [key]: z.array(item) } as Record<K, z.ZodArray<T>>
+  return z.object({ total: z.number(), offset: z.number(), limit: z.number(), ...list })
+}
+
 /** One page in the contract's envelope: `total` counts all matches without offset and limit. */
 export function envelope<T, U>(
   key: string,

@@ -20,6 +20,14 @@ export const DOMAIN_ADMIN: readonly string[] = ['update', 'enable', 'disable', '
 const prefixed = (prefix: string, actions: readonly string[]) =>
   actions.map((action) => `${prefix}_${action}`)
 
+/** What there is to do to an entity of the type itself, as opposed to what stands in it. */
+export const OWN_ACTIONS: Readonly<Record<EntityType, readonly string[]>> = {
+  client: CLIENT,
+  channel: CHANNEL,
+  group: [...GROUP, 'client_create', 'channel_create'],
+  domain: DOMAIN_ADMIN,
+}
+
 /** Every action there is to give on an entity of the type (contract 8.1). */
 export const AVAILABLE_ACTIONS: Readonly<Record<EntityType, readonly string[]>> = {
   client: CLIENT,

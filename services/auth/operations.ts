@@ -11,9 +11,47 @@ interface Operation {
 
 const on = (type: EntityType, action: string, scope: string): Operation => ({ on: type, action, scope })
 
+/** What is done to the roles of an entity, whatever its type; scopes call it the same (contract 8, 9). */
+const ROLE_OPERATIONS = {
+  role_add: 'manage_role',
+  role_update: 'manage_role',
+  role_remove: 'manage_role',
+  role_add_actions: 'manage_role',
+  role_remove_actions: 'manage_role',
+  role_remove_all_actions: 'manage_role',
+  role_retrieve: 'view_role_users',
+  role_retrieve_all: 'view_role_users',
+  role_list_actions: 'view_role_users',
+  role_list_members: 'view_role_users',
+  role_add_members: 'add_role_users',
+  role_remove_members: 'remove_role_users',
+  role_remove_all_members: 'remove_role_users',
+} as const
+
+type RoleOperation = keyof typeof ROLE_OPERATIONS
+
+function roleOperations<T extends EntityType>(type: T) {
+  const operations = Object.entries(ROLE_OPERATIONS).map(([name, action]) => [
+    `${type}.${name}`,
+    on(type, action, name),
+  ])
+  return Object.fromEntries(operations) as Readonly<Record<`${T}.${RoleOperation}`, Operation>>
+}
+
 /** Everything that is done to an entity and needs a permission. Services name what they do; what it takes stands here alone. */
 export const OPERATIONS = {
   'domain.view': on('domain', 'read', 'read'),
+  'domain.update': on('domain', 'update', 'update'),
+  'domain.enable': on('domain', 'enable', 'enable'),
+  'domain.disable': on('domain', 'disable', 'disable'),
+  // No role can hold it, so superadmins alone pass (contract A.1).
+  'domain.freeze': on('domain', 'freeze', 'freeze'),
+  // Scopes have no word for it (contract 9), so no personal access token reaches it.
+  'domain.delete': on('domain', 'delete', 'delete'),
+  'domain.send_invitation': on('domain', 'manage_role', 'send_invitation'),
+  'domain.list_invitations': on('domain', 'manage_role', 'list_domain_invitation'),
+  'domain.delete_invitation': on('domain', 'manage_role', 'delete_invitation'),
+  ...roleOperations('domain'),
   'domain.create_client': on('domain', 'client_create', 'create_clients'),
   'domain.create_channel': on('domain', 'channel_create', 'create_channels'),
   'domain.create_group': on('domain', 'group_create', 'create_groups'),
@@ -28,15 +66,18 @@ export const OPERATIONS = {
   'group.set_child_client': on('group', 'set_child', 'set_child_client'),
   'group.set_child_channel': on('group', 'set_child', 'set_child_channel'),
   'group.set_child_group': on('group', 'set_child', 'add_children_groups'),
+  ...roleOperations('group'),
   'client.view': on('client', 'read', 'view'),
   'client.connect': on('client', 'connect_to_channel', 'connect_to_channel'),
   'client.disconnect': on('client', 'connect_to_channel', 'disconnect_from_channel'),
+  ...roleOperations('client'),
   'channel.view': on('channel', 'read', 'view'),
   'channel.update': on('channel', 'update', 'update'),
   'channel.connect': on('channel', 'connect_to_client', 'connect_client'),
   'channel.disconnect': on('channel', 'connect_to_client', 'disconnect_client'),
   'channel.publish': on('channel', 'publish', 'publish'),
   'channel.subscribe': on('channel', 'subscribe', 'subscribe'),
+  ...roleOperations('channel'),
 } as const satisfies Readonly<Record<string, Operation>>
 
 export type OperationName = keyof typeof OPERATIONS

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
 import { AVAILABLE_ACTIONS } from './actions.ts'
 import { OPERATIONS } from './operations.ts'
 import type { OperationName } from './operations.ts'
 import * as repository from './repository.ts'
+import { insertRoles, newRoleId } from './role-repository.ts'
 import type { Standing } from './repository.ts'
 import type { EntityType, Principal } from './types.ts'
 
@@ -19,6 +19,12 @@ function letsIn(principal: Principal, standing: Standing): boolean {
     standing.domainStatus === 'enabled' || (standing.domainStatus === 'disabled' && standing.isDomainAdmin)
   )
 }
+
+/**
+ * What everybody hears whom the domain does not let in, about things that are there and things that are not: members alone
+ * are told more.
+ */
+const outside = () => new Forbidden('failed to perform authorization over the domain')
 
 const passes = (principal: Principal, standing: Standing) =>
   letsIn(principal, standing) && (standing.isGranted || principal.isSuperadmin)
@@ -46,11 +52,12 @@ export function createPolicy(db: Db) {
     ): Promise<Standing> {
       const standing = await findStanding(principal, operation, id)
       if (standing && (domainId === undefined || standing.domainId === domainId)) {
+        if (!letsIn(principal, standing)) throw outside()
         if (!passes(principal, standing)) throw new Forbidden()
         return standing
       }
       if (principal.isSuperadmin) throw new NotFound()
-      if (domainId === undefined || OPERATIONS[operation].on === 'domain') throw new Forbidden()
+      if (domainId === undefined || OPERATIONS[operation].on === 'domain') throw outside()
       await this.requireMember(principal, 'domain.view', domainId)
       throw new NotFound()
     },
@@ -88,9 +95,7 @@ export function createPolicy(db: Db) {
     async requireMember(principal: Principal, operation: OperationName, domainId: string): Promise<void> {
       const standing = await findStanding(principal, operation, domainId)
       if (!standing && principal.isSuperadmin) throw new NotFound()
-      if (!standing || !letsIn(principal, standing)) {
-        throw new Forbidden('failed to perform authorization over the domain')
-      }
+      if (!standing || !letsIn(principal, standing)) throw outside()
     },
 
     /** Whether {@link require} would pass; says no, and nothing else, for what does not exist. */
@@ -101,6 +106,9 @@ export function createPolicy(db: Db) {
 
     /** A condition that keeps the rows of a list on which the user holds the action. */
     whereGranted: repository.whereGranted,
+
+    /** A condition that keeps the domains which the user belongs to and which let the user in. */
+    whereEntered: repository.whereEntered,
 
     /**
      * Demands that the user may create an entity of the type in the domain, or under a group of it. The right to create
@@ -135,19 +143,15 @@ export function createPolicy(db: Db) {
       domainId: string,
     ): Promise<void> {
       const roles = entityIds.map((entityId) => ({ roleId: newRoleId(entityType), entityId }))
-      await repository.insertRoles(trx, roles, {
+      await insertRoles(trx, roles, {
         entityType,
         domainId,
         name: 'admin',
         isBuiltIn: true,
         actions: AVAILABLE_ACTIONS[entityType],
-        userId: principal.userId,
+        createdBy: principal.userId,
+        memberIds: [principal.userId],
       })
     },
   }
-}
-
-/** `<entity type>_<short random id>`; opaque to clients. */
-function newRoleId(entityType: EntityType): string {
-  return `${entityType}_${randomBytes(15).toString('base64url')}`
 }

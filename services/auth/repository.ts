@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { Db, Trx } from '../../platform/db/connect.ts'
+import type { Db } from '../../platform/db/connect.ts'
 import { DOMAIN_ADMIN, inheritedActions } from './actions.ts'
-import type { EntityType, NewRoles, Principal } from './types.ts'
+import type { EntityType, Principal } from './types.ts'
 
 /** What the database says about a user and an entity; the rules that read it stand in policy.ts. */
 export interface Standing {
@@ -57,6 +57,28 @@ function isDomainAdmin(userId: string, domainId: ReturnType<typeof sql.ref>) {
 }
 
 /**
+ * The domains that the user belongs to, as far as they let the user in (contract A.3).
+ *
+ * @param action only those on which the user holds it
+ */
+function enteredDomains(userId: string, action?: string) {
+  const held = sql`and exists (select from role_actions a where a.role_id = m.role_id and a.action = ${action})`
+  return sql`
+    select d.id from role_members m join domains d on d.id = m.entity_id
+    where m.user_id = ${userId} and m.entity_type = 'domain' ${action === undefined ? sql`` : held}
+      and (d.status = 'enabled' or (d.status = 'disabled' and ${isDomainAdmin(userId, sql.ref('d.id'))}))`
+}
+
+/**
+ * A condition on a column with ids of domains: those that the user belongs to and that let the user in.
+ *
+ * @param action only those on which the user holds it
+ */
+export function whereEntered(userId: string, column: string, action?: string) {
+  return sql<boolean>`${sql.ref(column)} in (${enteredDomains(userId, action)})`
+}
+
+/**
  * A condition on the rows of `clients`, `channels` or `groups`: those on which the user holds the action, in domains that
  * let the user in. The sub-selects do not depend on the row, so Postgres runs each once a statement.
  */
@@ -78,42 +100,11 @@ export function whereGranted(principal: Principal, type: 'client' | 'channel' | 
       ? sql`trim_array(${column('path')}, 1)`
       : sql`(select trim_array(g.path, 1) from groups g where g.id = ${parent})`
   return sql<boolean>`(
-    ${column('domain_id')} = any (array(
-      select d.id from domains d
-      where exists (select from role_members m where m.user_id = ${userId} and m.domain_id = d.id and m.entity_type = 'domain')
-        and (d.status = 'enabled' or (d.status = 'disabled' and ${isDomainAdmin(userId, sql.ref('d.id'))}))))
+    ${column('domain_id')} = any (array(${enteredDomains(userId)}))
     and (
       ${column('domain_id')} = any (array(${held('domain', onDomain)}))
       or ${column('id')} in (${held(type, action)})
       or ${parent} = any (array(${held('group', onParent)}))
       or (${parent} is not null and ${above} && array(${held('group', onAbove)}))
     ))`
-}
-
-/**
- * Makes one role for each entity, all alike, with one member: a handful of statements however many entities there are.
- *
- * @param roles id of each role beside the id of its entity
- */
-export async function insertRoles(
-  trx: Trx,
-  roles: readonly { readonly roleId: string; readonly entityId: string }[],
-  common: NewRoles,
-): Promise<void> {
-  const roleIds = roles.map((role) => role.roleId)
-  const entityIds = roles.map((role) => role.entityId)
-  await sql`
-    insert into roles (id, entity_type, entity_id, domain_id, name, built_in, created_by)
-    select role_id, ${common.entityType}, entity_id, ${common.domainId}::uuid, ${common.name}, ${common.isBuiltIn},
-      ${common.userId}::uuid
-    from unnest(${roleIds}::text[], ${entityIds}::uuid[]) as r (role_id, entity_id)`.execute(trx)
-  await sql`
-    insert into role_actions (role_id, action)
-    select role_id, action from unnest(${roleIds}::text[]) as role_id, unnest(${[...common.actions]}::text[]) as action`.execute(
-    trx,
-  )
-  await sql`
-    insert into role_members (role_id, user_id, entity_type, entity_id, domain_id)
-    select role_id, ${common.userId}::uuid, ${common.entityType}, entity_id, ${common.domainId}::uuid
-    from unnest(${roleIds}::text[], ${entityIds}::uuid[]) as r (role_id, entity_id)`.execute(trx)
 }

@@ -1,12 +1,12 @@
 import { sql } from 'kysely'
 import type { Expression, Selectable, SqlBool } from 'kysely'
 import { violates } from '../../platform/db/connect.ts'
-import type { Db } from '../../platform/db/connect.ts'
+import type { Db, Trx } from '../../platform/db/connect.ts'
 import { listingFilters, selectPage } from '../../platform/db/listing.ts'
 import type { Listing, Page } from '../../platform/db/listing.ts'
 import type { DomainsTable } from '../../platform/db/tables.ts'
 import { IdTaken, RouteTaken } from './errors.ts'
-import type { Domain, DomainAsSeen, Membership } from './types.ts'
+import type { Domain, DomainAsSeen, DomainChange, Membership } from './types.ts'
 
 type Row = Selectable<DomainsTable>
 type RowAsSeen = Row & { membership: Membership | null }
@@ -82,23 +82,66 @@ export async function findIdByRoute(db: Db, route: string): Promise<string | und
   return row?.id
 }
 
-export interface DomainListing extends Listing {
-  readonly route: string | undefined
+/** @returns `undefined` when there is no such domain any more */
+export async function updateDomain(
+  trx: Trx,
+  id: string,
+  change: DomainChange & { readonly status?: Domain['status'] },
+  updatedBy: string,
+): Promise<Domain | undefined> {
+  const row = await trx
+    .updateTable('domains')
+    .set({
+      ...(change.name === undefined ? {} : { name: change.name }),
+      ...(change.tags === undefined ? {} : { tags: [...change.tags] }),
+      ...(change.metadata === undefined ? {} : { metadata: JSON.stringify(change.metadata) }),
+      ...(change.status === undefined ? {} : { status: change.status }),
+      updated_at: new Date(),
+      updated_by: updatedBy,
+    })
+    .where('id', '=', id)
+    .where('status', '<>', 'deleted')
+    .returningAll()
+    .executeTakeFirst()
+  return row && toDomain(row)
 }
 
-/** @param isOwn the user's domains alone; otherwise all */
+export interface DomainListing extends Listing {
+  readonly route: string | undefined
+  /** What the role is and holds through which the user sees a domain. */
+  readonly roleId: string | undefined
+  readonly roleName: string | undefined
+  readonly actions: readonly string[] | undefined
+}
+
+/** @param visible which domains the user may see */
 export async function listDomains(
   db: Db,
   userId: string,
-  isOwn: boolean,
+  visible: Expression<SqlBool> | undefined,
   listing: DomainListing,
 ): Promise<Page<DomainAsSeen>> {
   const conditions: Expression<SqlBool>[] = listingFilters('domains', listing)
+  if (visible !== undefined) conditions.push(visible)
   if (listing.route !== undefined) conditions.push(sql`lower(route) = ${listing.route.toLowerCase()}`)
-  if (isOwn) {
-    conditions.push(sql`domains.id in (
-      select m.entity_id from role_members m where m.user_id = ${userId} and m.entity_type = 'domain')`)
+  const role = roleFilters(listing)
+  if (role.length > 0) {
+    conditions.push(sql`exists (
+      select from role_members m join roles r on r.id = m.role_id
+      where m.user_id = ${userId} and m.entity_type = 'domain' and m.entity_id = domains.id
+        and ${sql.join(role, sql` and `)})`)
   }
   const page = await selectPage<RowAsSeen>(db, 'domains', conditions, listing, columnsAsSeenBy(userId))
   return { total: page.total, items: page.items.map(toDomainAsSeen) }
+}
+
+function roleFilters({ roleId, roleName, actions }: DomainListing): Expression<SqlBool>[] {
+  const filters: Expression<SqlBool>[] = []
+  if (roleId !== undefined) filters.push(sql`r.id = ${roleId}`)
+  if (roleName !== undefined) filters.push(sql`r.name = ${roleName}`)
+  if (actions !== undefined) {
+    filters.push(sql`${[...actions]}::text[] <@ array(
+      select a.action from role_actions a where a.role_id = r.id)`)
+  }
+  return filters
 }

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
-import { envelope, listingQuery, toListing } from '../../platform/http/listing.ts'
+import { flag, metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
+import { commaList, envelope, listingQuery, pageOf, toListing } from '../../platform/http/listing.ts'
+import { PresentedAccess, presentAccess } from '../auth/service.ts'
+import { PresentedDomain, PresentedDomainAsSeen, presentDomain, presentDomainAsSeen } from './present.ts'
 import type { Domains } from './service.ts'
-import type { Domain, DomainAsSeen } from './types.ts'
+import type { DomainAsSeen } from './types.ts'
 
 /** First segments of paths that mean something else and so can never be a domain's route (contract 1.1). */
 const RESERVED = new Set(
@@ -47,9 +49,48 @@ const CreateDomain = z
 const ListDomains = listingQuery(
   ['enabled', 'disabled', 'freezed', 'deleted'],
   ['name', 'created_at', 'updated_at'],
-).extend({ route: z.string().optional() })
+).extend({
+  route: z.string().optional(),
+  role_id: z.string().max(100).optional(),
+  role_name: z.string().max(200).optional(),
+  actions: commaList.optional(),
+})
+
+const UpdateDomain = z.object({
+  name: optional(text(1024).trim().min(1)),
+  tags: optional(tags),
+  metadata: optional(metadata),
+})
+
+const toDomainListing = (query: z.output<typeof ListDomains>) => ({
+  ...toListing(query),
+  route: query.route,
+  roleId: query.role_id,
+  roleName: query.role_name,
+  actions: query.actions,
+})
 
 const DomainRef = z.object({ domain: z.string() })
+
+const STATUS_CHANGES = [
+  { verb: 'enable', summary: 'Open a domain' },
+  { verb: 'disable', summary: 'Shut a domain for all but its admins' },
+  { verb: 'freeze', summary: 'Shut a domain for all but superadmins' },
+] as const
+
+/** A domain through its members' eyes, and with `roles=true` the caller's roles as other entities show them. */
+const DomainInDetail = PresentedDomainAsSeen.extend({
+  member_id: z.guid().optional(),
+  roles: z.array(PresentedAccess).optional(),
+})
+
+function presentInDetail(domain: DomainAsSeen, memberId: string) {
+  const { membership } = domain
+  const roles = membership
+    ? [{ ...membership, accessType: 'direct' as const, providerId: null, providerPath: null }]
+    : []
+  return { ...presentDomainAsSeen(domain), member_id: memberId, roles: roles.map(presentAccess) }
+}
 
 export function domainEndpoints(domains: Domains): Endpoint[] {
   return [
@@ -60,6 +101,7 @@ export function domainEndpoints(domains: Domains): Endpoint[] {
       access: 'user',
       body: CreateDomain,
       status: 201,
+      response: PresentedDomain,
       async handle({ ctx, principal, body }) {
         const domain = await domains.create(principal, {
           id: body.id,
@@ -69,7 +111,7 @@ export function domainEndpoints(domains: Domains): Endpoint[] {
           metadata: body.metadata ?? {},
         })
         ctx.set('Location', `/domains/${domain.id}`)
-        return present(domain)
+        return presentDomain(domain)
       },
     }),
 
@@ -80,9 +122,10 @@ export function domainEndpoints(domains: Domains): Endpoint[] {
       access: 'user',
       query: ListDomains,
       status: 200,
+      response: pageOf('domains', PresentedDomainAsSeen),
       async handle({ principal, query }) {
-        const listing = { ...toListing(query), route: query.route }
-        return envelope('domains', await domains.list(principal, listing), listing, presentAsSeen)
+        const listing = toDomainListing(query)
+        return envelope('domains', await domains.list(principal, listing), listing, presentDomainAsSeen)
       },
     }),
 
@@ -92,35 +135,51 @@ export function domainEndpoints(domains: Domains): Endpoint[] {
       summary: 'Read a domain by its id or route',
       access: 'user',
       params: DomainRef,
+      query: z.object({ roles: flag.default(false) }),
       status: 200,
-      async handle({ principal, params }) {
-        const id = await domains.resolveId(params.domain)
-        return presentAsSeen(await domains.get(principal, id))
+      response: DomainInDetail,
+      async handle({ principal, params, query }) {
+        const domain = await domains.get(principal, await domains.resolveId(params.domain))
+        return query.roles ? presentInDetail(domain, principal.userId) : presentDomainAsSeen(domain)
       },
     }),
+
+    endpoint({
+      method: 'patch',
+      path: '/domains/:domain',
+      summary: 'Change a domain; absent fields stay',
+      access: 'user',
+      params: DomainRef,
+      body: UpdateDomain,
+      status: 200,
+      response: PresentedDomain,
+      handle: async ({ principal, params, body }) =>
+        presentDomain(await domains.update(principal, await domains.resolveId(params.domain), body)),
+    }),
+
+    ...STATUS_CHANGES.map(({ verb, summary }) =>
+      endpoint({
+        method: 'post',
+        path: `/domains/:domain/${verb}`,
+        summary,
+        access: 'user',
+        params: DomainRef,
+        status: 200,
+        response: PresentedDomain,
+        handle: async ({ principal, params }) =>
+          presentDomain(await domains.changeStatus(principal, await domains.resolveId(params.domain), verb)),
+      }),
+    ),
+
+    endpoint({
+      method: 'delete',
+      path: '/domains/:domain',
+      summary: 'Delete a domain',
+      access: 'user',
+      params: DomainRef,
+      status: 204,
+      handle: async ({ principal, params }) =>
+        domains.remove(principal, await domains.resolveId(params.domain)),
+    }),
   ]
-}
-
-function present(domain: Domain) {
-  return {
-    id: domain.id,
-    name: domain.name,
-    route: domain.route,
-    tags: domain.tags,
-    metadata: domain.metadata,
-    status: domain.status,
-    created_by: domain.createdBy,
-    created_at: domain.createdAt,
-    updated_by: domain.updatedBy ?? undefined,
-    updated_at: domain.updatedAt,
-  }
-}
-
-function presentAsSeen(domain: DomainAsSeen) {
-  return {
-    ...present(domain),
-    role_id: domain.membership?.roleId,
-    role_name: domain.membership?.roleName,
-    actions: domain.membership?.actions,
-  }
 }

@@ -1,20 +1,41 @@
 import { randomUUID } from 'node:crypto'
-import type { Db } from '../../platform/db/connect.ts'
+import type { Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
-import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
-import type { Journal } from '../journal/service.ts'
+import * as invitationRepository from './invitation-repository.ts'
+import type { DomainsParts } from './parts.ts'
 import * as repository from './repository.ts'
 import type { DomainListing } from './repository.ts'
-import type { Domain, DomainAsSeen, NewDomain } from './types.ts'
+import { StatusUnchanged } from './errors.ts'
+import type { Domain, DomainAsSeen, DomainChange, NewDomain } from './types.ts'
 
 export type { DomainListing } from './repository.ts'
+export type { Invitations } from './invitations.ts'
 export type Domains = ReturnType<typeof createDomains>
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-export function createDomains({ db, journal, policy }: { db: Db; journal: Journal; policy: Policy }) {
+/** What becomes of a domain by each of these. */
+const STATUS_AFTER = { enable: 'enabled', disable: 'disabled', freeze: 'freezed', delete: 'deleted' } as const
+
+export function createDomains({ db, journal, policy, roles }: DomainsParts) {
+  const record = (
+    trx: Trx,
+    principal: Principal,
+    operation: string,
+    id: string,
+    attributes: Record<string, unknown>,
+  ) =>
+    journal.record(trx, {
+      operation,
+      domainId: id,
+      entityType: 'domain',
+      entityId: id,
+      actorId: principal.userId,
+      attributes,
+    })
+
   return {
     /**
      * Creates a domain and makes the caller its admin. Any signed-in user may.
@@ -31,14 +52,8 @@ export function createDomains({ db, journal, policy }: { db: Db; journal: Journa
           createdBy: principal.userId,
         })
         await policy.grantAdmin(trx, principal, 'domain', [id], id)
-        await journal.record(trx, {
-          operation: 'domain.create',
-          domainId: id,
-          entityType: 'domain',
-          entityId: id,
-          actorId: principal.userId,
-          attributes: { name: domain.name, route: domain.route },
-        })
+        const { name, route } = domain
+        await record(trx, principal, 'domain.create', id, { name, route })
         return domain
       })
     },
@@ -51,9 +66,58 @@ export function createDomains({ db, journal, policy }: { db: Db; journal: Journa
       return domain
     },
 
-    /** The caller's domains; a superadmin sees all. */
+    /** The domains that the caller belongs to and that let the caller in; a superadmin sees all. */
     async list(principal: Principal, listing: DomainListing): Promise<Page<DomainAsSeen>> {
-      return repository.listDomains(db, principal.userId, !principal.isSuperadmin, listing)
+      const { userId, isSuperadmin } = principal
+      const visible = isSuperadmin ? undefined : policy.whereEntered(userId, 'domains.id')
+      return repository.listDomains(db, userId, visible, listing)
+    },
+
+    /** @throws {Forbidden} @throws {NotFound} */
+    async update(principal: Principal, id: string, change: DomainChange): Promise<Domain> {
+      await policy.require(principal, 'domain.update', id)
+      return db.transaction().execute(async (trx) => {
+        const domain = await repository.updateDomain(trx, id, change, principal.userId)
+        if (!domain) throw new NotFound()
+        await record(trx, principal, 'domain.update', id, { ...change })
+        return domain
+      })
+    },
+
+    /**
+     * Opens a domain, shuts it for all but its admins, or for all but superadmins. Acts on live connections within a second.
+     *
+     * @throws {Forbidden} @throws {NotFound} @throws {StatusUnchanged}
+     */
+    async changeStatus(
+      principal: Principal,
+      id: string,
+      verb: 'enable' | 'disable' | 'freeze',
+    ): Promise<Domain> {
+      await policy.require(principal, `domain.${verb}`, id)
+      const status = STATUS_AFTER[verb]
+      return roles.changes.alone(id, async (trx, statusBefore) => {
+        if (statusBefore === status) throw new StatusUnchanged()
+        const domain = await repository.updateDomain(trx, id, { status }, principal.userId)
+        if (!domain) throw new NotFound()
+        await record(trx, principal, `domain.${verb}`, id, { status })
+        return domain
+      })
+    },
+
+    /**
+     * Deletes a domain: nobody belongs to it any more, what is in it cannot be reached, and its route is free.
+     *
+     * @throws {Forbidden} @throws {NotFound}
+     */
+    async remove(principal: Principal, id: string): Promise<void> {
+      await policy.require(principal, 'domain.delete', id)
+      await roles.changes.alone(id, async (trx) => {
+        await repository.updateDomain(trx, id, { status: STATUS_AFTER.delete }, principal.userId)
+        await roles.changes.dissolve(trx, id)
+        await invitationRepository.deleteInvitations(trx, id)
+        await record(trx, principal, 'domain.delete', id, {})
+      })
     },
 
     /**

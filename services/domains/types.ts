@@ -26,3 +26,35 @@ export interface Membership {
 }
 
 export type DomainAsSeen = Domain & { readonly membership: Membership | undefined }
+
+/** Absent fields stay as they are. */
+export type DomainChange = Partial<Pick<Domain, 'name' | 'tags' | 'metadata'>>
+
+export type InvitationState = 'pending' | 'accepted' | 'rejected'
+
+/** An offer of a role in a domain, good for seven days. There is at most one for a user and a domain. */
+export interface Invitation {
+  readonly domainId: string
+  readonly domainName: string
+  readonly inviteeId: string
+  readonly invitedBy: string
+  readonly roleId: string
+  readonly roleName: string
+  readonly actions: readonly string[]
+  readonly createdAt: Date
+  readonly updatedAt: Date
+  readonly confirmedAt: Date | null
+  readonly rejectedAt: Date | null
+}
+
+export interface NewInvitation {
+  readonly inviteeId: string
+  readonly roleId: string
+  /** Invites again somebody who has answered before. */
+  readonly isResend: boolean
+}
+
+export function stateOf({ confirmedAt, rejectedAt }: Invitation): InvitationState {
+  if (confirmedAt !== null) return 'accepted'
+  return rejectedAt === null ? 'pending' : 'rejected'
+}

@@ -8,7 +8,7 @@ import type { GroupsTable } from '../../platform/db/tables.ts'
 import { TooDeep } from './errors.ts'
 import type { Group, NewGroup } from './types.ts'
 
-function toGroup(row: Selectable<GroupsTable>): Group {
+export function toGroup(row: Selectable<GroupsTable>): Group {
   return {
     id: row.id,
     domainId: row.domain_id,

@@ -147,8 +147,25 @@ function nest(groups: readonly Group[], rootId: string): Presented[] {
   return [presented.get(rootId)].filter((group) => group !== undefined)
 }
 
+/** A group as answers show it (contract 5). */
+export const PresentedGroup = z.object({
+  id: z.guid(),
+  domain_id: z.guid(),
+  parent_id: z.guid().optional(),
+  name: z.string(),
+  description: z.string(),
+  tags: z.array(z.string()),
+  metadata: z.record(z.string(), z.unknown()),
+  level: z.number(),
+  path: z.string(),
+  status: z.enum(['enabled', 'disabled', 'deleted']),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+  updated_by: z.guid().optional(),
+})
+
 /** @param level counted from a root, which is 1, unless said otherwise */
-function present(group: Group, level = group.path.length) {
+export function present(group: Group, level = group.path.length) {
   return {
     id: group.id,
     domain_id: group.domainId,

@@ -19,3 +19,18 @@ export interface NewGroup extends Pick<Group, 'domainId' | 'name' | 'description
   readonly parentId: string | undefined
   readonly status: 'enabled' | 'disabled'
 }
+
+/** A user with a role on a group, as much as the caller may see. */
+export interface GroupMember {
+  readonly id: string
+  readonly firstName: string
+  readonly lastName: string
+  readonly username: string
+  /** `undefined` for those who may not see it. */
+  readonly email: string | undefined
+  readonly tags: readonly string[]
+  readonly metadata: Record<string, unknown>
+  readonly status: 'enabled' | 'disabled' | 'deleted'
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}

@@ -1,6 +1,7 @@
 import type { Client } from 'pg'
 import { createClient } from '../../platform/db/connect.ts'
 import type { Db } from '../../platform/db/connect.ts'
+import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import * as repository from './repository.ts'
 import type { Entry } from './types.ts'
@@ -34,16 +35,25 @@ export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): { 
       const entries = await repository.listUnannounced(trx, BATCH)
       // All on one connection, so they arrive in this order though nobody waits in between.
       const results = await Promise.allSettled(entries.map(announce))
-      const firstFailure = results.findIndex((result) => result.status === 'rejected')
-      const announced = firstFailure === -1 ? entries : entries.slice(0, firstFailure)
-      await repository.markAnnounced(
-        trx,
-        announced.map((entry) => entry.seq),
-      )
-      const failure = results[firstFailure]
-      if (failure?.status === 'rejected') reportFailure(failure.reason)
-      else isFailing = false
-      return announced.length
+      const seqs: number[] = []
+      for (const [index, entry] of entries.entries()) {
+        const result = results[index]
+        if (result?.status === 'rejected') {
+          if (!isHopeless(result.reason)) {
+            reportFailure(result.reason)
+            break
+          }
+          // The others must not wait for what will never go: revocations are among them.
+          log.error(
+            { err: result.reason, operation: entry.operation, id: entry.id },
+            'journal entry cannot be announced',
+          )
+        }
+        seqs.push(entry.seq)
+      }
+      await repository.markAnnounced(trx, seqs)
+      if (seqs.length === entries.length) isFailing = false
+      return seqs.length
     })
   }
 
@@ -83,6 +93,9 @@ export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): { 
     },
   }
 }
+
+/** Whether trying again can only fail again. */
+const isHopeless = (error: unknown) => error instanceof InvalidInput || error instanceof TooLarge
 
 /** Keeps one connection listening for commits to the journal; while it is away, polling carries on alone. */
 function listen(databaseUrl: string, onNotify: () => void): { stop(): Promise<void> } {

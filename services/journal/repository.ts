@@ -3,6 +3,8 @@ import type { Trx } from '../../platform/db/connect.ts'
 import type { Entry, NewEntry } from './types.ts'
 
 const RELAY_LOCK = 7_401_002
+/** Attributes that are larger stay in the journal; a batch of events must fit into memory, and one of them onto the bus. */
+const MAX_ANNOUNCED_BYTES = 16_384
 /** Channel of LISTEN and NOTIFY that wakes the relay. */
 export const JOURNAL_CHANNEL = 'sluice_journal'
 
@@ -40,7 +42,12 @@ export async function tryLockRelay(trx: Trx): Promise<boolean> {
 export async function listUnannounced(trx: Trx, limit: number): Promise<Entry[]> {
   const rows = await trx
     .selectFrom('journal')
-    .selectAll()
+    .select(['seq', 'id', 'operation', 'domain_id', 'entity_type', 'entity_id', 'actor_id', 'occurred_at'])
+    // An event says that something changed, not all of what: listeners take missing facts to mean "whichever".
+    .select(
+      sql<Record<string, unknown>>`case when octet_length(attributes::text) <= ${MAX_ANNOUNCED_BYTES}
+        then attributes else '{}' end`.as('attributes'),
+    )
     .where('announced', '=', false)
     .orderBy('seq')
     .limit(limit)

@@ -1,4 +1,4 @@
-import type { Client } from 'pg'
+import { escapeLiteral } from 'pg'
 import { DAY_S, LAST_DAY } from './totals.ts'
 
 interface DayCount {
@@ -22,20 +22,18 @@ export class DayCounts {
     else this.#counts.set(key, { channelId, kind, day, stored })
   }
 
-  /** In the transaction that stores the rows, and behind them: who removes rows takes the locks in this order too. */
-  async save(client: Client): Promise<void> {
-    if (this.#counts.size === 0) return
-    const counts = [...this.#counts.values()]
-    await client.query(
-      `insert into stored_days as d (channel_id, kind, day, stored)
-       select * from unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[])
-       on conflict (channel_id, kind, day) do update set stored = d.stored + excluded.stored`,
-      [
-        counts.map(({ channelId }) => channelId),
-        counts.map(({ kind }) => kind),
-        counts.map(({ day }) => day),
-        counts.map(({ stored }) => stored),
-      ],
+  /**
+   * What saves them, `undefined` when there is nothing. It belongs into the transaction that stores the rows, behind them: who
+   * removes rows takes the locks in this order too.
+   */
+  statement(): string | undefined {
+    if (this.#counts.size === 0) return undefined
+    const rows = Array.from(
+      this.#counts.values(),
+      ({ channelId, kind, day, stored }) =>
+        `(${escapeLiteral(channelId)}::uuid, ${escapeLiteral(kind)}, ${day}, ${stored})`,
     )
+    return `insert into stored_days as d (channel_id, kind, day, stored) values ${rows.join(', ')}
+      on conflict (channel_id, kind, day) do update set stored = d.stored + excluded.stored`
   }
 }

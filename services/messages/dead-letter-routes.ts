@@ -19,6 +19,7 @@ const DeadLetter = z.object({
   reason: z.string(),
   dead_at: z.string(),
   stream_sequence: z.number(),
+  payload_bytes: z.number().optional(),
   channel: z.string(),
   subtopic: z.string().optional(),
   publisher: z.string().optional(),

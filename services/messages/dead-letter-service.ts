@@ -7,11 +7,12 @@ import { findNextStored, findStored } from '../../platform/bus/stored.ts'
 import type { StoredMessage } from '../../platform/bus/stored.ts'
 import { DEADLETTERS_STREAM } from '../../platform/bus/streams.ts'
 import { filterSubjects } from '../../platform/bus/subject.ts'
-import { NotFound } from '../../platform/errors.ts'
+import { Conflict, NotFound } from '../../platform/errors.ts'
 import type { ChannelAccess, ChannelReference, Reader } from './access.ts'
 import {
   BURIED_HEADERS,
   ID_HEADER,
+  PAYLOAD_BYTES_HEADER,
   REASON_HEADER,
   SEQUENCE_HEADER,
   deadLetterSubject,
@@ -65,12 +66,16 @@ export function createDeadLetters({ bus, publisher, access }: DeadLettersParts) 
      * Sends a dead letter on its way again, as if the device had, and removes it. What is still wrong with it comes back as
      * a dead letter of its own.
      *
+     * @throws {Conflict} its payload was not kept
      * @throws {Unavailable} the stream does not take it; the dead letter stays
      */
     async replay(reader: Reader, reference: ChannelReference, seq: number): Promise<void> {
       const address = await access.admitLive(reader, reference, 'publish')
       const manager = await manage()
       const letter = await get(manager, address, seq)
+      if (letter.header.has(PAYLOAD_BYTES_HEADER)) {
+        throw new Conflict('payload_gone', 'the payload was too large to be kept; there is nothing to publish')
+      }
       await publishAgain(publisher, letter)
       await fromBus(manager.streams.deleteMessage(DEADLETTERS_STREAM, seq, false))
     },
@@ -133,6 +138,10 @@ function presentDeadLetter(letter: StoredMessage) {
     reason: letter.header.get(REASON_HEADER),
     dead_at: letter.time.toISOString(),
     stream_sequence: Number(letter.header.get(SEQUENCE_HEADER)),
+    /** Of a payload that was too large to be kept with the rest. */
+    payload_bytes: letter.header.has(PAYLOAD_BYTES_HEADER)
+      ? Number(letter.header.get(PAYLOAD_BYTES_HEADER))
+      : undefined,
     ...(message && presentEnvelope(message)),
   }
 }

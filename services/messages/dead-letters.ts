@@ -1,4 +1,6 @@
 import { headers } from 'nats'
+import type { MsgHdrs } from 'nats'
+import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import type { Publisher } from '../../platform/bus/publisher.ts'
 import type { Pulled } from '../../platform/bus/puller.ts'
 
@@ -7,6 +9,8 @@ const REASON_MAX = 500
 export const REASON_HEADER = 'Sluice-Reason'
 export const SEQUENCE_HEADER = 'Sluice-Stream-Sequence'
 export const ID_HEADER = 'Nats-Msg-Id'
+/** How large the payload was that there was no room for. */
+export const PAYLOAD_BYTES_HEADER = 'Sluice-Payload-Bytes'
 /** What a dead letter has on top of the message's own headers. */
 export const BURIED_HEADERS: readonly string[] = [REASON_HEADER, SEQUENCE_HEADER, ID_HEADER]
 
@@ -16,9 +20,15 @@ export const deadLetterSubject = (subject: string) => `deadletters.${subject.sli
 /** The inverse of {@link deadLetterSubject}. */
 export const originalSubject = (subject: string) => `m.${subject.slice('deadletters.'.length)}`
 
+/** The same without what stands behind the channel. */
+const channelSubject = (subject: string) => deadLetterSubject(subject).split('.', 4).join('.')
+
 /**
  * Keeps a message that cannot be stored, payload and headers as they came, with the reason and its place in the stream.
  * Sent again after a crash it is kept once, within the stream's duplicate window.
+ *
+ * What these additions make too large for the bus is kept without its payload, on the subject of its channel: a message that
+ * could not even be buried would stop the writer for everybody.
  *
  * @param streamCreatedAt names the stream that the place is in
  * @throws {Unavailable} the stream of dead letters does not take it; the message is then still unstored
@@ -28,14 +38,29 @@ export async function buryMessage(
   { seq, msg }: Pulled,
   reason: string,
   streamCreatedAt: string,
-) {
+): Promise<void> {
   const fields = headers()
   for (const [name, values] of msg.headers ?? []) for (const value of values) fields.append(name, value)
-  fields.set(REASON_HEADER, reason.replace(/[\r\n]+/g, ' ').slice(0, REASON_MAX))
-  fields.set(SEQUENCE_HEADER, String(seq))
-  fields.set(ID_HEADER, `${streamCreatedAt} ${seq}`)
-  await new Promise<void>((resolve, reject) => {
-    publisher.publish(deadLetterSubject(msg.subject), msg.data, fields, (error) => {
+  const facts = {
+    [REASON_HEADER]: reason.replace(/[\r\n]+/g, ' ').slice(0, REASON_MAX),
+    [SEQUENCE_HEADER]: String(seq),
+    [ID_HEADER]: `${streamCreatedAt} ${seq}`,
+  }
+  for (const [name, value] of Object.entries(facts)) fields.set(name, value)
+  try {
+    await publish(publisher, deadLetterSubject(msg.subject), msg.data, fields)
+  } catch (error) {
+    if (!(error instanceof InvalidInput || error instanceof TooLarge)) throw error
+    const bare = headers()
+    for (const [name, value] of Object.entries(facts)) bare.set(name, value)
+    bare.set(PAYLOAD_BYTES_HEADER, String(msg.data.length))
+    await publish(publisher, channelSubject(msg.subject), new Uint8Array(), bare)
+  }
+}
+
+function publish(publisher: Publisher, subject: string, payload: Uint8Array, fields: MsgHdrs): Promise<void> {
+  return new Promise((resolve, reject) => {
+    publisher.publish(subject, payload, fields, (error) => {
       if (error) reject(error)
       else resolve()
     })

@@ -114,7 +114,7 @@ export class Dictionary {
       [[...domains.keys()]],
     )
     const numbers = new Map(rows.map((row) => [row.channel_id, row.no]))
-    for (const origin of origins) origin.channelNo = numbers.get(origin.channelId) ?? 0
+    for (const origin of origins) origin.channelNo = known(numbers.get(origin.channelId))
   }
 
   async #learnSeries(wanted: readonly Series[]): Promise<void> {
@@ -140,8 +140,14 @@ export class Dictionary {
       [keys],
     )
     const ids = new Map(rows.map(({ key, id }) => [key, id]))
-    wanted.forEach((series, i) => (series.id = ids.get(keys[i] ?? '') ?? 0))
+    wanted.forEach((series, i) => (series.id = known(ids.get(keys[i] ?? ''))))
   }
+}
+
+/** What was just inserted or found is there, unless somebody deletes from the dictionary by hand. */
+function known(number: number | undefined): number {
+  if (number === undefined) throw new Error('a series was removed while it was being stored')
+  return number
 }
 
 /** Names a series by 128 bits, which an index takes whatever the length of names and subtopics. */

@@ -23,7 +23,7 @@ interface Gap {
 }
 
 /**
- * Rows of `samples` in the binary format of COPY: a seventh of the work that text is, for both sides. One object for a
+ * Rows of `samples` in the binary format of COPY: less work than text for both sides. One object for a
  * batch; nothing is allocated for a row.
  */
 export class SampleEncoder {

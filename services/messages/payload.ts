@@ -5,6 +5,7 @@ import { fromJsonValue, parseCbor, parseJson } from '../../senml/parse.ts'
 import type { ResolvedRecord, SenmlRecord } from '../../senml/record.ts'
 import { resolve } from '../../senml/resolve.ts'
 import { MAX_RECORDS } from './place.ts'
+import { findUnstorable, findUnstorableText } from './storable.ts'
 import type { Content } from './types.ts'
 
 /** Devices in the field send versions that RFC 8428 does not know; that all of a pack agree is still asked for (contract 15.2). */
@@ -25,18 +26,20 @@ export function readPayload(message: Message): Content {
   if (!UUID.test(message.domainId) || !UUID.test(message.channelId)) {
     return { kind: 'broken', reason: 'invalid_subject: the subject names no domain and channel by their ids' }
   }
-  if (message.levels.some((level) => level.includes('\0'))) return broken('U+0000 in the subtopic')
+  const reason = findUnstorable(message.levels)
+  if (reason !== undefined) return { kind: 'broken', reason }
   try {
     switch (mediaType(message.contentType)) {
       case 'application/senml+json':
         return toReadings(parseJson(message.payload, SENML_OPTIONS), message)
       case 'application/senml+cbor':
         return toReadings(parseCbor(message.payload, SENML_OPTIONS), message)
-      // MQTT 3.1.1 declares nothing, and the tools that speak WebSocket and MQTT 5 often say text.
       case 'application/json':
+        return decodeJson(message)
+      // MQTT 3.1.1 declares nothing, and the tools that speak WebSocket and MQTT 5 often say text.
       case 'text/plain':
       case '':
-        return decodeJson(message)
+        return beginsLikeJson(message.payload) ? decodeJson(message) : { kind: 'opaque' }
       default:
         return { kind: 'opaque' }
     }
@@ -57,12 +60,11 @@ function decodeJson(message: Message): Content {
     value = JSON.parse(utf8.decode(message.payload))
   } catch {
     // A declaration or a bracket says that it was meant as JSON; then somebody wants to know that it was lost.
-    const isMeantAsJson = message.contentType !== '' || beginsLikeJson(message.payload)
-    return isMeantAsJson
-      ? { kind: 'broken', reason: 'invalid_json: the payload is not JSON in UTF-8' }
-      : { kind: 'opaque' }
+    return { kind: 'broken', reason: 'invalid_json: the payload is not JSON in UTF-8' }
   }
   if (looksLikeSenml(value)) return toReadings(fromJsonValue(value, SENML_OPTIONS), message)
+  const reason = findUnstorable(value)
+  if (reason !== undefined) return { kind: 'broken', reason }
   const objects = Array.isArray(value) ? value : [value]
   return objects.length > 0 && objects.every(isObject) ? { kind: 'json', objects } : { kind: 'opaque' }
 }
@@ -77,22 +79,22 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 function toReadings(pack: SenmlRecord[], message: Message): Content {
   const records = resolve(pack, Number(message.receivedAtNs) / 1e9)
-  if (records.length > MAX_RECORDS) return broken(`more than ${MAX_RECORDS} records`)
-  for (const record of records) {
-    const reason = unstorable(record)
-    if (reason !== undefined) return broken(reason)
+  if (records.length > MAX_RECORDS)
+    return { kind: 'broken', reason: `too_large: more than ${MAX_RECORDS} records` }
+  for (let index = 0; index < records.length; index++) {
+    const reason = unstorable(records[index] as ResolvedRecord)
+    if (reason !== undefined) return { kind: 'broken', reason: `record ${index}: ${reason}` }
   }
   return { kind: 'readings', records }
 }
 
-const broken = (reason: string): Content => ({ kind: 'broken', reason: `refused by the database: ${reason}` })
-
-/** What SenML allows and the tables do not hold, found here so that the neighbours in a batch are stored at the first try. */
+/** What SenML allows and the tables do not hold. */
 function unstorable({ n, u, vs }: ResolvedRecord): string | undefined {
-  if (n.length > MAX_NAME) return `a name of more than ${MAX_NAME} characters`
-  if (vs !== undefined && vs.includes('\0')) return 'U+0000 in text'
-  if (u !== undefined && u.includes('\0')) return 'U+0000 in a unit'
-  return undefined
+  if (n.length > MAX_NAME) return `invalid_name: more than ${MAX_NAME} characters`
+  return (
+    (u === undefined ? undefined : findUnstorableText(u)) ??
+    (vs === undefined ? undefined : findUnstorableText(vs))
+  )
 }
 
 /** What the reader is asked for JSON messages by: the last level of the subtopic; `json` when there is none. */

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import type { Client } from 'pg'
+import { escapeLiteral } from 'pg'
+import type { Client, QueryResult } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { JSON_COLUMNS } from './copy.ts'
 import { SAMPLE_COLUMNS } from './encode.ts'
@@ -55,26 +56,32 @@ export type Rows = Pick<Prepared, 'samples' | 'json' | 'days'>
  * @throws {PositionMoved} somebody else has stored them
  */
 export async function store(client: Client, from: Position, seq: number, rows?: Rows): Promise<Position> {
-  await client.query('begin')
   try {
-    // First of all, so that a second writer waits here for the row instead of copying for nothing.
-    const { rowCount } = await client.query(
-      'update stream_positions set seq = $4 where stream = $1 and created_at = $2 and seq = $3',
-      [from.stream, from.createdAt, from.seq, seq],
+    // Several statements in one go, each of which would be a round trip while a message waits. The position first of all, so
+    // that a second writer waits here for the row instead of copying for nothing.
+    const [, moved] = await script(
+      client,
+      `begin; update stream_positions set seq = ${seq} where stream = ${escapeLiteral(from.stream)}
+         and created_at = ${escapeLiteral(from.createdAt)} and seq = ${from.seq}`,
     )
-    if (rowCount !== 1) throw new PositionMoved()
+    if (moved?.rowCount !== 1) throw new PositionMoved()
     if (rows) {
       await copy(client, `copy samples (${SAMPLE_COLUMNS}) from stdin (format binary)`, rows.samples)
       await copy(client, `copy json_messages (${JSON_COLUMNS}) from stdin`, rows.json)
-      await rows.days.save(client)
     }
-    await client.query('commit')
+    await script(client, [rows?.days.statement(), 'commit'].filter((each) => each !== undefined).join('; '))
   } catch (error) {
     // Fails only when the connection is gone, and then the server rolls back by itself.
     await client.query('rollback').catch(() => undefined)
     throw error
   }
   return { ...from, seq }
+}
+
+/** Statements without parameters, which alone may go together; one result each. */
+async function script(client: Client, statements: string): Promise<QueryResult[]> {
+  const result: unknown = await client.query(statements)
+  return Array.isArray(result) ? (result as QueryResult[]) : [result as QueryResult]
 }
 
 async function copy(client: Client, statement: string, chunks: readonly (Buffer | string)[]): Promise<void> {

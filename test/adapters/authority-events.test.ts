@@ -19,7 +19,15 @@ describe('an announced operation', () => {
     ['channel.disable', { domainId: 'domain', channelIds: ['entity'] }],
     ['channel.set_parent', { domainId: 'domain', channelIds: ['entity'] }],
     ['client.update_secret', { domainId: 'domain', clientIds: ['entity'] }],
+    ['domain.enable', { domainId: 'entity' }],
+    ['domain.disable', { domainId: 'entity' }],
     ['domain.freeze', { domainId: 'entity' }],
+    ['domain.delete', { domainId: 'entity' }],
+    ['invitation.accept', { kind: 'user', domainId: 'domain' }],
+    ['client.role.actions.remove_all', { kind: 'user', domainId: 'domain' }],
+    ['channel.role.members.remove', { kind: 'user', domainId: 'domain' }],
+    ['group.role.members.remove_from_all_roles', { kind: 'user', domainId: 'domain' }],
+    ['domain.role.add', { kind: 'user', domainId: 'domain' }],
     ['user.update_role', { userIds: ['entity'] }],
     ['channel.remove_role', { kind: 'user', domainId: 'domain' }],
     ['domain.role.remove_members', { kind: 'user', domainId: 'domain' }],
@@ -28,6 +36,10 @@ describe('an announced operation', () => {
     ['pat.revoke', { userIds: ['actor'] }],
   ])('%s touches what rests on it', (operation, change) => {
     expect(about(operation)?.change).toEqual(change)
+  })
+
+  it('domain.update touches nothing: no permission rests on a name', () => {
+    expect(about('domain.update')).toBeUndefined()
   })
 
   it('channel.disconnect touches the pairs it names, and all of the domain when it names none', () => {

@@ -30,7 +30,7 @@ describe('an acknowledgement that waits for the database', () => {
         SUBJECT,
         Buffer.from('x'),
         undefined,
-        acks.await(() => answered.push(n)),
+        acks.wait(() => answered.push(n)),
       )
     }
     await eventually('all are on the stream', async () => (await lastSeq()) === before + 3)
@@ -48,10 +48,10 @@ describe('an acknowledgement that waits for the database', () => {
     const acks = createStoredAcks(server.bus, { timeoutMs: 300 })
     const errors: string[] = []
     const failed = (error?: Error) => errors.push(error?.message ?? 'stored')
-    publisher.publish(SUBJECT, Buffer.from('x'), undefined, acks.await(failed))
+    publisher.publish(SUBJECT, Buffer.from('x'), undefined, acks.wait(failed))
     await eventually('it is refused', () => errors.length === 1)
     const before = await lastSeq()
-    publisher.publish(SUBJECT, Buffer.from('x'), undefined, acks.await(failed))
+    publisher.publish(SUBJECT, Buffer.from('x'), undefined, acks.wait(failed))
     await eventually('another is on the stream', async () => (await lastSeq()) > before)
     await server.bus.flush()
     acks.stop()
@@ -60,7 +60,7 @@ describe('an acknowledgement that waits for the database', () => {
 
   it('does not trust a position in a stream that is no more', async () => {
     const acks = createStoredAcks(server.bus)
-    const done = (listener: () => void) => acks.await(listener)
+    const done = (listener: () => void) => acks.wait(listener)
     let isHeard = false
     // As a writer says that was further than the stream is now.
     announceCommitted(server.bus, { seq: 1_000_000, createdAt: 'old' })

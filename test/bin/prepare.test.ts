@@ -40,7 +40,7 @@ describe('whether packages must be installed', () => {
   })
 })
 
-describe('the build', () => {
+describe('the build', { timeout: 120_000 }, () => {
   it('is done again after any change of a source, and only then', async () => {
     const root = await copyOfProject(['senml', 'platform', 'services', 'adapters', 'gateway'])
     const build = () => runProgram(process.execPath, ['bin/docs-config.mjs'], { cwd: root })
@@ -102,7 +102,7 @@ describe('npm start without a nats-server to be had', () => {
   })
 })
 
-describe('npm test', () => {
+describe('npm test', { timeout: 120_000 }, () => {
   it('passes arguments on and ends with a line that counts, also what failed outside a test', async () => {
     const root = await copyOfProject([])
     const config = "export default { test: { include: ['*.test.js'], exclude: ['left-out.test.js'] } }\n"

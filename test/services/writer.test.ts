@@ -90,6 +90,12 @@ async function storedValues(): Promise<number[]> {
   return rows.map((row) => row.value)
 }
 
+/** Readings that the days of channels say are stored. */
+async function countedDays(): Promise<number> {
+  const { rows } = await db.query<{ stored: number }>('select sum(stored)::int as stored from stored_days')
+  return rows[0]?.stored ?? 0
+}
+
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
 
 describe('the writer', () => {
@@ -128,6 +134,7 @@ describe('the writer', () => {
     await publish(10, 10)
     await eventually('the rest behind them', async () => (await storedValues()).length === 15)
     expect(await storedValues()).toEqual([...upTo(10), 15, 16, 17, 18, 19])
+    expect(await countedDays()).toBe(2 * 15)
     await one.stop()
   })
 
@@ -144,6 +151,7 @@ describe('the writer', () => {
     await cut.end()
     await eventually('all is stored', async () => (await storedValues()).length >= 1000)
     expect(await storedValues()).toEqual(upTo(1000))
+    expect(await countedDays()).toBe(2 * 1000)
     await one.stop()
   })
 
@@ -183,11 +191,12 @@ describe('a message that cannot be stored', () => {
       'record 1, field v',
     ],
     ['JSON that ends early', '[{"n":"a"', '', 'invalid_json'],
+    ['objects without end', '{"a":'.repeat(5_000) + '1' + '}'.repeat(5_000), 'application/json', 'too_deep'],
     [
       'a character that Postgres cannot hold',
       '[{"n":"a","vs":"\\u0000"}]',
       'application/senml+json',
-      'refused by the database',
+      'invalid_text',
     ],
     ['brackets without end', '['.repeat(5_000) + ']'.repeat(5_000), 'application/senml+json', 'record 0'],
   ])(
@@ -213,6 +222,44 @@ describe('a message that cannot be stored', () => {
       await one.stop()
     },
   )
+
+  it('whose letter would be too large for the bus is kept without its payload, and stops nobody', async () => {
+    const letters = nats.subscribe('deadletters.>', { max: 1 })
+    const one = await startOne()
+    // The subject of the letter is longer than that of the message, which is as long as the bus takes.
+    const channel = `${site.domain.id}.c.${site.channel.id}`
+    const subject = `m.${channel}.${'x'.repeat(3_895 - channel.length - 3)}`
+    await nats.jetstream().publish(subject, '{broken')
+    await publish(5)
+    for await (const letter of letters) {
+      expect(letter.subject).toBe(`deadletters.${channel}`)
+      expect(letter.headers?.get('Sluice-Payload-Bytes')).toBe('7')
+    }
+    await eventually('what follows is stored', async () => (await storedValues()).length === 5)
+    await one.stop()
+  })
+
+  it('because the database refuses its data goes there too, found among its neighbours by halves', async () => {
+    await db.query('alter table samples add constraint no_bad_luck check (value <> 13)')
+    await publish(30)
+    const one = await startOne()
+    await eventually('the neighbours are stored', async () => (await storedValues()).length === 29)
+    expect(await storedValues()).toEqual(upTo(30).filter((value) => value !== 13))
+    const { state } = await (await nats.jetstreamManager()).streams.info('deadletters')
+    expect(state.messages).toBe(1)
+    expect(await countedDays()).toBe(2 * 29)
+    await one.stop()
+  })
+
+  it('(a name longer than an index takes) stops nobody', async () => {
+    const one = await startOne()
+    await nats
+      .jetstream()
+      .publish(`m.${site.domain.id}.c.${site.channel.id}`, JSON.stringify([{ n: 'n'.repeat(100_000), v: 1 }]))
+    await publish(5)
+    await eventually('what follows is stored', async () => (await storedValues()).length === 5)
+    await one.stop()
+  })
 
   it('that is no JSON at all is delivered live and not stored, and is no dead letter', async () => {
     const one = await startOne()

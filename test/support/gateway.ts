@@ -2,8 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startGateway } from '../../gateway/start.ts'
+import { createClient } from '../../platform/db/connect.ts'
 import { loadConfig } from '../../platform/config.ts'
 import { createLogger } from '../../platform/log.ts'
+import type { Logger } from '../../platform/log.ts'
 import { cloneDatabase } from './database.ts'
 import { startTestNats } from './nats.ts'
 
@@ -12,6 +14,8 @@ export interface Ground {
   readonly databaseUrl: string
   readonly natsUrl: string
   readonly dataDir: string
+  /** Looks into the database, for what no answer shows, or changes what no request can, such as the time. */
+  query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
   stop(): Promise<void>
 }
 
@@ -35,6 +39,15 @@ export async function startGround(): Promise<Ground> {
     databaseUrl: database.url,
     natsUrl: nats.url,
     dataDir,
+    async query(text, values) {
+      const client = createClient(database.url, 'test')
+      await client.connect()
+      try {
+        return await client.query<Record<string, unknown>>(text, values)
+      } finally {
+        await client.end()
+      }
+    },
     async stop() {
       await Promise.all([database.drop(), nats.stop(), rm(dataDir, { recursive: true, force: true })])
     },
@@ -45,6 +58,7 @@ export async function startGround(): Promise<Ground> {
 export async function startTestGateway(
   settings: Record<string, string> = {},
   shared?: Ground,
+  log: Logger = createLogger('fatal'),
 ): Promise<TestGateway> {
   const ground = shared ?? (await startGround())
   const config = loadConfig({
@@ -58,7 +72,7 @@ export async function startTestGateway(
     SLUICE_STREAM_MAX_BYTES: '67108864',
     ...settings,
   })
-  const gateway = await startGateway(config, createLogger('fatal'))
+  const gateway = await startGateway(config, log)
   return {
     url: `http://127.0.0.1:${gateway.httpPorts[0]}`,
     mqttUrl: `mqtt://127.0.0.1:${gateway.mqttPort}`,

@@ -1,0 +1,46 @@
+import type { Credentials } from '../authority.ts'
+import type { AedesClient, AedesPublish } from './aedes-broker.ts'
+import type { ReasonCode } from './codes.ts'
+import type { Receiver } from './outbox.ts'
+import type { Session } from './sessions.ts'
+
+export interface ConnectionInfo {
+  readonly remoteAddress: string
+  readonly transport: 'tcp' | 'tls' | 'ws'
+  /** The client has shown who it is: limits for strangers are over. */
+  readonly onAuthenticated?: () => void
+}
+
+/** A connection as everything around it sees it. */
+export interface Peer extends Receiver {
+  readonly info: ConnectionInfo
+  readonly isClosed: boolean
+  /** Resolves when nothing of the connection is left, its session detached, its will on its way. */
+  readonly closed: Promise<void>
+  /** For log lines. */
+  readonly facts: { address: string; clientId: string | undefined }
+  readonly session: Session | undefined
+  /** Set as soon as the connection claims the name of a session. */
+  sessionId: string | undefined
+  /** Whether CONNACK says that there was a session. */
+  isSessionPresent: boolean
+  /** Kept to ask, after a change, whether they still hold. */
+  credentials: Credentials | undefined
+  /** Given to a client that came without an identifier; MQTT 5 tells it. */
+  assignedIdentifier: string | undefined
+  /**
+   * Ends the connection. Its will is published, unless the client said DISCONNECT.
+   *
+   * @param reason told to MQTT 5 clients in a DISCONNECT, or to any that wait for it in CONNACK
+   */
+  close(reason?: ReasonCode): void
+  /** Resolves when the publications under way are answered. */
+  settled(): Promise<void>
+  /** What it may publish was changed: to be asked for again. */
+  forgetGrants(): void
+  onAccepted(client: AedesClient): void
+  onReady(): void
+  onKeepAliveTimeout(): void
+  onAedesError(error: Error): void
+  onPublish(packet: AedesPublish, done: (error?: Error) => void): void
+}

@@ -1,0 +1,43 @@
+import { Conflict, InvalidInput } from '../../platform/errors.ts'
+
+export class RoleNameTaken extends Conflict {
+  constructor(options?: ErrorOptions) {
+    super('role_name_taken', 'entity already exists: role name', options)
+  }
+}
+
+export class AlreadyInRole extends Conflict {
+  constructor(userId: string) {
+    super('already_in_role', `user ${userId} already has a role on the entity`)
+  }
+}
+
+export class UnknownAction extends InvalidInput {
+  constructor(action: string) {
+    super(`unknown action: ${action}`, { code: 'unknown_action' })
+  }
+}
+
+export class UnknownUser extends InvalidInput {
+  constructor(userId: string) {
+    super(`no such user: ${userId}`, { code: 'unknown_user' })
+  }
+}
+
+export class NotInDomain extends InvalidInput {
+  constructor(userId: string) {
+    super(`member id is not member of domain: ${userId}`, { code: 'not_in_domain' })
+  }
+}
+
+export class LastAdmin extends InvalidInput {
+  constructor() {
+    super("the domain's role admin must retain at least one member", { code: 'last_admin' })
+  }
+}
+
+export class BuiltInRole extends InvalidInput {
+  constructor() {
+    super("the domain's built-in role admin cannot be deleted", { code: 'built_in_role' })
+  }
+}
