@@ -123,8 +123,9 @@ export function createAuthority({
 
     authorize(request) {
       const { principal, channelId, action } = request
+      const holder = principal.kind === 'user' ? `${principal.id}:${principal.patId ?? ''}` : principal.id
       return permissions.ask(
-        `${principal.kind}:${principal.id}:${channelId}:${action}`,
+        `${principal.kind}:${holder}:${channelId}:${action}`,
         () => backend.authorize(request),
         () => ({
           principal,

@@ -51,7 +51,17 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
 /** Changes of what no permission rests on; a domain holds too many connections to ask them all for a new name's sake. */
 const TOUCHES_NOTHING: ReadonlySet<string> = new Set(['domain.update'])
 
-const ADDS_ONLY: ReadonlySet<string> = new Set(['create', 'view', 'list', 'send', 'issue'])
+const ADDS_ONLY: ReadonlySet<string> = new Set([
+  'create',
+  'view',
+  'list',
+  'send',
+  'issue',
+  'issue_token',
+  'refresh_token',
+  'send_verification',
+  'send_password_reset',
+])
 
 /** @returns `undefined` when the event means nothing here */
 export function authorityEffect(event: BusEvent): AuthorityEffect | undefined {

@@ -16,7 +16,7 @@ const CredentialsInput = z.discriminatedUnion('kind', [
 const Request = z.object({
   principal: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('client'), id: z.string(), domainId: z.string() }),
-    z.object({ kind: z.literal('user'), id: z.string() }),
+    z.object({ kind: z.literal('user'), id: z.string(), patId: z.string().optional() }),
   ]),
   channelId: z.string(),
   action: z.enum(['publish', 'subscribe']),

@@ -12,7 +12,12 @@ export interface ChannelAddress {
 /** Who a connection or a request speaks for. */
 export type Principal =
   | { readonly kind: 'client'; readonly id: string; readonly domainId: string }
-  | { readonly kind: 'user'; readonly id: string }
+  | {
+      readonly kind: 'user'
+      readonly id: string
+      /** The personal access token that the user came with; its scopes bound what is allowed. */
+      readonly patId?: string | undefined
+    }
 
 export type Action = 'publish' | 'subscribe'
 

@@ -3,13 +3,7 @@ import { Unauthenticated } from '../platform/errors.ts'
 import type { Services } from './services.ts'
 
 /** Answers the adapters' questions out of the services. */
-export function createAuthorityBackend({
-  tokens,
-  users,
-  domains,
-  clients,
-  channels,
-}: Services): AuthorityBackend {
+export function createAuthorityBackend({ auth, domains, clients, channels }: Services): AuthorityBackend {
   return {
     async findChannel(reference) {
       return (await channels.findAddress(reference)) ?? null
@@ -27,8 +21,8 @@ export function createAuthorityBackend({
         }
         case 'token':
           try {
-            const { userId } = await tokens.authenticate(credentials.token)
-            return { kind: 'user', id: userId }
+            const { userId, patId, mustVerify } = await auth.authenticate(credentials.token)
+            return mustVerify ? null : { kind: 'user', id: userId, patId }
           } catch (error) {
             if (error instanceof Unauthenticated) return null
             throw error
@@ -38,7 +32,7 @@ export function createAuthorityBackend({
 
     async authorize({ principal, channelId, action }) {
       if (principal.kind === 'client') return channels.clientMay(principal.id, channelId, action)
-      const user = await users.findPrincipal(principal.id)
+      const user = await auth.findPrincipal(principal.id, principal.patId)
       return user !== undefined && channels.userMay(user, channelId, action)
     },
   }

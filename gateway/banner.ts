@@ -14,6 +14,7 @@ export function banner(config: Config, gateway: Gateway, startedMs: number): str
     `  WebSocket             ${http.replace('http', 'ws')}/m/<domain>/c/<channel>`,
     ...(gateway.mqttPort === undefined ? [] : [`  MQTT                  mqtt://${host}:${gateway.mqttPort}`]),
     ...(gateway.mqttPort === undefined ? [] : [`  MQTT over WebSocket   ${http.replace('http', 'ws')}/mqtt`]),
+    `  API documentation     ${http}/docs  ${http}/openapi.json`,
     `  health, metrics       ${http}/health  ${http}/readyz  ${http}/metrics`,
     `  data                  ${config.dataDir}`,
     '',

@@ -8,17 +8,27 @@ import type { Db } from '../platform/db/connect.ts'
 import type { Endpoint } from '../platform/http/endpoint.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import { keyEndpoints } from '../services/auth/key-routes.ts'
+import { patEndpoints } from '../services/auth/pat-routes.ts'
 import { roleEndpoints } from '../services/auth/role-routes.ts'
 import { connectionEndpoints } from '../services/channels/connection-routes.ts'
 import { channelEndpoints } from '../services/channels/routes.ts'
+import { startSecretExpiry } from '../services/clients/expiry.ts'
 import { clientEndpoints } from '../services/clients/routes.ts'
 import { invitationEndpoints } from '../services/domains/invitation-routes.ts'
 import { domainEndpoints } from '../services/domains/routes.ts'
+import { domainsOfUserEndpoints } from '../services/domains/user-routes.ts'
 import { groupMemberEndpoints } from '../services/groups/member-routes.ts'
 import { groupEndpoints } from '../services/groups/routes.ts'
+import { groupTreeEndpoints } from '../services/groups/tree-routes.ts'
 import { startRelay } from '../services/journal/relay.ts'
+import { journalEndpoints } from '../services/journal/routes.ts'
 import type { Entry } from '../services/journal/types.ts'
+import { telemetryEndpoints } from '../services/messages/telemetry-routes.ts'
+import { accountEndpoints } from '../services/users/account-routes.ts'
+import { recoveryEndpoints } from '../services/users/recovery-routes.ts'
 import { userEndpoints } from '../services/users/routes.ts'
+import { tokenEndpoints } from '../services/users/token-routes.ts'
 import { createAuthorityBackend } from './authority.ts'
 import type { Services } from './services.ts'
 
@@ -46,21 +56,45 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   await served.ready
   const relay = startRelay({ db, databaseUrl, announce: (entry) => announce(publisher, entry), log })
   life.onStop('journal relay', () => relay.stop())
+  const expiry = startSecretExpiry({ clients: services.clients, log })
+  life.onStop('expiry of secrets', () => expiry.stop())
   return { backend, endpoints: managementEndpoints(services) }
 }
 
 function managementEndpoints(services: Services): Endpoint[] {
-  const { channels, clients, domains, groups, invitations, roles, tokens, users } = services
+  const {
+    accounts,
+    attempts,
+    channels,
+    clients,
+    domains,
+    groups,
+    invitations,
+    pats,
+    recovery,
+    roles,
+    tokens,
+    users,
+  } = services
   return [
-    ...userEndpoints({ users, tokens }),
+    ...keyEndpoints(tokens),
+    ...patEndpoints(pats),
+    ...userEndpoints(users),
+    ...accountEndpoints(accounts),
+    ...recoveryEndpoints(recovery),
+    ...tokenEndpoints({ tokens, attempts }),
     ...domainEndpoints(domains),
+    ...domainsOfUserEndpoints(domains),
     ...invitationEndpoints({ domains, invitations }),
     ...roleEndpoints({ roles, resolveDomain: (reference) => domains.resolveId(reference) }),
     ...groupEndpoints({ groups, domains }),
+    ...groupTreeEndpoints({ groups, domains }),
     ...groupMemberEndpoints({ members: services.groupMembers, assignments: services.assignments, domains }),
     ...clientEndpoints({ clients, domains }),
     ...channelEndpoints({ channels, domains }),
     ...connectionEndpoints({ channels, domains }),
+    ...journalEndpoints(services.journalReader),
+    ...telemetryEndpoints(services.telemetry),
   ]
 }
 

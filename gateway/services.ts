@@ -1,7 +1,10 @@
+import type { Attempts } from '../platform/attempts.ts'
+import type { Background } from '../platform/background.ts'
 import type { Db } from '../platform/db/connect.ts'
+import type { Mailer } from '../platform/mail.ts'
 import type { Vault } from '../platform/vault.ts'
 import { createAuth } from '../services/auth/service.ts'
-import type { TokenLifetimes } from '../services/auth/tokens.ts'
+import type { AuthParts } from '../services/auth/service.ts'
 import { createChannels } from '../services/channels/service.ts'
 import { createClients } from '../services/clients/service.ts'
 import { createInvitations } from '../services/domains/invitations.ts'
@@ -9,41 +12,62 @@ import { createDomains } from '../services/domains/service.ts'
 import { createAssignments } from '../services/groups/assignments.ts'
 import { createGroupMembers } from '../services/groups/members.ts'
 import { createGroups } from '../services/groups/service.ts'
+import { createJournalReader } from '../services/journal/reader.ts'
 import { createJournal } from '../services/journal/service.ts'
 import { createMessages } from '../services/messages/service.ts'
 import type { ExportLimits } from '../services/messages/service.ts'
+import { createTelemetry } from '../services/messages/telemetry.ts'
+import { createAccounts } from '../services/users/accounts.ts'
+import type { Links } from '../services/users/links.ts'
+import { createRecovery } from '../services/users/recovery.ts'
 import { createUsers } from '../services/users/service.ts'
 import type { SignupRules } from '../services/users/service.ts'
+import { createJournalAccess } from './journal-access.ts'
 
 export type Services = Awaited<ReturnType<typeof createServices>>
 
-export interface ServicesParts {
+export interface ServicesParts extends Omit<AuthParts, 'journal'> {
   readonly db: Db
   /** For what reads much. */
   readonly readDb: Db
   readonly vault: Vault
-  readonly lifetimes: TokenLifetimes
   readonly signup: SignupRules
   readonly exports: ExportLimits
+  readonly attempts: Attempts
+  readonly mailer: Mailer
+  readonly background: Background
+  readonly links: Links
 }
 
 /** All services over one database, from left to right as their imports point. */
-export async function createServices({ db, readDb, vault, lifetimes, signup, exports }: ServicesParts) {
+export async function createServices(parts: ServicesParts) {
+  const { db, readDb, vault, attempts, exports } = parts
   const journal = createJournal()
-  const { policy, roles, tokens } = await createAuth({ db, journal, vault, lifetimes })
-  const users = createUsers({ db, journal, tokens, signup })
+  const auth = await createAuth({ ...parts, journal })
+  const { policy, roles, tokens, pats } = auth
+  const users = createUsers({ ...parts, journal, policy, tokens })
+  const accounts = createAccounts({ db, journal, policy, tokens, attempts })
+  const recovery = createRecovery({ ...parts, ...auth, journal })
   const domains = createDomains({ db, journal, policy, roles })
   const invitations = createInvitations({ db, journal, policy, roles })
+  const journalReader = createJournalReader({ db, access: createJournalAccess({ policy, domains }) })
   const groups = createGroups({ db, journal, policy })
   const groupMembers = createGroupMembers({ db, policy })
   const assignments = createAssignments({ policy, roles })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
+  const telemetry = createTelemetry({ db, policy, domains })
   const messages = createMessages({ db: readDb, exports, policy, domains, channels, clients })
   return {
+    auth,
+    attempts,
     tokens,
+    pats,
     roles,
     users,
+    accounts,
+    recovery,
+    journalReader,
     domains,
     invitations,
     groups,
@@ -52,5 +76,6 @@ export async function createServices({ db, readDb, vault, lifetimes, signup, exp
     clients,
     channels,
     messages,
+    telemetry,
   }
 }

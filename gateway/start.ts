@@ -1,31 +1,34 @@
 import { randomBytes } from 'node:crypto'
 import { createAuthority } from '../adapters/authority-cache.ts'
 import { createRemoteBackend } from '../adapters/authority-rpc.ts'
+import { createAttempts } from '../platform/attempts.ts'
 import { connectBus } from '../platform/bus/connect.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
 import type { Config, Role } from '../platform/config.ts'
-import { createDatabase } from '../platform/db/connect.ts'
 import { migrate } from '../platform/db/migrate.ts'
+import { createAddressReader } from '../platform/http/client-address.ts'
+import type { Endpoint } from '../platform/http/endpoint.ts'
 import { createLifecycle } from '../platform/lifecycle.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { createMetrics } from '../platform/metrics.ts'
-import { createVault } from '../platform/vault.ts'
 import { startAdapters } from './adapters.ts'
 import { createApp } from './http/app.ts'
+import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { startInfrastructure } from './infrastructure.ts'
 import { startManagement } from './management.ts'
-import { loadMasterKey } from './master-key.ts'
 import { startReading } from './reading.ts'
-import { createServices } from './services.ts'
+import { openDatabase } from './database.ts'
 import type { Services } from './services.ts'
 import { startStorage } from './storage.ts'
 
 export interface Gateway {
+  /** What this process serves over HTTP, the adapters' paths left out. */
+  readonly endpoints: readonly Endpoint[]
   readonly httpPorts: readonly number[]
   readonly mqttPort: number | undefined
   /** The superadmin that this start has made; the password only when nobody had chosen one. */
@@ -74,7 +77,14 @@ async function start(
   const publisher = createPublisher(bus)
   life.onStop('publisher', () => publisher.stop())
 
-  const database = databaseUrl === undefined ? undefined : await openDatabase(config, databaseUrl, life, log)
+  // Not among what stands on the database: a process of adapters alone has doors to guess at too.
+  const attempts = createAttempts({
+    perAccount: config.maxFailuresPerAccount,
+    perAddress: config.maxFailuresPerAddress,
+    windowS: config.failureWindowS,
+  })
+  const database =
+    databaseUrl === undefined ? undefined : await openDatabase({ config, databaseUrl, life, log, attempts })
   const common = { config, life, log, metrics, bus, publisher }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
@@ -92,13 +102,18 @@ async function start(
       ? startReading({ ...common, authority, messages: database.services.messages })
       : undefined
 
-  const app = createApp({
-    endpoints: [
+  const endpoints = withDocs(
+    [
       ...healthEndpoints({ bus, db: database?.db, registry: metrics.registry }),
       ...(reading?.endpoints ?? []),
       ...(management?.endpoints ?? []),
     ],
-    authenticate: database && ((token) => database.services.tokens.authenticate(token)),
+    has('http'),
+  )
+  const app = createApp({
+    endpoints,
+    authenticate: database && ((token) => database.services.auth.authenticate(token)),
+    addressOf: createAddressReader(config.trustProxy ?? []),
     maxBodyBytes: config.maxBodyBytes,
     log,
   })
@@ -117,31 +132,13 @@ async function start(
   if (reading) life.onStop('live readers', () => reading.stop())
   // Last of all: its password is shown once, and a start that fails after making it would never show it.
   const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
-  return { httpPorts: servers.ports, mqttPort: adapters.mqttPort, firstAdmin, stop: () => life.stop() }
-}
-
-async function openDatabase(config: Config, databaseUrl: string, life: Lifecycle, log: Logger) {
-  const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
-  life.onStop('database', () => db.destroy())
-  const readDb = createDatabase({
-    url: databaseUrl,
-    maxConnections: config.readConnections,
-    statementTimeoutMs: config.readTimeoutS * 1_000,
-    log,
-  })
-  life.onStop('database of the reader', () => readDb.destroy())
-  const services = await createServices({
-    db,
-    readDb,
-    // Half of the connections stay for pages.
-    exports: { maxRows: config.exportMaxRows, maxAtOnce: Math.max(1, config.readConnections >> 1) },
-    vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
-    lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
-    signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },
-  })
-  if (config.openAdminSignup)
-    log.warn('SLUICE_OPEN_ADMIN_SIGNUP is on: whoever signs up may become superadmin')
-  return { db, databaseUrl, services }
+  return {
+    endpoints,
+    httpPorts: servers.ports,
+    mqttPort: adapters.mqttPort,
+    firstAdmin,
+    stop: () => life.stop(),
+  }
 }
 
 async function createFirstAdmin(config: Config, { users }: Services): Promise<Gateway['firstAdmin']> {

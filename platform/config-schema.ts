@@ -1,5 +1,17 @@
 import type { z } from 'zod'
-import { atLeast, email, flag, integer, key, list, natsServers, oneOf, text, url } from './config-values.ts'
+import {
+  atLeast,
+  email,
+  flag,
+  integer,
+  key,
+  list,
+  natsServers,
+  network,
+  oneOf,
+  text,
+  url,
+} from './config-values.ts'
 
 /** What a process of Sluice does: all of it on a laptop, a part where it is scaled out. */
 export const ROLES = ['http', 'mqtt', 'ws', 'api', 'writer', 'reader'] as const
@@ -79,6 +91,16 @@ export const SETTINGS = {
     url('http', 'https'),
     'Where people reach this gateway from outside, for links and for the banner.',
   ),
+  linkOrigins: optional(
+    'SLUICE_LINK_ORIGINS',
+    list(url('http', 'https')),
+    'Comma list of the origins of user interfaces that links in mails may lead to when a request asks for it. Every other wish is ignored, so that nobody is sent to a place of a stranger.',
+  ),
+  trustProxy: optional(
+    'SLUICE_TRUST_PROXY',
+    list(network()),
+    'Comma list of addresses and networks (`10.0.0.0/8`) of the proxies in front. Only they are believed when they say in `X-Forwarded-For` for whom they ask.',
+  ),
 
   dataDir: setting(
     'SLUICE_DATA_DIR',
@@ -147,6 +169,48 @@ export const SETTINGS = {
     '86400',
     integer(1, 366 * DAY_S),
     'Seconds that a refresh token holds.',
+  ),
+  signingKeyS: setting(
+    'SLUICE_SIGNING_KEY_S',
+    '2592000',
+    integer(60, 3_660 * DAY_S),
+    'Seconds after which access tokens are signed with a new key. Tokens that the old one has signed hold to their end.',
+  ),
+  upkeepS: setting(
+    'SLUICE_UPKEEP_S',
+    '30',
+    integer(1, 3_600),
+    'Seconds between two looks at what has grown old: signing keys to replace, expired sessions and tokens to remove.',
+  ),
+  requireVerifiedEmail: setting(
+    'SLUICE_REQUIRE_VERIFIED_EMAIL',
+    '0',
+    flag(),
+    'Lets users work only once they have verified their e-mail address.',
+  ),
+  smtpUrl: secret(
+    'SLUICE_SMTP_URL',
+    url('smtp', 'smtps'),
+    'Mail server, such as `smtps://user:password@mail.example.com`. Without it mails are written to the log at level `debug`.',
+  ),
+  smtpFrom: setting('SLUICE_SMTP_FROM', 'Sluice <sluice@localhost>', text(), 'Sender of mails.'),
+  maxFailuresPerAccount: setting(
+    'SLUICE_MAX_FAILURES_PER_ACCOUNT',
+    '10',
+    integer(1, 1_000_000),
+    'Failed attempts to sign in to one account that are answered before further ones are put off; also mails asked for to one address. They are forgotten evenly over `SLUICE_FAILURE_WINDOW_S`. Each process counts by itself.',
+  ),
+  maxFailuresPerAddress: setting(
+    'SLUICE_MAX_FAILURES_PER_ADDRESS',
+    '100',
+    integer(1, 10_000_000),
+    'The same for all that comes from one address (IPv6: one /64 network).',
+  ),
+  failureWindowS: setting(
+    'SLUICE_FAILURE_WINDOW_S',
+    '900',
+    integer(1, DAY_S),
+    'Seconds after which the last of so many failures is forgotten.',
   ),
 
   maxPayloadBytes: setting(

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { parseServers } from './bus/servers.ts'
 
@@ -68,6 +69,17 @@ export function natsServers(): z.ZodType<string, string> {
       context.addIssue({ code: 'custom', message: `is not usable: ${(error as Error).message}` })
     }
   })
+}
+
+/** An IP address, or a network as address and length of its prefix. */
+export function network(): z.ZodType<string, string> {
+  return z.string().refine((value) => {
+    const [address = '', prefix, ...more] = value.split('/')
+    const version = isIP(address)
+    const isPrefix =
+      prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128))
+    return version !== 0 && isPrefix && more.length === 0
+  }, 'must be an IP address, or a network such as 10.0.0.0/8')
 }
 
 export function email(): z.ZodType<string, string> {

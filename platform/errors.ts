@@ -108,3 +108,14 @@ export class Unavailable extends DomainError {
   readonly code = 'unavailable'
   override readonly retryAfterS = 1
 }
+
+/** Too many failures, or too many requests of a kind that is counted, from one account or address. */
+export class RateLimited extends DomainError {
+  readonly kind = 'rate_limited'
+  readonly code = 'rate_limited'
+  override readonly retryAfterS: number
+  constructor(retryAfterS: number) {
+    super('too many attempts; try again later')
+    this.retryAfterS = retryAfterS
+  }
+}

@@ -7,7 +7,7 @@ export interface Tally {
 
 export interface Metrics {
   readonly registry: Registry
-  /** Messages taken from devices and on their way to the stream. */
+  /** Messages from devices that JetStream has on file; what could not be stored is among the refused. */
   received(protocol: string): Tally
   /** Messages handed to subscribers' connections. */
   delivered(protocol: string): Tally
@@ -30,7 +30,7 @@ export function createMetrics(): Metrics {
       (collect) =>
         new Counter({
           name: 'sluice_messages_received_total',
-          help: 'Messages taken from devices',
+          help: 'Messages from devices that JetStream has acknowledged',
           labelNames: ['protocol'],
           registers: [registry],
           collect,

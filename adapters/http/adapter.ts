@@ -53,7 +53,6 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     contentType: string,
     { payload, qos = 0, retain = false }: { payload: Uint8Array; qos?: 0 | 1 | 2; retain?: boolean },
   ): Promise<void> {
-    received.value += 1
     return new Promise((resolve, reject) => {
       options.publish(
         {
@@ -68,7 +67,11 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
           qos,
           retain,
         },
-        (error) => (error ? reject(error) : resolve()),
+        (error) => {
+          if (error) return reject(error)
+          received.value += 1
+          resolve()
+        },
       )
     })
   }

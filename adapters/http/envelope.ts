@@ -4,7 +4,8 @@ import { parse } from '../../platform/http/input.ts'
 import { parseTopicName } from '../topics.ts'
 import type { Topic } from '../topics.ts'
 
-const Envelope = z.object({
+/** Body of `POST /publish`. */
+export const Envelope = z.object({
   topic: z.string(),
   payload: z.string().regex(/^[A-Za-z0-9+/_-]*={0,2}$/, 'must be base64'),
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(0),

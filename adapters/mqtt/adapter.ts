@@ -43,7 +43,9 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const open = metrics.connections('mqtt')
   const admission = createAdmission(limits)
   const routes = createRoutes(feed, log)
-  const retained = createRetained()
+  const retained = createRetained({
+    onEvict: ({ domainId, channelId }) => refusals.note('retained_evicted', { domainId, channelId }),
+  })
   const all = new Set<Peer>()
   const bySession = new Map<string, Peer>()
   const connectionOf = new WeakMap<object, Peer>()
@@ -52,6 +54,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
     maxKept: limits.maxConnections,
     onDrop: (session, reason) => refusals.note(reason, { clientId: session.principal.id }),
+    onEvict: ({ principal }) =>
+      refusals.note('session_evicted', { domainId: principal.domainId, clientId: principal.id }),
     onEnd(session) {
       for (const filter of session.subscriptions.keys()) routes.remove(session, filter)
     },

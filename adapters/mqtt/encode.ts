@@ -1,3 +1,4 @@
+import type { Share } from './backlog.ts'
 import { Reason, returnCodeFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import type { Qos, Version } from './packets.ts'
@@ -65,6 +66,8 @@ export interface Delivery {
   readonly contentType: string
   /** Subscription Identifiers of all subscriptions that match [MQTT-3.3.4-3] [MQTT-3.3.4-4]. */
   readonly identifiers: readonly number[]
+  /** The same for all deliveries of one message. */
+  readonly share: Share
 }
 
 /** Bytes of a PUBLISH on the wire, without building it. */

@@ -1,4 +1,6 @@
 import type { Tally } from '../../platform/metrics.ts'
+import { costOf } from './backlog.ts'
+import type { Account } from './backlog.ts'
 import { encodePublish, encodePubrel, publishBytes } from './encode.ts'
 import type { Delivery } from './encode.ts'
 import type { Version } from './packets.ts'
@@ -12,11 +14,6 @@ export interface Receiver {
   send(bytes: Buffer): void
 }
 
-/** What waits for all sessions of the process together. Payloads are shared between sessions, so it overstates the memory. */
-export interface Backlog {
-  bytes: number
-}
-
 export interface OutboxOptions {
   /**
    * Messages that wait for a client that is away. One that is there and lags may have more of them, bounded in bytes:
@@ -28,18 +25,8 @@ export interface OutboxOptions {
   readonly delivered: Tally
 }
 
-interface InFlight {
-  readonly delivery: Delivery
-  /** Whether PUBREC has come: then PUBREL is what is repeated, and never the message [MQTT-4.3.3-6]. */
-  isReleased: boolean
-}
-
 /** Bytes that may wait for one session. */
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024
-/** Bytes that may wait for all of them before clients that are there are bounded like those that are away. */
-const MAX_BACKLOG_BYTES = 256 * 1024 * 1024
-/** What a waiting message costs beside its payload. */
-const OVERHEAD_BYTES = 200
 
 /**
  * The sending side of one session: what waits, and what is in flight. In order, at most so many unacknowledged, and all of
@@ -51,28 +38,36 @@ const OVERHEAD_BYTES = 200
  */
 export class Outbox {
   readonly #options: OutboxOptions
-  readonly #backlog: Backlog
+  readonly #account: Account
   readonly #onDrop: (reason: string) => void
   #receiver: Receiver | undefined
-  #queue: Delivery[] = []
+  /** Empty before the head: what was taken out must not stay in memory. */
+  #queue: (Delivery | undefined)[] = []
   #queueHead = 0
   #queuedBytes = 0
-  readonly #inFlight = new Map<number, InFlight>()
+  /**
+   * By packet identifier. `undefined` once PUBREC has come: then PUBREL is what is repeated, and never the message
+   * [MQTT-4.3.3-6], which nobody needs any more.
+   */
+  readonly #inFlight = new Map<number, Delivery | undefined>()
   #lastId = 0
 
-  /** @param onDrop is told why a message does not reach the session */
-  constructor(options: OutboxOptions, backlog: Backlog, onDrop: (reason: string) => void) {
+  /**
+   * @param account where all that waits or is in flight is held
+   * @param onDrop  is told why a message does not reach the session
+   */
+  constructor(options: OutboxOptions, account: Account, onDrop: (reason: string) => void) {
     this.#options = options
-    this.#backlog = backlog
+    this.#account = account
     this.#onDrop = onDrop
   }
 
   /** The client is there (again): first what it did not acknowledge, in the order first sent, then what waits. */
   attach(receiver: Receiver): void {
     this.#receiver = receiver
-    for (const [packetId, entry] of this.#inFlight) {
-      if (entry.isReleased) receiver.send(encodePubrel(packetId))
-      else this.#write(receiver, entry.delivery, packetId, true)
+    for (const [packetId, delivery] of this.#inFlight) {
+      if (!delivery) receiver.send(encodePubrel(packetId))
+      else if (!this.#write(receiver, delivery, packetId, true)) this.#end(packetId)
     }
     this.pump()
   }
@@ -89,10 +84,14 @@ export class Outbox {
       else if (receiver) this.#onDrop('slow_receiver')
       return
     }
+    if (!this.#account.hasRoom(delivery, receiver !== undefined)) return this.#onDrop('backlog_full')
     const waiting = this.#queue.length - this.#queueHead
-    if (waiting === 0 && receiver && this.#hasRoom(receiver)) return this.#begin(receiver, delivery)
+    if (waiting === 0 && receiver && this.#hasRoom(receiver)) {
+      this.#account.hold(delivery)
+      return this.#begin(receiver, delivery)
+    }
     const bytes = costOf(delivery)
-    const isCounted = !receiver || this.#backlog.bytes > MAX_BACKLOG_BYTES
+    const isCounted = !receiver || this.#account.isOver
     if (
       (isCounted && waiting >= this.#options.maxQueuedMessages) ||
       this.#queuedBytes + bytes > MAX_QUEUED_BYTES
@@ -100,28 +99,31 @@ export class Outbox {
       return this.#onDrop('queue_full')
     }
     this.#queue.push(delivery)
-    this.#wait(bytes)
+    this.#queuedBytes += bytes
+    this.#account.hold(delivery)
   }
 
   /** The session has ended: nothing waits any more. */
   discard(): void {
     this.#receiver = undefined
+    for (const delivery of this.#queue) if (delivery) this.#account.release(delivery)
+    for (const packetId of this.#inFlight.keys()) this.#end(packetId)
     this.#queue = []
     this.#queueHead = 0
-    this.#inFlight.clear()
-    this.#wait(-this.#queuedBytes)
+    this.#queuedBytes = 0
   }
 
   /** PUBACK or PUBCOMP, or a PUBREC that refuses: the packet identifier is free again. */
   acknowledge(packetId: number): void {
-    if (this.#inFlight.delete(packetId)) this.pump()
+    if (this.#end(packetId)) this.pump()
   }
 
   /** PUBREC: from here on PUBREL until PUBCOMP. @returns whether the packet identifier was in flight */
   receive(packetId: number): boolean {
-    const entry = this.#inFlight.get(packetId)
-    if (!entry) return false
-    entry.isReleased = true
+    if (!this.#inFlight.has(packetId)) return false
+    const delivery = this.#inFlight.get(packetId)
+    if (delivery) this.#account.release(delivery)
+    this.#inFlight.set(packetId, undefined)
     return true
   }
 
@@ -130,8 +132,9 @@ export class Outbox {
     const receiver = this.#receiver
     while (receiver && this.#queueHead < this.#queue.length && this.#hasRoom(receiver)) {
       const delivery = this.#queue[this.#queueHead] as Delivery
+      this.#queue[this.#queueHead] = undefined
       this.#queueHead += 1
-      this.#wait(-costOf(delivery))
+      this.#queuedBytes -= costOf(delivery)
       this.#begin(receiver, delivery)
     }
     // Cut in large steps: `shift` on every message would move the rest each time.
@@ -141,9 +144,11 @@ export class Outbox {
     }
   }
 
-  #wait(bytes: number): void {
-    this.#queuedBytes += bytes
-    this.#backlog.bytes += bytes
+  /** The packet identifier is free again. @returns whether it was in flight */
+  #end(packetId: number): boolean {
+    const delivery = this.#inFlight.get(packetId)
+    if (delivery) this.#account.release(delivery)
+    return this.#inFlight.delete(packetId)
   }
 
   #hasRoom(receiver: Receiver): boolean {
@@ -152,17 +157,18 @@ export class Outbox {
     return this.#inFlight.size < window && !receiver.isCongested
   }
 
+  /** @param delivery held already */
   #begin(receiver: Receiver, delivery: Delivery): void {
     const packetId = this.#nextId()
-    if (!this.#write(receiver, delivery, packetId, false)) return
-    this.#inFlight.set(packetId, { delivery, isReleased: false })
+    if (this.#write(receiver, delivery, packetId, false)) this.#inFlight.set(packetId, delivery)
+    else this.#account.release(delivery)
   }
 
+  /** @returns whether it was sent; if not, it never will be */
   #write(receiver: Receiver, delivery: Delivery, packetId: number, isDuplicate: boolean): boolean {
     const { version, maximumPacketSize } = receiver
     if (maximumPacketSize < Infinity && publishBytes(delivery, version) > maximumPacketSize) {
       // [MQTT-3.1.2-24] [MQTT-3.1.2-25]: not sent, and then as if it had been.
-      this.#inFlight.delete(packetId)
       this.#onDrop('packet_too_large_for_receiver')
       return false
     }
@@ -178,5 +184,3 @@ export class Outbox {
     return this.#lastId
   }
 }
-
-const costOf = (delivery: Delivery): number => delivery.payload.length + OVERHEAD_BYTES

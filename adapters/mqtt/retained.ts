@@ -1,8 +1,9 @@
 import type { Message } from '../../platform/bus/message.ts'
 import { matchesFilter } from '../topics.ts'
+import { largestOf } from './largest.ts'
 import { suffixOf } from './routes.ts'
 
-/** Bounds over all channels; the message that was set longest ago makes room. */
+/** Bounds over all channels. */
 const MAX_MESSAGES = 10_000
 const MAX_BYTES = 64 * 1024 * 1024
 
@@ -13,22 +14,72 @@ export interface Retained {
   find(channelId: string, filter: readonly string[]): Message[]
 }
 
+export interface RetainedOptions {
+  readonly maxMessages?: number
+  readonly maxBytes?: number
+  /** Told of each message that made room for another. */
+  readonly onEvict: (message: Message) => void
+}
+
+/** What is kept for one domain. */
+interface Shelf {
+  /** The one that was set longest ago first. */
+  readonly messages: Set<Message>
+  bytes: number
+}
+
 /**
  * Retained messages that were published on this node, by channel and levels, not by topic as written: a subscriber finds
  * them however it writes domain and channel.
+ *
+ * When there are too many, the domain that holds most gives up what it set longest ago: no tenant pushes out what another
+ * keeps, unless the other keeps more.
  */
-export function createRetained(): Retained {
+export function createRetained(options: RetainedOptions): Retained {
+  const { maxMessages = MAX_MESSAGES, maxBytes = MAX_BYTES, onEvict } = options
   const channels = new Map<string, Map<string, Message>>()
-  /** Oldest first, over all channels. */
-  const byAge = new Set<Message>()
+  /** By domain. */
+  const shelves = new Map<string, Shelf>()
+  let count = 0
   let bytes = 0
 
   function remove(message: Message): void {
-    byAge.delete(message)
-    bytes -= message.payload.length
+    const shelf = shelves.get(message.domainId)
+    if (!shelf?.messages.delete(message)) return
+    if (shelf.messages.size === 0) shelves.delete(message.domainId)
+    const sizeBytes = message.payload.length
+    shelf.bytes -= sizeBytes
+    bytes -= sizeBytes
+    count -= 1
     const channel = channels.get(message.channelId)
     channel?.delete(suffixOf(message.levels))
     if (channel?.size === 0) channels.delete(message.channelId)
+  }
+
+  function add(message: Message, suffix: string): void {
+    const channel = channels.get(message.channelId)
+    if (channel) channel.set(suffix, message)
+    else channels.set(message.channelId, new Map([[suffix, message]]))
+    const sizeBytes = message.payload.length
+    const shelf = shelves.get(message.domainId)
+    if (shelf) {
+      shelf.messages.add(message)
+      shelf.bytes += sizeBytes
+    } else shelves.set(message.domainId, { messages: new Set([message]), bytes: sizeBytes })
+    bytes += sizeBytes
+    count += 1
+  }
+
+  /** Makes room where most is held of that of which there is too much. */
+  function evict(domainId: string): void {
+    const shelf =
+      count > maxMessages
+        ? largestOf(shelves, ({ messages }) => messages.size, count, domainId)
+        : largestOf(shelves, (held) => held.bytes, bytes, domainId)
+    for (const oldest of shelf?.messages ?? []) {
+      remove(oldest)
+      return onEvict(oldest)
+    }
   }
 
   return {
@@ -38,16 +89,8 @@ export function createRetained(): Retained {
       if (before) remove(before)
       if (message.payload.length === 0) return
       // A copy: the payload is a view into all that one read of the socket brought, and would keep that alive.
-      const kept: Message = { ...message, payload: Uint8Array.from(message.payload) }
-      const channel = channels.get(message.channelId)
-      if (channel) channel.set(suffix, kept)
-      else channels.set(message.channelId, new Map([[suffix, kept]]))
-      byAge.add(kept)
-      bytes += kept.payload.length
-      for (const oldest of byAge) {
-        if (byAge.size <= MAX_MESSAGES && bytes <= MAX_BYTES) break
-        remove(oldest)
-      }
+      add({ ...message, payload: Uint8Array.from(message.payload) }, suffix)
+      while (count > maxMessages || bytes > maxBytes) evict(message.domainId)
     },
     find(channelId, filter) {
       const found: Message[] = []

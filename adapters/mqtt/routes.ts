@@ -3,6 +3,8 @@ import type { Message } from '../../platform/bus/message.ts'
 import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
 import type { ChannelAddress } from '../authority.ts'
 import { matchesFilter } from '../topics.ts'
+import { newShare } from './backlog.ts'
+import type { Share } from './backlog.ts'
 import type { Delivery } from './encode.ts'
 import type { Qos } from './packets.ts'
 import type { Route, Session } from './sessions.ts'
@@ -64,7 +66,8 @@ export function createRoutes(feed: ChannelFeed, log: Logger): Routes {
 
   function follow(channel: Channel): Following {
     return feed.follow(channel.address, (message) => {
-      for (const form of channel.forms.values()) deliver(form, message)
+      const share = newShare()
+      for (const form of channel.forms.values()) deliver(form, message, share)
     })
   }
 
@@ -171,7 +174,7 @@ interface Match {
 
 const NO_IDENTIFIERS: readonly number[] = []
 
-function deliver(form: Form, message: Message): void {
+function deliver(form: Form, message: Message, share: Share): void {
   const suffix = suffixOf(message.levels)
   const topic = form.prefix + suffix
   const exact = form.exact.get(suffix)
@@ -180,7 +183,7 @@ function deliver(form: Form, message: Message): void {
     for (const route of exact) {
       if (!admits(route, message)) continue
       const match = matchOf(route, message)
-      route.session.outbox.deliver(toDelivery(topic, message, match))
+      route.session.outbox.deliver(toDelivery(topic, message, match, share))
     }
     return
   }
@@ -189,7 +192,7 @@ function deliver(form: Form, message: Message): void {
   for (const route of form.wildcard) {
     if (matchesFilter(message.levels, route.levels)) collect(matches, route, message)
   }
-  for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match))
+  for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match, share))
 }
 
 function admits(route: Route, message: Message): boolean {
@@ -219,7 +222,7 @@ function collect(matches: Map<Session, Match>, route: Route, message: Message): 
   other.identifiers.push(...match.identifiers)
 }
 
-function toDelivery(topic: string, message: Message, match: Match): Delivery {
+function toDelivery(topic: string, message: Message, match: Match, share: Share): Delivery {
   return {
     topic,
     payload: message.payload,
@@ -227,5 +230,6 @@ function toDelivery(topic: string, message: Message, match: Match): Delivery {
     retain: match.retain,
     contentType: message.contentType,
     identifiers: match.identifiers.length === 0 ? NO_IDENTIFIERS : match.identifiers,
+    share,
   }
 }

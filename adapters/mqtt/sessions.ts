@@ -1,6 +1,8 @@
 import type { ChannelAddress, Principal } from '../authority.ts'
+import { createBacklog } from './backlog.ts'
+import { largestOf } from './largest.ts'
 import { Outbox } from './outbox.ts'
-import type { Backlog, OutboxOptions } from './outbox.ts'
+import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
@@ -68,25 +70,29 @@ export interface Sessions {
 }
 
 const SWEEP_MS = 1_000
-/** Sessions without a connection of one client, so that none can push out those of others. */
+/** Sessions without a connection of one client: a device that connects under ever new names pushes out its own. */
 const MAX_KEPT_PER_CLIENT = 100
 
 /**
- * @param maxKept sessions without a connection that are kept at most; the one that would end first makes room
+ * @param maxKept sessions without a connection that are kept at most; of the domain that has most of them, the one that has
+ *   been away longest makes room, so that no tenant pushes out those of another that has fewer
+ * @param onEvict is told of a session that made room, before it ends
  * @param onEnd takes the session's subscriptions off
  */
 export function createSessions(options: {
   outbox: OutboxOptions
   maxKept: number
   onDrop: (session: Session, reason: string) => void
+  onEvict: (session: Session) => void
   onEnd: (session: Session) => void
 }): Sessions {
   const sessions = new Map<string, Session>()
-  const backlog: Backlog = { bytes: 0 }
+  const backlog = createBacklog()
   /** Sessions without a connection, with the time when they end. */
   const kept = new Map<Session, number>()
-  /** The same by client, longest away first. */
+  /** The same by client and by domain, longest away first. */
   const keptByClient = new Map<string, Set<Session>>()
+  const keptByDomain = new Map<string, Set<Session>>()
   const sweep = setInterval(() => {
     const now = Date.now()
     for (const [session, endsAt] of kept) if (endsAt <= now) end(session)
@@ -95,31 +101,31 @@ export function createSessions(options: {
 
   function keep(session: Session, endsAt: number): void {
     kept.set(session, endsAt)
-    const { id } = session.principal
-    const siblings = keptByClient.get(id)
-    if (siblings) siblings.add(session)
-    else keptByClient.set(id, new Set([session]))
+    const { id, domainId } = session.principal
+    addTo(keptByClient, id, session)
+    addTo(keptByDomain, domainId, session)
   }
 
   function unkeep(session: Session): void {
+    const { id, domainId } = session.principal
     kept.delete(session)
-    const siblings = keptByClient.get(session.principal.id)
-    if (siblings?.delete(session) && siblings.size === 0) keptByClient.delete(session.principal.id)
+    removeFrom(keptByClient, id, session)
+    removeFrom(keptByDomain, domainId, session)
   }
 
-  /** Ends a session where one more would be too many. */
-  function makeRoom(clientId: string): void {
-    const siblings = keptByClient.get(clientId)
-    if (siblings && siblings.size >= MAX_KEPT_PER_CLIENT) {
-      for (const longestAway of siblings) return end(longestAway)
+  /** Ends a session where there is one too many. */
+  function makeRoom({ id, domainId }: Session['principal']): void {
+    const siblings = keptByClient.get(id)
+    if (siblings && siblings.size > MAX_KEPT_PER_CLIENT) return evictFrom(siblings)
+    if (kept.size <= options.maxKept) return
+    evictFrom(largestOf(keptByDomain, ({ size }) => size, kept.size, domainId))
+  }
+
+  function evictFrom(sessionsOfOne: ReadonlySet<Session> | undefined): void {
+    for (const longestAway of sessionsOfOne ?? []) {
+      options.onEvict(longestAway)
+      return end(longestAway)
     }
-    if (kept.size < options.maxKept) return
-    let first: Session | undefined
-    let firstEndsAt = Infinity
-    for (const [candidate, endsAt] of kept) {
-      if (endsAt < firstEndsAt) [first, firstEndsAt] = [candidate, endsAt]
-    }
-    if (first) end(first)
   }
 
   function end(session: Session): void {
@@ -134,7 +140,9 @@ export function createSessions(options: {
     const session: Session = {
       id,
       principal,
-      outbox: new Outbox(options.outbox, backlog, (reason) => options.onDrop(session, reason)),
+      outbox: new Outbox(options.outbox, backlog.account(principal.domainId), (reason) =>
+        options.onDrop(session, reason),
+      ),
       subscriptions: new Map(),
       grants: new Map(),
       changes: 0,
@@ -159,8 +167,8 @@ export function createSessions(options: {
       session.outbox.detach()
       if (session.isEnded) return
       if (expiryS === 0) return end(session)
-      makeRoom(session.principal.id)
       keep(session, Date.now() + expiryS * 1_000)
+      makeRoom(session.principal)
     },
     all: () => sessions.values(),
     stop() {
@@ -168,4 +176,15 @@ export function createSessions(options: {
       for (const session of sessions.values()) end(session)
     },
   }
+}
+
+function addTo(sets: Map<string, Set<Session>>, key: string, session: Session): void {
+  const set = sets.get(key)
+  if (set) set.add(session)
+  else sets.set(key, new Set([session]))
+}
+
+function removeFrom(sets: Map<string, Set<Session>>, key: string, session: Session): void {
+  const set = sets.get(key)
+  if (set?.delete(session) && set.size === 0) sets.delete(key)
 }

@@ -3,6 +3,7 @@ import type { ChannelAddress } from '../authority.ts'
 import { parseTopicFilter } from '../topics.ts'
 import type { Topic } from '../topics.ts'
 import { findAllowed } from './access.ts'
+import { newShare } from './backlog.ts'
 import { Reason, reasonFor } from './codes.ts'
 import type { Peer } from './peer.ts'
 import type { Cursor } from './cursor.ts'
@@ -125,6 +126,7 @@ function sendRetained(route: Route, message: Message): void {
     retain: true, // [MQTT-3.3.1-8]
     contentType: message.contentType,
     identifiers: route.identifier === 0 ? [] : [route.identifier],
+    share: newShare(),
   })
 }
 

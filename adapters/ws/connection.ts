@@ -145,7 +145,6 @@ export class Connection {
     if (payload.length === 0 || this.#ws.readyState !== this.#ws.OPEN) return
     if (this.#isFilter) return this.refuse('wildcard_publish', CLOSE.policyViolation)
     if (!canPublish) return this.refuse('forbidden', CLOSE.policyViolation)
-    this.#context.received.value += 1
     this.#inFlight += 1
     if (this.#inFlight === MAX_IN_FLIGHT) this.#ws.pause()
     this.#context.publish(
@@ -168,7 +167,11 @@ export class Connection {
   readonly #onPublished = (error?: Error): void => {
     this.#inFlight -= 1
     if (this.#inFlight === MAX_IN_FLIGHT / 2 && this.#ws.isPaused) this.#ws.resume()
-    if (!error || this.#ws.readyState !== this.#ws.OPEN) return
+    if (!error) {
+      this.#context.received.value += 1
+      return
+    }
+    if (this.#ws.readyState !== this.#ws.OPEN) return
     const { principal, address } = this.entitlement
     this.#context.refusals.noteError(error, { publisher: principal.id, channel: address.channelId })
     this.close(closeCode(error), 'message not stored')

@@ -2,23 +2,26 @@ import { Router } from '@koa/router'
 import Koa from 'koa'
 import type { Context } from 'koa'
 import { Unauthenticated } from '../../platform/errors.ts'
+import type { AddressReader } from '../../platform/http/client-address.ts'
 import { CORS_HEADERS, PREFLIGHT_HEADERS } from '../../platform/http/cors.ts'
 import { mount } from '../../platform/http/endpoint.ts'
 import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
+import { readBearer } from '../../platform/http/input.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Principal } from '../../platform/principal.ts'
 import { answerErrors, answerUnrouted } from './errors.ts'
 
 export interface AppOptions {
   readonly endpoints: readonly Endpoint[]
-  /** Who an access token speaks for; absent in a process that has no accounts. */
-  readonly authenticate: ((accessToken: string) => Promise<Principal>) | undefined
+  /** Who a token speaks for; absent in a process that has no accounts. */
+  readonly authenticate: ((token: string) => Promise<Principal>) | undefined
+  readonly addressOf: AddressReader
   readonly maxBodyBytes: number
   readonly log: Logger
 }
 
 /** Everything of HTTP that is not a device publishing: one router with all routes, the same on every port. */
-export function createApp({ endpoints, authenticate, maxBodyBytes, log }: AppOptions): Koa {
+export function createApp({ endpoints, authenticate, addressOf, maxBodyBytes, log }: AppOptions): Koa {
   const app = new Koa<RequestState>()
   const root = new Router<RequestState>()
   mount(root, endpoints)
@@ -37,9 +40,10 @@ export function createApp({ endpoints, authenticate, maxBodyBytes, log }: AppOpt
     // One SDK's flags put a second question mark into the address (contract D21).
     ctx.querystring = ctx.querystring.replaceAll('?', '&')
     let principal: Promise<Principal> | undefined
-    const principalNow = () => readPrincipal(ctx.get('authorization'), authenticate)
+    const principalNow = () => readPrincipal(readBearer(ctx), authenticate)
     const state: RequestState = {
       maxBodyBytes,
+      address: addressOf(ctx.req),
       principal: () => (principal ??= principalNow()),
       principalNow,
     }
@@ -59,12 +63,9 @@ export function createApp({ endpoints, authenticate, maxBodyBytes, log }: AppOpt
 }
 
 async function readPrincipal(
-  authorization: string,
+  token: string | undefined,
   authenticate: AppOptions['authenticate'],
 ): Promise<Principal> {
-  const [scheme, token] = authorization.trim().split(/\s+/)
-  if (scheme?.toLowerCase() !== 'bearer' || !token || !authenticate) {
-    throw new Unauthenticated('missing or invalid bearer user token')
-  }
+  if (token === undefined || !authenticate) throw new Unauthenticated('missing or invalid bearer user token')
   return authenticate(token)
 }

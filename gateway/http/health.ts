@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { sql } from 'kysely'
 import type { Registry } from 'prom-client'
+import { z } from 'zod'
 import type { Bus } from '../../platform/bus/connect.ts'
 import type { Db } from '../../platform/db/connect.ts'
 import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
+import { VERSION } from '../version.ts'
 
 const CHECK_TIMEOUT_MS = 1_000
 
@@ -19,7 +20,6 @@ export interface HealthParts {
 /** Whether the process lives, whether it can work, and what it counts. */
 export function healthEndpoints({ bus, db, registry }: HealthParts): Endpoint[] {
   const instanceId = randomUUID()
-  const version = readVersion()
   const open = { method: 'get', access: 'anyone', status: 200 } as const
 
   async function findMissing(): Promise<string[]> {
@@ -34,6 +34,7 @@ export function healthEndpoints({ bus, db, registry }: HealthParts): Endpoint[] 
       ...open,
       path: '/healthz',
       summary: 'Whether the process lives',
+      response: z.object({ status: z.literal('pass') }),
       handle: () => Promise.resolve({ status: 'pass' }),
     }),
 
@@ -41,6 +42,7 @@ export function healthEndpoints({ bus, db, registry }: HealthParts): Endpoint[] 
       ...open,
       path: '/readyz',
       summary: 'Whether the process can work; 503 names what is missing',
+      response: z.object({ status: z.string(), missing: z.array(z.string()).optional() }),
       async handle() {
         const missing = await findMissing()
         return missing.length === 0 ? { status: 'ready' } : new Reply(503, { status: 'not ready', missing })
@@ -51,12 +53,21 @@ export function healthEndpoints({ bus, db, registry }: HealthParts): Endpoint[] 
       ...open,
       path: ['/health', '/http/health'],
       summary: "The same in the form that Magistrala's clients read",
+      response: z.object({
+        status: z.enum(['pass', 'fail']),
+        version: z.string(),
+        commit: z.string(),
+        description: z.string(),
+        build_time: z.string(),
+        instance_id: z.string(),
+        message: z.string().optional(),
+      }),
       async handle() {
         const missing = await findMissing()
         const isHealthy = missing.length === 0
         const report = {
           status: isHealthy ? 'pass' : 'fail',
-          version,
+          version: VERSION,
           commit: '',
           description: 'sluice service',
           build_time: '',
@@ -86,17 +97,4 @@ async function answers(db: Db): Promise<boolean> {
     () => false,
   )
   return Promise.race([asked, late])
-}
-
-/** The file stands two folders up from here in the sources, and three from the compiled code. */
-function readVersion(): string {
-  for (const place of ['../../package.json', '../../../package.json']) {
-    try {
-      const found = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { version?: string }
-      if (found.version !== undefined) return found.version
-    } catch {
-      // Not there: the other place has it.
-    }
-  }
-  return 'unknown'
 }

@@ -14,7 +14,10 @@ export interface PullerOptions {
   readonly fromSeq: number
   /** Only messages on this subject, wildcards allowed. One subject: nats-server 2.9.10 knows no list of them. */
   readonly subject?: string
-  /** Messages and bytes that may be on their way or waiting at most: memory stays bounded whatever the backlog. */
+  /**
+   * Messages and bytes that may wait at most, those that a request has yet to bring among them: memory stays bounded
+   * whatever the backlog. While the reader works on what it took, as much again may gather.
+   */
   readonly maxMessages?: number
   readonly maxBytes?: number
 }
@@ -58,16 +61,14 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
     num_replicas: 1,
   })
   const subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`
-  const request = JSON.stringify({
-    batch: maxMessages,
-    max_bytes: maxBytes,
-    expires: EXPIRES_MS * NS,
-    idle_heartbeat: HEARTBEAT_MS * NS,
-  })
+  const common = { expires: EXPIRES_MS * NS, idle_heartbeat: HEARTBEAT_MS * NS }
 
   let waiting: Pulled[] = []
+  let waitingBytes = 0
   /** Messages that the request under way may still bring; 0 when none is under way. */
   let expected = 0
+  /** Whether the last request brought anything. */
+  let hasArrived = false
   let consumerSeq = 0
   let lastHeardMs = Date.now()
   let broken: PullerBroken | undefined
@@ -78,12 +79,28 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
     wake?.()
   }
 
+  /** Asks for as much as there is room for, so that no number of requests makes more wait than the bounds allow. */
   function pull(): void {
-    // Not while there is plenty: a reader that is slower than the stream holds one batch, and one that is on its way.
-    if (broken || expected > 0 || waiting.length >= maxMessages) return
-    expected = maxMessages
+    const roomBytes = maxBytes - waitingBytes
+    const room = maxMessages - waiting.length
+    if (room > 0 && roomBytes > 0) ask(room, { max_bytes: roomBytes })
+  }
+
+  function ask(batch: number, bound: { max_bytes?: number }): void {
+    if (broken || expected > 0) return
+    expected = batch
+    hasArrived = false
     lastHeardMs = Date.now()
-    connection.publish(subject, request, { reply: inbox })
+    connection.publish(subject, JSON.stringify({ batch, ...bound, ...common }), { reply: inbox })
+  }
+
+  function onFull(): void {
+    if (hasArrived) return pull()
+    // The next message has no room beside those that wait: `next` makes some. Asked again now, the server would only say
+    // the same, as fast as the two of us can.
+    if (waiting.length > 0) return
+    // Not even in an empty house: it comes alone, or the stream would stand still for ever.
+    ask(1, {})
   }
 
   function onMessage(msg: Msg): void {
@@ -92,20 +109,18 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
     if (!msg.reply?.startsWith('$JS.ACK.') && msg.headers && msg.headers.code > 0 && msg.data.length === 0) {
       if (msg.headers.code === HEARTBEAT_STATUS) return
       // Expired, or full in bytes: both end the request in order. Anything else is no consumer any more.
+      const { code, description } = msg.headers
       expected = 0
-      if (
-        msg.headers.code !== 408 &&
-        msg.headers.code !== 404 &&
-        !/MaxBytes/i.test(msg.headers.description)
-      ) {
-        return fail(`the server ended the consumer: ${msg.headers.code} ${msg.headers.description}`)
-      }
-      return pull()
+      if (code === 408 || code === 404) return pull()
+      if (/MaxBytes/i.test(description)) return onFull()
+      return fail(`the server ended the consumer: ${code} ${description}`)
     }
     const place = readPlace(msg.reply ?? '')
     consumerSeq += 1
     if (place.consumerSeq !== consumerSeq) return fail(`message ${consumerSeq} of the consumer is missing`)
     expected -= 1
+    hasArrived = true
+    waitingBytes += sizeOf(msg)
     waiting.push({ seq: place.streamSeq, msg })
     wake?.()
     if (expected === 0) pull()
@@ -144,6 +159,7 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
       if (broken) throw broken
       const batch = waiting
       waiting = []
+      waitingBytes = 0
       pull()
       return batch
     },
@@ -156,6 +172,11 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
       if (bus.isConnected) await manager.consumers.delete(stream, consumer).catch(() => undefined)
     },
   }
+}
+
+/** As the server counts it, headers included; nats.js has the method and leaves it out of its types. */
+function sizeOf(msg: Msg): number {
+  return (msg as Msg & { size(): number }).size()
 }
 
 /**

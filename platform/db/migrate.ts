@@ -4,6 +4,8 @@ import { createDatabase } from './connect.ts'
 import * as management from './migrations/0001-management.ts'
 import * as messages from './migrations/0002-messages.ts'
 import * as access from './migrations/0003-access.ts'
+import * as entities from './migrations/0004-entities.ts'
+import * as people from './migrations/0005-people.ts'
 import * as storage from './migrations/0006-storage.ts'
 
 /** All migrations, oldest first. A merged one is frozen; a change is a new file and a new line here. */
@@ -11,6 +13,8 @@ const MIGRATIONS: Record<string, Migration> = {
   '0001-management': management,
   '0002-messages': messages,
   '0003-access': access,
+  '0004-entities': entities,
+  '0005-people': people,
   '0006-storage': storage,
 }
 

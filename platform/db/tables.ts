@@ -1,4 +1,5 @@
-import type { ColumnType, Generated } from 'kysely'
+import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
+import type { ScopeType } from '../principal.ts'
 
 /** Row types, kept by hand beside the migrations. JSON columns are written as text, because a bare array would become a Postgres array. */
 export type Json = ColumnType<Record<string, unknown>, string | undefined, string>
@@ -59,6 +60,9 @@ export interface ClientsTable extends EntityColumns {
   parent_group_id: string | null
   identity: Generated<string>
   secret_hash: Buffer
+  /** The secret before this one, which holds until then. */
+  old_secret_hash: Buffer | null
+  old_secret_expires_at: Date | null
   private_metadata: Json
   status: Generated<Status>
 }
@@ -101,6 +105,17 @@ export interface RoleMembersTable {
   entity_type: EntityType
   entity_id: string
   domain_id: string
+  /** Whether the role holds `read`; kept by triggers. */
+  reads: GeneratedAlways<boolean>
+}
+
+/** How many entities a domain has; the number is the sum over the slots, and is kept by triggers. */
+export interface EntityCountsTable {
+  domain_id: string
+  entity_type: EntityType
+  status: Status
+  slot: GeneratedAlways<number>
+  count: number
 }
 
 export interface InvitationsTable {
@@ -128,6 +143,37 @@ export interface RefreshTokensTable {
   session_id: string
   expires_at: Date
   used_at: Date | null
+}
+
+export interface OneTimeTokensTable {
+  hash: Buffer
+  purpose: 'recovery' | 'verification'
+  user_id: string
+  email: string
+  expires_at: Date
+}
+
+export interface PatsTable {
+  id: string
+  user_id: string
+  name: string
+  description: Generated<string>
+  secret_hash: Buffer
+  issued_at: Time
+  expires_at: Date
+  updated_at: Date | null
+  last_used_at: Date | null
+  revoked_at: Date | null
+}
+
+export interface PatScopesTable {
+  seq: Generated<number>
+  id: string
+  pat_id: string
+  entity_type: ScopeType
+  domain_id: string | null
+  entity_id: string
+  operation: string
 }
 
 export interface SigningKeysTable {
@@ -218,6 +264,13 @@ export interface StoredDaysTable {
   stored: number
 }
 
+export interface ArrivalsTable {
+  publisher: string
+  messages: number
+  first_at: Date
+  last_at: Date
+}
+
 export interface StreamPositionsTable {
   stream: string
   created_at: ColumnType<Date, Date | string, Date | string>
@@ -237,6 +290,9 @@ export interface Tables {
   users: UsersTable
   sessions: SessionsTable
   refresh_tokens: RefreshTokensTable
+  one_time_tokens: OneTimeTokensTable
+  pats: PatsTable
+  pat_scopes: PatScopesTable
   signing_keys: SigningKeysTable
   domains: DomainsTable
   groups: GroupsTable
@@ -254,6 +310,8 @@ export interface Tables {
   readings: ReadingsView
   json_messages: JsonMessagesTable
   stored_days: StoredDaysTable
+  arrivals: ArrivalsTable
   stream_positions: StreamPositionsTable
   entities: EntitiesView
+  entity_counts: EntityCountsTable
 }

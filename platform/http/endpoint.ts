@@ -1,15 +1,18 @@
 import type { Router, RouterContext } from '@koa/router'
 import { z } from 'zod'
+import { Forbidden, MethodNotAllowed, NotFound, Unauthenticated } from '../errors.ts'
 import type { Principal } from '../principal.ts'
 import { parse, readJson, readQuery } from './input.ts'
 
 /** What the HTTP edge puts at the disposal of each request. */
 export interface RequestState {
   readonly maxBodyBytes: number
+  /** Where the request comes from, proxies that are trusted left out. */
+  readonly address: string
   /**
-   * Who calls.
+   * Who calls, with an access token or a personal one.
    *
-   * @throws {Unauthenticated} no access token, or one that does not hold
+   * @throws {Unauthenticated} no token, or one that does not hold
    */
   principal(): Promise<Principal>
   /** The same asked anew: for answers that last, whose caller may have lost what the first question found. */
@@ -65,8 +68,10 @@ interface UserEndpoint<P extends z.ZodType, Q extends z.ZodObject, B extends z.Z
   Q,
   B
 > {
-  /** Whoever shows an access token. */
-  readonly access: 'user'
+  /** Whoever shows an access token or a personal access token; `session`: the latter are refused (contract 1.3). */
+  readonly access: 'user' | 'session'
+  /** Also for those whose e-mail address is not verified where that is demanded (contract 1.3). */
+  readonly isOpenToUnverified?: true
   /** @returns the answer's body, `undefined` for an empty one; or a {@link Reply} */
   readonly handle: (request: Request<P, Q, B> & { readonly principal: Principal }) => Promise<unknown>
 }
@@ -99,14 +104,30 @@ export function endpoint<
   return description
 }
 
-export const pathsOf = ({ path }: Endpoint): readonly string[] => (typeof path === 'string' ? [path] : path)
+export const pathsOf = ({ path }: Pick<Endpoint, 'path'>): readonly string[] =>
+  typeof path === 'string' ? [path] : path
 
-/** Mounts endpoints so that a literal segment wins over a parameter, whatever the order they come in. */
+/**
+ * Mounts endpoints so that a literal segment wins over a parameter, whatever the order they come in, also where the verb is
+ * none of its own: `DELETE /users/profile` is no user by that name.
+ */
 export function mount(router: Router<RequestState>, endpoints: readonly Endpoint[]): void {
   const routes = endpoints.flatMap((one) => pathsOf(one).map((path) => ({ path, one })))
   routes.sort((a, b) => specificity(a.path).localeCompare(specificity(b.path)))
-  for (const { path, one } of routes) router[one.method](path, (ctx) => serve(one, ctx))
+  const [literal, withParameters] = [routes.filter(isLiteral), routes.filter((route) => !isLiteral(route))]
+  for (const { path, one } of literal) router[one.method](path, (ctx) => serve(one, ctx))
+  for (const path of new Set(literal.map((route) => route.path))) {
+    const methods = literal.filter((route) => route.path === path).map(({ one }) => one.method)
+    // The router answers HEAD wherever it answers GET.
+    const allowed = [...methods, ...(methods.includes('get') ? ['head'] : [])].map((verb) =>
+      verb.toUpperCase(),
+    )
+    router.all(path, () => Promise.reject(new MethodNotAllowed(allowed)))
+  }
+  for (const { path, one } of withParameters) router[one.method](path, (ctx) => serve(one, ctx))
 }
+
+const isLiteral = ({ path }: { readonly path: string }) => !/[:*]/.test(path)
 
 /** Sorts literal segments first, then parameters, then the rest of a path. */
 function specificity(path: string): string {
@@ -116,17 +137,35 @@ function specificity(path: string): string {
     .join('')
 }
 
+type ForUsers = Extract<Endpoint, { readonly access: 'user' | 'session' }>
+const isForUsers = (one: Endpoint): one is ForUsers => one.access === 'user' || one.access === 'session'
+
+async function readPrincipal(one: ForUsers, ctx: RouterContext<RequestState>): Promise<Principal> {
+  const principal = await ctx.state.principal()
+  if (one.access === 'session' && principal.scopes !== undefined) {
+    throw new Unauthenticated('missing or invalid bearer user token')
+  }
+  if (!one.isOpenToUnverified) requireVerified(principal)
+  return principal
+}
+
+/** @throws {Forbidden} the e-mail address is to be verified first */
+export function requireVerified(principal: Principal): void {
+  if (principal.mustVerify) throw new Forbidden('verify your e-mail address first')
+}
+
 async function serve(one: Endpoint, ctx: RouterContext<RequestState>): Promise<void> {
   // Who calls comes first: a stranger learns nothing from what is wrong with the rest.
-  const principal = one.access === 'user' ? await ctx.state.principal() : undefined
+  const principal = isForUsers(one) ? await readPrincipal(one, ctx) : undefined
+  // Postgres's text cannot hold it, so there is nothing by such a name.
+  if (Object.values(ctx.params).some((value) => value.includes('\0'))) throw new NotFound()
   const params = parse(one.params ?? Nothing, ctx.params)
   const query = readQuery(ctx, one.query ?? Nothing)
   const body = one.body ? await readJson(ctx, one.body) : {}
   const request = { ctx, params, query, body }
-  const answer =
-    one.access === 'user'
-      ? await one.handle({ ...request, principal: principal as Principal })
-      : await one.handle(request)
+  const answer = isForUsers(one)
+    ? await one.handle({ ...request, principal: principal as Principal })
+    : await one.handle(request)
   const reply = answer instanceof Reply ? answer : new Reply(one.status, answer)
   const { status, body: content, type, headers } = reply
   ctx.body = content ?? null

@@ -78,9 +78,16 @@ export function readQuery<T extends z.ZodObject>(ctx: RequestContext, schema: T)
   for (const name of Object.keys(schema.shape)) {
     const value = ctx.query[name]
     if (Array.isArray(value)) throw new InvalidInput(`${name}: given more than once`)
+    if (value?.includes('\0')) throw new InvalidInput(`${name}: must not hold the character U+0000`)
     if (value !== undefined && !ABSENT.has(value.trim())) given[name] = value
   }
   return parse(schema, given)
+}
+
+/** What stands behind `Bearer` in the header `Authorization`; `undefined` when nothing does. */
+export function readBearer(ctx: Pick<RequestContext, 'get'>): string | undefined {
+  const [scheme, token = ''] = ctx.get('authorization').trim().split(/\s+/)
+  return scheme?.toLowerCase() === 'bearer' && !ABSENT.has(token) ? token : undefined
 }
 
 /** A query value that is `true` or `false`. */

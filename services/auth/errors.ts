@@ -41,3 +41,9 @@ export class BuiltInRole extends InvalidInput {
     super("the domain's built-in role admin cannot be deleted", { code: 'built_in_role' })
   }
 }
+
+export class ScopeTaken extends Conflict {
+  constructor(options?: ErrorOptions) {
+    super('scope_taken', 'scope already exists', options)
+  }
+}

@@ -1,3 +1,4 @@
+import type { Deed } from './scopes.ts'
 import type { EntityType } from './types.ts'
 
 interface Operation {
@@ -60,19 +61,48 @@ export const OPERATIONS = {
   'domain.list_groups': on('domain', 'membership', 'list_groups'),
   'group.view': on('group', 'read', 'view'),
   'group.list_children': on('group', 'read', 'list_children_groups'),
+  'group.list_parents': on('group', 'read', 'retrieve_group_hierarchy'),
+  'group.retrieve_hierarchy': on('group', 'read', 'retrieve_group_hierarchy'),
+  'group.update': on('group', 'update', 'update'),
+  'group.update_tags': on('group', 'update', 'update_tags'),
+  'group.enable': on('group', 'update', 'enable'),
+  'group.disable': on('group', 'update', 'disable'),
+  'group.remove': on('group', 'delete', 'delete'),
+  'group.set_parent': on('group', 'set_parent', 'add_parent_group'),
+  'group.remove_parent': on('group', 'set_parent', 'remove_parent_group'),
+  'group.add_children': on('group', 'set_child', 'add_children_groups'),
+  'group.remove_children': on('group', 'set_child', 'remove_children_groups'),
+  'group.remove_all_children': on('group', 'set_child', 'remove_all_children_groups'),
   'group.create_client': on('group', 'client_create', 'set_child_client'),
   'group.create_channel': on('group', 'channel_create', 'set_child_channel'),
   'group.create_group': on('group', 'subgroup_create', 'add_children_groups'),
   'group.set_child_client': on('group', 'set_child', 'set_child_client'),
   'group.set_child_channel': on('group', 'set_child', 'set_child_channel'),
   'group.set_child_group': on('group', 'set_child', 'add_children_groups'),
+  'group.remove_child_client': on('group', 'set_child', 'remove_child_client'),
+  'group.remove_child_channel': on('group', 'set_child', 'remove_child_channel'),
+  'group.remove_child_group': on('group', 'set_child', 'remove_children_groups'),
   ...roleOperations('group'),
   'client.view': on('client', 'read', 'view'),
+  'client.update': on('client', 'update', 'update'),
+  'client.update_tags': on('client', 'update', 'update_tags'),
+  'client.update_secret': on('client', 'update', 'update_secret'),
+  'client.enable': on('client', 'update', 'enable'),
+  'client.disable': on('client', 'update', 'disable'),
+  'client.remove': on('client', 'delete', 'delete'),
+  'client.set_parent': on('client', 'set_parent_group', 'set_parent_group'),
+  'client.remove_parent': on('client', 'set_parent_group', 'remove_parent_group'),
   'client.connect': on('client', 'connect_to_channel', 'connect_to_channel'),
   'client.disconnect': on('client', 'connect_to_channel', 'disconnect_from_channel'),
   ...roleOperations('client'),
   'channel.view': on('channel', 'read', 'view'),
   'channel.update': on('channel', 'update', 'update'),
+  'channel.update_tags': on('channel', 'update', 'update_tags'),
+  'channel.enable': on('channel', 'update', 'enable'),
+  'channel.disable': on('channel', 'update', 'disable'),
+  'channel.remove': on('channel', 'delete', 'delete'),
+  'channel.set_parent': on('channel', 'set_parent_group', 'set_parent_group'),
+  'channel.remove_parent': on('channel', 'set_parent_group', 'remove_parent_group'),
   'channel.connect': on('channel', 'connect_to_client', 'connect_client'),
   'channel.disconnect': on('channel', 'connect_to_client', 'disconnect_client'),
   'channel.publish': on('channel', 'publish', 'publish'),
@@ -81,3 +111,25 @@ export const OPERATIONS = {
 } as const satisfies Readonly<Record<string, Operation>>
 
 export type OperationName = keyof typeof OPERATIONS
+
+/**
+ * The names by which scopes allow an operation. Creating and listing in a domain go by two: as something done to the domain, and
+ * as something done to entities of the type.
+ */
+export function deedsOf(
+  name: OperationName,
+  domainId: string | undefined,
+  entityId: string,
+): readonly Deed[] {
+  const { on, action, scope }: Operation = OPERATIONS[name]
+  if (on === 'channel' && (action === 'publish' || action === 'subscribe')) {
+    return [{ entityType: 'messages', operation: action, domainId, entityId }]
+  }
+  const deed: Deed = { entityType: `${on}s`, operation: scope, domainId, entityId }
+  const [, verb, type] = /^(create|list)_(clients|channels|groups)$/.exec(scope) ?? []
+  if (on !== 'domain' || verb === undefined || type === undefined) return [deed]
+  return [
+    deed,
+    { entityType: type as 'clients' | 'channels' | 'groups', operation: verb, domainId, entityId: '*' },
+  ]
+}

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
 import { DOMAIN_ADMIN, inheritedActions } from './actions.ts'
-import type { EntityType, Principal } from './types.ts'
+import type { EntityType } from './types.ts'
 
 /** What the database says about a user and an entity; the rules that read it stand in policy.ts. */
 export interface Standing {
@@ -49,7 +49,8 @@ export async function findStandings(
   return rows
 }
 
-function isDomainAdmin(userId: string, domainId: ReturnType<typeof sql.ref>) {
+/** A condition: the user's role in the domain holds all that makes an admin (contract A.2). */
+export function isDomainAdmin(userId: string, domainId: ReturnType<typeof sql.ref>) {
   return sql<boolean>`(
     select count(*) = ${DOMAIN_ADMIN.length} from role_members m join role_actions a on a.role_id = m.role_id
     where m.user_id = ${userId} and m.entity_type = 'domain' and m.entity_id = ${domainId}
@@ -76,35 +77,4 @@ function enteredDomains(userId: string, action?: string) {
  */
 export function whereEntered(userId: string, column: string, action?: string) {
   return sql<boolean>`${sql.ref(column)} in (${enteredDomains(userId, action)})`
-}
-
-/**
- * A condition on the rows of `clients`, `channels` or `groups`: those on which the user holds the action, in domains that
- * let the user in. The sub-selects do not depend on the row, so Postgres runs each once a statement.
- */
-export function whereGranted(principal: Principal, type: 'client' | 'channel' | 'group', action: string) {
-  const table = `${type}s`
-  const column = (name: string) => sql.ref(`${table}.${name}`)
-  if (principal.isSuperadmin) {
-    return sql<boolean>`${column('domain_id')} in (select id from domains where status <> 'deleted')`
-  }
-  const { onParent, onAbove, onDomain } = inheritedActions(type, action)
-  const { userId } = principal
-  const held = (entityType: string, heldAction: string | undefined) => sql`
-    select m.entity_id from role_members m join role_actions a on a.role_id = m.role_id
-    where m.user_id = ${userId} and m.entity_type = ${entityType} and a.action = ${heldAction ?? null}`
-  const parent = column(type === 'group' ? 'parent_id' : 'parent_group_id')
-  // A group's own path ends in itself, and a role on the group itself says nothing about inheritance.
-  const above =
-    type === 'group'
-      ? sql`trim_array(${column('path')}, 1)`
-      : sql`(select trim_array(g.path, 1) from groups g where g.id = ${parent})`
-  return sql<boolean>`(
-    ${column('domain_id')} = any (array(${enteredDomains(userId)}))
-    and (
-      ${column('domain_id')} = any (array(${held('domain', onDomain)}))
-      or ${column('id')} in (${held(type, action)})
-      or ${parent} = any (array(${held('group', onParent)}))
-      or (${parent} is not null and ${above} && array(${held('group', onAbove)}))
-    ))`
 }

@@ -1,4 +1,5 @@
 import type { EntityType } from '../../platform/db/tables.ts'
+import type { Scope } from '../../platform/principal.ts'
 
 export type { EntityType } from '../../platform/db/tables.ts'
 
@@ -8,6 +9,29 @@ export type { Principal } from '../../platform/principal.ts'
 export interface TokenPair {
   readonly accessToken: string
   readonly refreshToken: string
+}
+
+/** What stands inside a domain. */
+export type ContainedType = Exclude<EntityType, 'domain'>
+
+/** Which entities of a type a user may read, in the parts that a list can be read from by an index each. */
+export interface Reach {
+  readonly userId: string
+  readonly type: ContainedType
+  /** Domains of which the user reads all. */
+  readonly whole: readonly string[]
+  /** Domains that let the user in, of which roles on groups and on the entities decide. */
+  readonly partly: readonly string[]
+  /** Groups that give what is directly in them. */
+  readonly parents: readonly string[]
+  /** Groups that give what is in groups below them. */
+  readonly ancestors: readonly string[]
+}
+
+/** Which of a user's roles are meant; an absent field means any. */
+export interface RoleSelection {
+  readonly roleId?: string | undefined
+  readonly roleName?: string | undefined
 }
 
 /** An entity with the domain it belongs to, as roles name it; a domain belongs to itself. */
@@ -68,4 +92,32 @@ export interface Access {
 export interface EntityMember {
   readonly memberId: string
   readonly roles: readonly Access[]
+}
+
+/** A personal access token, its secret left out. */
+export interface Pat {
+  readonly id: string
+  readonly userId: string
+  readonly name: string
+  readonly description: string
+  readonly issuedAt: Date
+  readonly expiresAt: Date
+  readonly updatedAt: Date | null
+  /** To the minute. */
+  readonly lastUsedAt: Date | null
+  readonly revokedAt: Date | null
+}
+
+export type PatStatus = 'active' | 'revoked' | 'expired'
+export type NewPat = Pick<Pat, 'name' | 'description' | 'expiresAt'>
+
+/** A token with its secret, which is shown this once. */
+export interface CreatedPat {
+  readonly pat: Pat
+  readonly secret: string
+}
+
+export interface PatScope extends Scope {
+  readonly id: string
+  readonly patId: string
 }

@@ -3,7 +3,8 @@ import { InvalidInput } from '../../platform/errors.ts'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { optional, uuid } from '../../platform/http/input.ts'
-import type { Domains } from '../domains/service.ts'
+import type { DomainNames } from '../entities/routes.ts'
+import { InDomain, OneEntity } from '../entities/wire.ts'
 import type { Channels } from './service.ts'
 import type { Connections, ConnectionType } from './types.ts'
 
@@ -46,20 +47,17 @@ const ConnectBody = z
     }
   })
 
-const InDomain = z.object({ domain: z.string() })
-const OneChannel = InDomain.extend({ channel: uuid })
-
 type Body = z.output<typeof ConnectBody>
 
 /** Connecting and disconnecting in all the forms that clients know (contract 7, D5, D6). */
-export function connectionEndpoints(parts: { channels: Channels; domains: Domains }): Endpoint[] {
+export function connectionEndpoints(parts: { channels: Channels; domains: DomainNames }): Endpoint[] {
   return [...wiringEndpoints('connect', 201, parts), ...wiringEndpoints('disconnect', 204, parts)]
 }
 
 function wiringEndpoints(
   wiring: 'connect' | 'disconnect',
   status: 201 | 204,
-  { channels, domains }: { channels: Channels; domains: Domains },
+  { channels, domains }: { channels: Channels; domains: DomainNames },
 ): Endpoint[] {
   const common = { method: 'post', body: ConnectBody, status } as const
   const verb = wiring === 'connect' ? 'Connect' : 'Disconnect'
@@ -82,12 +80,12 @@ function wiringEndpoints(
     endpoint({
       ...common,
       access: 'user',
-      path: `/:domain/channels/:channel/${wiring}`,
+      path: `/:domain/channels/:id/${wiring}`,
       summary: `${verb} clients with one channel`,
-      params: OneChannel,
+      params: OneEntity,
       async handle({ principal, params, body }) {
         const domainId = await domains.resolveId(params.domain)
-        const connections = complete(body, { ...body, channelIds: [params.channel] })
+        const connections = complete(body, { ...body, channelIds: [params.id] })
         await channels[wiring](principal, domainId, connections)
       },
     }),

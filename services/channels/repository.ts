@@ -1,20 +1,17 @@
 import { sql } from 'kysely'
-import type { Expression, Selectable, SqlBool } from 'kysely'
+import type { Selectable } from 'kysely'
 import { violates } from '../../platform/db/connect.ts'
 import type { Db, Trx } from '../../platform/db/connect.ts'
-import { listingFilters, selectPage, withinGroup } from '../../platform/db/listing.ts'
-import type { GroupFilter, Listing, Page } from '../../platform/db/listing.ts'
+import type { Page } from '../../platform/db/listing.ts'
 import type { ChannelsTable } from '../../platform/db/tables.ts'
+import { groupedColumns, listGrouped } from '../entities/list-repository.ts'
+import type { GroupedColumns } from '../entities/list-repository.ts'
+import type { View } from '../entities/lists.ts'
+import type { GroupedListing } from '../entities/types.ts'
 import { ChannelIdTaken, ChannelRouteTaken } from './errors.ts'
-import type { Channel, ChannelChange, ConnectionType } from './types.ts'
+import type { Channel, NewChannel } from './types.ts'
 
-type Row = Selectable<ChannelsTable> & {
-  parent_group_path: string[] | null
-  connection_types?: ConnectionType[] | null
-}
-
-const COLUMNS = sql`channels.*,
-  (select g.path from groups g where g.id = channels.parent_group_id) as parent_group_path`
+type Row = Selectable<ChannelsTable> & GroupedColumns
 
 function toChannel(row: Row): Channel {
   return {
@@ -36,13 +33,10 @@ function toChannel(row: Row): Channel {
   }
 }
 
-export interface InsertChannel extends Pick<
-  Channel,
-  'id' | 'domainId' | 'name' | 'description' | 'tags' | 'metadata' | 'createdBy'
-> {
-  readonly route: string | undefined
-  readonly status: 'enabled' | 'disabled'
-  readonly parentGroupId: string | undefined
+export interface InsertChannel extends NewChannel {
+  readonly id: string
+  readonly domainId: string
+  readonly createdBy: string
 }
 
 /**
@@ -78,62 +72,21 @@ export async function insertChannels(trx: Trx, channels: readonly InsertChannel[
   }
   const ids = channels.map((channel) => channel.id)
   const { rows } = await sql<Row>`
-    select ${COLUMNS} from channels join unnest(${ids}::uuid[]) with ordinality as given (id, place) using (id)
+    select ${groupedColumns('channel')}
+    from channels join unnest(${ids}::uuid[]) with ordinality as given (id, place) using (id)
     order by given.place`.execute(trx)
   return rows.map(toChannel)
 }
 
 export async function findChannel(db: Db, id: string): Promise<Channel | undefined> {
   const { rows } = await sql<Row>`
-    select ${COLUMNS} from channels where channels.id = ${id} and channels.status <> 'deleted'`.execute(db)
+    select ${groupedColumns('channel')} from channels
+    where channels.id = ${id} and channels.status <> 'deleted'`.execute(db)
   return rows[0] && toChannel(rows[0])
 }
 
-export async function updateChannel(
-  trx: Trx,
-  id: string,
-  change: ChannelChange,
-  updatedBy: string,
-): Promise<void> {
-  await trx
-    .updateTable('channels')
-    .set({
-      ...(change.name === undefined ? {} : { name: change.name }),
-      ...(change.description === undefined ? {} : { description: change.description }),
-      ...(change.metadata === undefined ? {} : { metadata: JSON.stringify(change.metadata) }),
-      updated_at: new Date(),
-      updated_by: updatedBy,
-    })
-    .where('id', '=', id)
-    .execute()
-}
-
-export interface ChannelListing extends Listing {
-  /** `undefined`: the domains that the caller may see. */
-  readonly domainId: string | undefined
-  readonly group: GroupFilter | undefined
-  readonly clientId: string | undefined
-  readonly connectionType: ConnectionType | undefined
-}
-
-/** @param visible which channels the caller may see */
-export async function listChannels(
-  db: Db,
-  visible: Expression<SqlBool>,
-  listing: ChannelListing,
-): Promise<Page<Channel>> {
-  const { domainId, group, clientId, connectionType } = listing
-  const conditions = [visible, ...listingFilters('channels', listing)]
-  let columns = COLUMNS
-  if (domainId !== undefined) conditions.push(sql<SqlBool>`channels.domain_id = ${domainId}`)
-  if (group !== undefined) conditions.push(withinGroup('channels', group))
-  if (clientId !== undefined) {
-    const connections = sql`from connections n where n.channel_id = channels.id and n.client_id = ${clientId}`
-    const ofType = connectionType === undefined ? sql`` : sql`and n.type = ${connectionType}`
-    conditions.push(sql<SqlBool>`exists (select ${connections} ${ofType})`)
-    columns = sql`${COLUMNS}, (select array_agg(n.type order by n.type) ${connections}) as connection_types`
-  }
-  const page = await selectPage<Row>(db, 'channels', conditions, listing, columns)
+export async function listChannels(db: Db, view: View, listing: GroupedListing): Promise<Page<Channel>> {
+  const page = await listGrouped<Row>(db, 'channel', view, listing)
   return { total: page.total, items: page.items.map(toChannel) }
 }
 

@@ -1,9 +1,20 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
-import { envelope, groupFilter, listingQuery, toListing } from '../../platform/http/listing.ts'
-import type { Domains } from '../domains/service.ts'
+import { metadata, optional, text, uuid } from '../../platform/http/input.ts'
+import { listEndpoints } from '../entities/list-routes.ts'
+import { entityEndpoints, parentEndpoints } from '../entities/routes.ts'
+import type { DomainNames } from '../entities/routes.ts'
+import {
+  connectionType,
+  EntityQuery,
+  groupedShape,
+  InDomain,
+  newGrouped,
+  OneEntity,
+  presentGrouped,
+  readNewGrouped,
+} from '../entities/wire.ts'
 import type { Channels } from './service.ts'
 import type { Channel, NewChannel } from './types.ts'
 
@@ -16,25 +27,11 @@ const route = z
   .refine((value) => !uuid.safeParse(value).success, 'must not be in the form of a UUID')
 
 const CreateChannel = z
-  .object({
-    id: optional(uuid),
-    name: optional(text(1024)),
-    description: optional(text(1024)),
-    route: optional(route),
-    tags: optional(tags),
-    metadata: optional(metadata),
-    status: optional(z.enum(['enabled', 'disabled'])),
-    parent_group_id: optional(uuid),
-  })
+  .object({ ...newGrouped, description: optional(text(1024)), route: optional(route) })
   .transform((body): NewChannel => ({
-    id: body.id,
-    name: body.name ?? '',
+    ...readNewGrouped(body),
     description: body.description ?? '',
     route: body.route,
-    tags: body.tags ?? [],
-    metadata: body.metadata ?? {},
-    status: body.status ?? 'enabled',
-    parentGroupId: body.parent_group_id,
   }))
 
 const UpdateChannel = z.object({
@@ -43,29 +40,20 @@ const UpdateChannel = z.object({
   metadata: optional(metadata),
 })
 
-const InDomain = z.object({ domain: z.string() })
-const InAnyDomain = z.object({ domain: z.string().optional() })
-const OneChannel = InDomain.extend({ channel: uuid })
-
-const ListChannels = listingQuery(
-  ['enabled', 'disabled', 'deleted'],
-  ['name', 'created_at', 'updated_at'],
-).extend({
+const ListChannels = EntityQuery.extend({
   client: uuid.optional(),
-  connection_type: z
-    .string()
-    .toLowerCase()
-    .pipe(z.enum(['publish', 'subscribe']))
-    .optional(),
+  connection_type: connectionType.optional(),
 })
 
-export function channelEndpoints({
-  channels,
-  domains,
-}: {
-  channels: Channels
-  domains: Domains
-}): Endpoint[] {
+const ChannelBody = z.object({
+  ...groupedShape,
+  description: z.string(),
+  route: z.string().optional(),
+  created_by: z.uuid(),
+})
+
+export function channelEndpoints(parts: { channels: Channels; domains: DomainNames }): Endpoint[] {
+  const { channels, domains } = parts
   return [
     endpoint({
       method: 'post',
@@ -75,6 +63,7 @@ export function channelEndpoints({
       params: InDomain,
       body: CreateChannel,
       status: 201,
+      response: ChannelBody,
       async handle({ ctx, principal, params, body }) {
         const domainId = await domains.resolveId(params.domain)
         const [channel] = await channels.create(principal, domainId, [body])
@@ -92,6 +81,7 @@ export function channelEndpoints({
       params: InDomain,
       body: z.array(CreateChannel).min(1).max(MAX_BULK),
       status: 200,
+      response: z.object({ total: z.int(), channels: z.array(ChannelBody) }),
       async handle({ principal, params, body }) {
         const domainId = await domains.resolveId(params.domain)
         const created = await channels.create(principal, domainId, body)
@@ -99,52 +89,40 @@ export function channelEndpoints({
       },
     }),
 
-    endpoint({
-      method: 'get',
-      path: ['/:domain/channels', '/channels'],
-      summary: 'List the channels that one may read, of a domain or of all',
-      access: 'user',
-      params: InAnyDomain,
+    ...listEndpoints({
+      type: 'channel',
+      domains,
       query: ListChannels,
-      status: 200,
-      async handle({ ctx, principal, params, query }) {
-        const { domain } = params
-        const listing = {
-          ...toListing(query),
-          domainId: domain === undefined ? undefined : await domains.resolveId(domain),
-          group: groupFilter(ctx),
-          clientId: query.client,
-          connectionType: query.connection_type,
-        }
-        return envelope('channels', await channels.list(principal, listing), listing, present)
-      },
+      read: ({ client, connection_type: type }) => ({
+        connected: client === undefined ? undefined : { to: client, type },
+      }),
+      list: (principal, listing) => channels.list(principal, listing),
+      arrange: (page) => page.map(present),
+      response: ChannelBody,
     }),
 
-    endpoint({
-      method: 'get',
-      path: '/:domain/channels/:channel',
-      summary: 'Read a channel',
-      access: 'user',
-      params: OneChannel,
-      status: 200,
-      async handle({ principal, params }) {
-        const domainId = await domains.resolveId(params.domain)
-        return present(await channels.get(principal, domainId, params.channel))
-      },
+    ...entityEndpoints<Channel>({
+      type: 'channel',
+      entities: channels,
+      domains,
+      present,
+      response: ChannelBody,
     }),
+    ...parentEndpoints({ type: 'channel', entities: channels, domains }),
 
     ...(['put', 'patch'] as const).map((method) =>
       endpoint({
         method,
-        path: '/:domain/channels/:channel',
+        path: '/:domain/channels/:id',
         summary: 'Change name, description or metadata; absent fields stay',
         access: 'user',
-        params: OneChannel,
+        params: OneEntity,
         body: UpdateChannel,
         status: 200,
+        response: ChannelBody,
         async handle({ principal, params, body }) {
           const domainId = await domains.resolveId(params.domain)
-          return present(await channels.update(principal, domainId, params.channel, body))
+          return present(await channels.update(principal, domainId, params.id, body))
         },
       }),
     ),
@@ -153,20 +131,9 @@ export function channelEndpoints({
 
 function present(channel: Channel) {
   return {
-    id: channel.id,
-    name: channel.name,
+    ...presentGrouped('channel', channel),
     description: channel.description,
-    domain_id: channel.domainId,
     route: channel.route ?? undefined,
-    tags: channel.tags,
-    parent_group_id: channel.parentGroupId ?? undefined,
-    parent_group_path: channel.parentGroupPath === '' ? undefined : channel.parentGroupPath,
-    metadata: channel.metadata,
-    status: channel.status,
-    connection_types: channel.connectionTypes?.map((type) => (type === 'publish' ? 'Publish' : 'Subscribe')),
     created_by: channel.createdBy,
-    created_at: channel.createdAt,
-    updated_at: channel.updatedAt,
-    updated_by: channel.updatedBy ?? undefined,
   }
 }

@@ -1,20 +1,33 @@
 import { randomUUID } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
-import { Forbidden, InvalidInput, NotFound } from '../../platform/errors.ts'
+import { transact } from '../../platform/db/transact.ts'
+import { Forbidden, InvalidInput } from '../../platform/errors.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
+import { openList, withAccess } from '../entities/lists.ts'
+import { createParentRules } from '../entities/parents.ts'
+import { requireGroups } from '../entities/repository.ts'
+import { createEntityRules } from '../entities/rules.ts'
+import type { GroupedListing } from '../entities/types.ts'
 import type { Journal } from '../journal/service.ts'
 import { AlreadyConnected } from './errors.ts'
 import * as wiring from './connections.ts'
 import * as repository from './repository.ts'
-import type { ChannelListing } from './repository.ts'
 import type { Channel, ChannelChange, Connections, ConnectionType, NewChannel } from './types.ts'
 
-export type { ChannelListing } from './repository.ts'
 export type Channels = ReturnType<typeof createChannels>
 
 export function createChannels({ db, journal, policy }: { db: Db; journal: Journal; policy: Policy }) {
+  const common = { type: 'channel', db, journal, policy, find: repository.findChannel } as const
+  const rules = createEntityRules<Channel>({
+    ...common,
+    async release(trx, channel) {
+      await wiring.deleteConnectionsOf(trx, channel.id)
+      return {}
+    },
+  })
+
   async function requireWiring(
     principal: Principal,
     wiring: 'connect' | 'disconnect',
@@ -48,6 +61,9 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
   }
 
   return {
+    ...rules,
+    ...createParentRules<Channel>(common),
+
     /**
      * Creates channels in a domain, all or none, and makes the caller admin of each.
      *
@@ -56,9 +72,10 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
      * @throws {ChannelIdTaken} @throws {ChannelRouteTaken}
      */
     async create(principal: Principal, domainId: string, inputs: readonly NewChannel[]): Promise<Channel[]> {
-      const parents = new Set(inputs.map((input) => input.parentGroupId))
+      const parents = [...new Set(inputs.map((input) => input.parentGroupId))]
       for (const parent of parents) await policy.requireCreate(principal, 'channel', domainId, parent)
-      return db.transaction().execute(async (trx) => {
+      return transact(db, async (trx) => {
+        await requireGroups(trx, domainId, parents)
         const rows = inputs.map((input) => ({
           ...input,
           id: input.id ?? randomUUID(),
@@ -83,20 +100,10 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
       })
     },
 
-    /** @throws {Forbidden} @throws {NotFound} */
-    async get(principal: Principal, domainId: string, id: string): Promise<Channel> {
-      await policy.require(principal, 'channel.view', id, domainId)
-      const channel = await repository.findChannel(db, id)
-      if (!channel) throw new NotFound()
-      return channel
-    },
-
-    /** The channels that the caller may read, of one domain or of all. */
-    async list(principal: Principal, listing: ChannelListing): Promise<Page<Channel>> {
-      if (listing.domainId !== undefined) {
-        await policy.requireMember(principal, 'domain.list_channels', listing.domainId)
-      }
-      return repository.listChannels(db, policy.whereGranted(principal, 'channel', 'read'), listing)
+    /** The channels that the caller may read, of one domain or of all; see {@link openList} for what it may throw. */
+    async list(principal: Principal, listing: GroupedListing): Promise<Page<Channel>> {
+      const view = await openList(policy, principal, 'channel', listing)
+      return withAccess(policy, view, await repository.listChannels(db, view, listing))
     },
 
     /** @throws {Forbidden} @throws {NotFound} */
@@ -104,23 +111,10 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
       principal: Principal,
       domainId: string,
       id: string,
-      change: ChannelChange,
+      { name, description, metadata }: ChannelChange,
     ): Promise<Channel> {
-      await policy.require(principal, 'channel.update', id, domainId)
-      return db.transaction().execute(async (trx) => {
-        await repository.updateChannel(trx, id, change, principal.userId)
-        await journal.record(trx, {
-          operation: 'channel.update',
-          domainId,
-          entityType: 'channel',
-          entityId: id,
-          actorId: principal.userId,
-          attributes: { ...change },
-        })
-        const channel = await repository.findChannel(trx, id)
-        if (!channel) throw new NotFound()
-        return channel
-      })
+      const columns = { name, description, metadata }
+      return rules.change(principal, domainId, id, columns, columns)
     },
 
     /**
@@ -133,7 +127,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
       const entities = await requireWiring(principal, 'connect', domainId, connections)
       const disabled = entities.find((entity) => entity.entityStatus !== 'enabled')
       if (disabled) throw new Forbidden(`${disabled.entityId} is disabled`)
-      await db.transaction().execute(async (trx) => {
+      await transact(db, async (trx) => {
         if ((await wiring.insertConnections(trx, connections)) === 0) throw new AlreadyConnected()
         await recordWiring(trx, principal, 'channel.connect', domainId, connections)
       })
@@ -146,7 +140,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
      */
     async disconnect(principal: Principal, domainId: string, connections: Connections): Promise<void> {
       await requireWiring(principal, 'disconnect', domainId, connections)
-      await db.transaction().execute(async (trx) => {
+      await transact(db, async (trx) => {
         await wiring.deleteConnections(trx, connections)
         await recordWiring(trx, principal, 'channel.disconnect', domainId, connections)
       })
@@ -162,7 +156,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
     async identify(principal: Principal, ids: readonly string[]) {
       const found = await wiring.sortIds(db, ids)
       const domainIds = [...new Set(found.map((entity) => entity.domainId))]
-      for (const domainId of domainIds) await policy.requireMember(principal, 'domain.view', domainId)
+      for (const domainId of domainIds) await policy.requireEntry(principal, domainId)
       const known = new Set(found.map((entity) => entity.id))
       const [domainId] = domainIds
       if (domainId === undefined || ids.some((id) => !known.has(id))) {

@@ -1,24 +1,17 @@
 import { sql } from 'kysely'
-import type { Expression, Selectable, SqlBool } from 'kysely'
+import type { Selectable } from 'kysely'
 import { violates } from '../../platform/db/connect.ts'
 import type { Db, Trx } from '../../platform/db/connect.ts'
-import { listingFilters, selectPage, withinGroup } from '../../platform/db/listing.ts'
-import type { GroupFilter, Listing, Page } from '../../platform/db/listing.ts'
+import type { Page } from '../../platform/db/listing.ts'
 import type { ClientsTable } from '../../platform/db/tables.ts'
+import { groupedColumns, listGrouped } from '../entities/list-repository.ts'
+import type { GroupedColumns } from '../entities/list-repository.ts'
+import type { View } from '../entities/lists.ts'
+import type { GroupedListing } from '../entities/types.ts'
 import { ClientIdTaken, SecretTaken } from './errors.ts'
-import type { Client } from './types.ts'
+import type { Client, NewClient } from './types.ts'
 
-type Row = Omit<Selectable<ClientsTable>, 'private_metadata'> & {
-  private_metadata: Record<string, unknown> | null
-  parent_group_path: string[] | null
-  connection_types?: ('publish' | 'subscribe')[] | null
-}
-
-const PARENT_PATH = sql`(select g.path from groups g where g.id = clients.parent_group_id) as parent_group_path`
-const COLUMNS = sql`clients.*, ${PARENT_PATH}`
-/** The later of two columns of one name wins: hides the private part from those who may not update the client. */
-const columnsFor = (mayUpdate: Expression<SqlBool>) =>
-  sql`${COLUMNS}, case when ${mayUpdate} then clients.private_metadata end as private_metadata`
+type Row = Selectable<ClientsTable> & GroupedColumns
 
 function toClient(row: Row): Client {
   return {
@@ -28,7 +21,7 @@ function toClient(row: Row): Client {
     identity: row.identity,
     tags: row.tags,
     metadata: row.metadata,
-    privateMetadata: row.private_metadata ?? undefined,
+    privateMetadata: row.private_metadata,
     status: row.status,
     parentGroupId: row.parent_group_id,
     parentGroupPath: row.parent_group_path?.join('.') ?? '',
@@ -40,13 +33,10 @@ function toClient(row: Row): Client {
   }
 }
 
-export interface InsertClient extends Pick<
-  Client,
-  'id' | 'domainId' | 'name' | 'identity' | 'tags' | 'metadata' | 'createdBy'
-> {
-  readonly privateMetadata: Record<string, unknown>
-  readonly status: 'enabled' | 'disabled'
-  readonly parentGroupId: string | undefined
+export interface InsertClient extends Omit<NewClient, 'secret'> {
+  readonly id: string
+  readonly domainId: string
+  readonly createdBy: string
   readonly secretHash: Buffer
 }
 
@@ -84,82 +74,24 @@ export async function insertClients(trx: Trx, clients: readonly InsertClient[]):
   }
   const ids = clients.map((client) => client.id)
   const { rows } = await sql<Row>`
-    select ${COLUMNS} from clients join unnest(${ids}::uuid[]) with ordinality as given (id, place) using (id)
+    select ${groupedColumns('client')}
+    from clients join unnest(${ids}::uuid[]) with ordinality as given (id, place) using (id)
     order by given.place`.execute(trx)
   return rows.map(toClient)
 }
 
-export async function findClient(
-  db: Db,
-  id: string,
-  mayUpdate: Expression<SqlBool>,
-): Promise<Client | undefined> {
+export async function findClient(db: Db, id: string): Promise<Client | undefined> {
   const { rows } = await sql<Row>`
-    select ${columnsFor(mayUpdate)} from clients where clients.id = ${id} and clients.status <> 'deleted'`.execute(
-    db,
-  )
+    select ${groupedColumns('client')} from clients
+    where clients.id = ${id} and clients.status <> 'deleted'`.execute(db)
   return rows[0] && toClient(rows[0])
 }
 
-export interface ClientListing extends Listing {
-  /** `undefined`: the domains that the caller may see. */
-  readonly domainId: string | undefined
-  readonly group: GroupFilter | undefined
-  readonly channelId: string | undefined
-  readonly connectionType: 'publish' | 'subscribe' | undefined
-}
-
-/**
- * @param visible which clients the caller may see
- * @param mayUpdate of which the caller may see the private part too
- */
-export async function listClients(
-  db: Db,
-  visible: Expression<SqlBool>,
-  mayUpdate: Expression<SqlBool>,
-  listing: ClientListing,
-): Promise<Page<Client>> {
-  const { domainId, group, channelId, connectionType } = listing
-  const conditions = [visible, ...listingFilters('clients', listing)]
-  let columns = columnsFor(mayUpdate)
-  if (domainId !== undefined) conditions.push(sql<SqlBool>`clients.domain_id = ${domainId}`)
-  if (group !== undefined) conditions.push(withinGroup('clients', group))
-  if (channelId !== undefined) {
-    const connections = sql`from connections n where n.client_id = clients.id and n.channel_id = ${channelId}`
-    const ofType = connectionType === undefined ? sql`` : sql`and n.type = ${connectionType}`
-    conditions.push(sql<SqlBool>`exists (select ${connections} ${ofType})`)
-    columns = sql`${columns}, (select array_agg(n.type order by n.type) ${connections}) as connection_types`
-  }
-  const page = await selectPage<Row>(db, 'clients', conditions, listing, columns)
+export async function listClients(db: Db, view: View, listing: GroupedListing): Promise<Page<Client>> {
+  const page = await listGrouped<Row>(db, 'client', view, listing)
   return { total: page.total, items: page.items.map(toClient) }
 }
 
-/** A client that may authenticate: enabled, in an enabled domain. */
-export interface Identity {
-  readonly id: string
-  readonly domainId: string
-  readonly secretHash: Buffer
-}
-
-const identities = (db: Db) =>
-  db
-    .selectFrom('clients')
-    .innerJoin('domains', 'domains.id', 'clients.domain_id')
-    .select(['clients.id', 'clients.domain_id as domainId', 'clients.secret_hash as secretHash'])
-    .where('clients.status', '=', 'enabled')
-    .where('domains.status', '=', 'enabled')
-
-export async function findIdentity(db: Db, clientId: string): Promise<Identity | undefined> {
-  return identities(db).where('clients.id', '=', clientId).executeTakeFirst()
-}
-
-export async function findIdentityBySecret(
-  db: Db,
-  domainId: string,
-  secretHash: Buffer,
-): Promise<Identity | undefined> {
-  return identities(db)
-    .where('clients.domain_id', '=', domainId)
-    .where('clients.secret_hash', '=', secretHash)
-    .executeTakeFirst()
+export async function deleteConnectionsOf(trx: Trx, clientId: string): Promise<void> {
+  await trx.deleteFrom('connections').where('client_id', '=', clientId).execute()
 }

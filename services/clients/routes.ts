@@ -1,56 +1,66 @@
 import { z } from 'zod'
+import { deletionReply } from '../../platform/http/deletion.ts'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
-import { envelope, groupFilter, listingQuery, toListing } from '../../platform/http/listing.ts'
-import type { Domains } from '../domains/service.ts'
+import { metadata, optional, text, uuid } from '../../platform/http/input.ts'
+import { listEndpoints } from '../entities/list-routes.ts'
+import { entityEndpoints, parentEndpoints } from '../entities/routes.ts'
+import type { DomainNames } from '../entities/routes.ts'
+import {
+  connectionType,
+  EntityQuery,
+  groupedShape,
+  InDomain,
+  newGrouped,
+  OneEntity,
+  presentGrouped,
+  readNewGrouped,
+} from '../entities/wire.ts'
 import type { Clients } from './service.ts'
-import type { Client, CreatedClient, NewClient } from './types.ts'
+import type { Client, ClientWithSecret, NewClient } from './types.ts'
 
 const MAX_BULK = 1_000
+const MAX_GRACE_S = 30 * 86_400
+
+const secret = z.string().max(1024)
 
 const CreateClient = z
   .object({
-    id: optional(uuid),
-    name: optional(text(1024)),
-    tags: optional(tags),
-    credentials: optional(
-      z.object({ identity: optional(text(1024)), secret: optional(z.string().max(1024)) }),
-    ),
-    metadata: optional(metadata),
+    ...newGrouped,
+    credentials: optional(z.object({ identity: optional(text(1024)), secret: optional(secret) })),
     private_metadata: optional(metadata),
-    status: optional(z.enum(['enabled', 'disabled'])),
-    parent_group_id: optional(uuid),
   })
   .transform((body): NewClient => ({
-    id: body.id,
-    name: body.name ?? '',
-    tags: body.tags ?? [],
+    ...readNewGrouped(body),
     identity: body.credentials?.identity ?? '',
     secret: body.credentials?.secret,
-    metadata: body.metadata ?? {},
     privateMetadata: body.private_metadata ?? {},
-    status: body.status ?? 'enabled',
-    parentGroupId: body.parent_group_id,
   }))
 
-const InDomain = z.object({ domain: z.string() })
-const InAnyDomain = z.object({ domain: z.string().optional() })
-const OneClient = InDomain.extend({ client: uuid })
-
-const ListClients = listingQuery(
-  ['enabled', 'disabled', 'deleted'],
-  ['name', 'created_at', 'updated_at'],
-).extend({
-  channel: uuid.optional(),
-  connection_type: z
-    .string()
-    .toLowerCase()
-    .pipe(z.enum(['publish', 'subscribe']))
-    .optional(),
+const UpdateClient = z.object({
+  name: optional(text(1024)),
+  metadata: optional(metadata),
+  private_metadata: optional(metadata),
 })
 
-export function clientEndpoints({ clients, domains }: { clients: Clients; domains: Domains }): Endpoint[] {
+const UpdateSecret = z.object({ secret: optional(secret) })
+const RotateSecret = z.object({ grace_period_s: optional(z.int().min(0).max(MAX_GRACE_S)) })
+
+const ListClients = EntityQuery.extend({
+  channel: uuid.optional(),
+  connection_type: connectionType.optional(),
+})
+
+const ClientBody = z.object({
+  ...groupedShape,
+  credentials: z.object({ identity: z.string(), secret: z.string() }),
+  identity: z.string(),
+  private_metadata: z.record(z.string(), z.unknown()).optional(),
+  owner: z.uuid(),
+})
+
+export function clientEndpoints(parts: { clients: Clients; domains: DomainNames }): Endpoint[] {
+  const { clients, domains } = parts
   return [
     endpoint({
       method: 'post',
@@ -60,12 +70,13 @@ export function clientEndpoints({ clients, domains }: { clients: Clients; domain
       params: InDomain,
       body: CreateClient,
       status: 201,
+      response: ClientBody,
       async handle({ ctx, principal, params, body }) {
         const domainId = await domains.resolveId(params.domain)
         const [created] = await clients.create(principal, domainId, [body])
         if (!created) throw new Error('one client went in and none came out')
         ctx.set('Location', `/clients/${created.client.id}`)
-        return presentCreated(created)
+        return presentWithSecret(created)
       },
     }),
 
@@ -77,71 +88,94 @@ export function clientEndpoints({ clients, domains }: { clients: Clients; domain
       params: InDomain,
       body: z.array(CreateClient).min(1).max(MAX_BULK),
       status: 200,
+      response: z.object({ total: z.int(), clients: z.array(ClientBody) }),
       async handle({ principal, params, body }) {
         const domainId = await domains.resolveId(params.domain)
         const created = await clients.create(principal, domainId, body)
-        return { total: created.length, clients: created.map(presentCreated) }
+        return { total: created.length, clients: created.map(presentWithSecret) }
       },
     }),
 
-    endpoint({
-      method: 'get',
-      path: ['/:domain/clients', '/clients'],
-      summary: 'List the clients that one may read, of a domain or of all',
-      access: 'user',
-      params: InAnyDomain,
+    ...listEndpoints({
+      type: 'client',
+      domains,
       query: ListClients,
+      read: ({ channel, connection_type: type }) => ({
+        connected: channel === undefined ? undefined : { to: channel, type },
+      }),
+      list: (principal, listing) => clients.list(principal, listing),
+      arrange: (page) => page.map((client) => present(client)),
+      response: ClientBody,
+    }),
+
+    ...entityEndpoints<Client>({
+      type: 'client',
+      entities: clients,
+      domains,
+      present: (client) => present(client),
+      response: ClientBody,
+      onRemoved: (ctx) => deletionReply(ctx, 'Client deleted successfully'),
+    }),
+    ...parentEndpoints({ type: 'client', entities: clients, domains }),
+
+    endpoint({
+      method: 'patch',
+      path: '/:domain/clients/:id',
+      summary: 'Change name or metadata; absent fields stay',
+      access: 'user',
+      params: OneEntity,
+      body: UpdateClient,
       status: 200,
-      async handle({ ctx, principal, params, query }) {
-        const { domain } = params
-        const listing = {
-          ...toListing(query),
-          domainId: domain === undefined ? undefined : await domains.resolveId(domain),
-          group: groupFilter(ctx),
-          channelId: query.channel,
-          connectionType: query.connection_type,
-        }
-        return envelope('clients', await clients.list(principal, listing), listing, (client) =>
-          present(client),
-        )
+      response: ClientBody,
+      async handle({ principal, params, body }) {
+        const domainId = await domains.resolveId(params.domain)
+        const { private_metadata: privateMetadata, ...change } = body
+        return present(await clients.update(principal, domainId, params.id, { ...change, privateMetadata }))
       },
     }),
 
     endpoint({
-      method: 'get',
-      path: '/:domain/clients/:client',
-      summary: 'Read a client',
+      method: 'patch',
+      path: '/:domain/clients/:id/secret',
+      summary: 'Replace the secret; its connections close',
       access: 'user',
-      params: OneClient,
+      params: OneEntity,
+      body: UpdateSecret,
       status: 200,
-      async handle({ principal, params }) {
+      response: ClientBody,
+      async handle({ principal, params, body }) {
         const domainId = await domains.resolveId(params.domain)
-        return present(await clients.get(principal, domainId, params.client))
+        return presentWithSecret(await clients.updateSecret(principal, domainId, params.id, body.secret))
+      },
+    }),
+
+    endpoint({
+      method: 'post',
+      path: '/:domain/clients/:id/secret/rotate',
+      summary: 'Make a new secret; the old one still holds for the grace period',
+      access: 'user',
+      params: OneEntity,
+      body: RotateSecret,
+      status: 200,
+      response: ClientBody,
+      async handle({ principal, params, body }) {
+        const domainId = await domains.resolveId(params.domain)
+        const graceS = body.grace_period_s ?? 0
+        return presentWithSecret(await clients.rotateSecret(principal, domainId, params.id, graceS))
       },
     }),
   ]
 }
 
-const presentCreated = ({ client, secret }: CreatedClient) => present(client, secret)
+const presentWithSecret = ({ client, secret }: ClientWithSecret) => present(client, secret)
 
-/** @param secret empty everywhere but in the answer to creation and rotation (contract D29) */
+/** @param secret empty everywhere but in the answers to creation and change of the secret (contract D29) */
 function present(client: Client, secret = '') {
   return {
-    id: client.id,
-    name: client.name,
-    domain_id: client.domainId,
-    tags: client.tags,
-    parent_group_id: client.parentGroupId ?? undefined,
-    parent_group_path: client.parentGroupPath === '' ? undefined : client.parentGroupPath,
+    ...presentGrouped('client', client),
     credentials: { identity: client.identity, secret },
     identity: client.identity,
-    metadata: client.metadata,
     private_metadata: client.privateMetadata,
-    status: client.status,
     owner: client.createdBy,
-    connection_types: client.connectionTypes?.map((type) => (type === 'publish' ? 'Publish' : 'Subscribe')),
-    created_at: client.createdAt,
-    updated_at: client.updatedAt,
-    updated_by: client.updatedBy ?? undefined,
   }
 }

@@ -45,7 +45,7 @@ export function invitationEndpoints({
         method: 'post',
         path: `/invitations/${answer}`,
         summary: answer === 'accept' ? 'Accept an invitation' : 'Turn an invitation down',
-        access: 'user',
+        access: 'session',
         body: z.object({ domain_id: z.string() }),
         status: 204,
         handle: async ({ principal, body }) =>
@@ -142,7 +142,7 @@ function endpointsOfInvitee(invitations: Invitations): Endpoint[] {
       method: 'get',
       path: '/invitations',
       summary: "List one's own invitations",
-      access: 'user',
+      access: 'session',
       query: ListOwn,
       status: 200,
       response,

@@ -114,7 +114,7 @@ export function createInvitations({ db, journal, policy, roles }: DomainsParts) 
     async get(principal: Principal, domainId: string | undefined, inviteeId: string): Promise<Invitation> {
       if (principal.userId !== inviteeId) {
         await policy.require(principal, 'domain.list_invitations', known(domainId))
-      }
+      } else policy.requireScope(principal, 'domains', 'list_domain_invitation', domainId)
       const invitation = domainId && (await repository.findInvitation(db, domainId, inviteeId))
       if (!invitation) throw new NotFound()
       return invitation
@@ -133,7 +133,7 @@ export function createInvitations({ db, journal, policy, roles }: DomainsParts) 
         if (sent?.invitedBy !== principal.userId) {
           await policy.require(principal, 'domain.delete_invitation', id)
         }
-      }
+      } else policy.requireScope(principal, 'domains', 'delete_invitation', domainId)
       if (domainId === undefined) throw new NotFound()
       await db.transaction().execute(async (trx) => {
         if (!(await repository.findInvitation(trx, domainId, inviteeId))) throw new NotFound()

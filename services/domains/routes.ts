@@ -5,7 +5,7 @@ import { flag, metadata, optional, tags, text, uuid } from '../../platform/http/
 import { commaList, envelope, listingQuery, pageOf, toListing } from '../../platform/http/listing.ts'
 import { PresentedAccess, presentAccess } from '../auth/service.ts'
 import { PresentedDomain, PresentedDomainAsSeen, presentDomain, presentDomainAsSeen } from './present.ts'
-import type { Domains } from './service.ts'
+import type { DomainListing, Domains } from './service.ts'
 import type { DomainAsSeen } from './types.ts'
 
 /** First segments of paths that mean something else and so can never be a domain's route (contract 1.1). */
@@ -46,7 +46,7 @@ const CreateDomain = z
     return z.NEVER
   })
 
-const ListDomains = listingQuery(
+export const ListDomains = listingQuery(
   ['enabled', 'disabled', 'freezed', 'deleted'],
   ['name', 'created_at', 'updated_at'],
 ).extend({
@@ -62,7 +62,7 @@ const UpdateDomain = z.object({
   metadata: optional(metadata),
 })
 
-const toDomainListing = (query: z.output<typeof ListDomains>) => ({
+export const toDomainListing = (query: z.output<typeof ListDomains>): DomainListing => ({
   ...toListing(query),
   route: query.route,
   roleId: query.role_id,

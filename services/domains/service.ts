@@ -43,6 +43,7 @@ export function createDomains({ db, journal, policy, roles }: DomainsParts) {
      * @throws {RouteTaken} @throws {IdTaken}
      */
     async create(principal: Principal, input: NewDomain): Promise<Domain> {
+      policy.requireScope(principal, 'domains', 'create')
       const id = input.id ?? randomUUID()
       return db.transaction().execute(async (trx) => {
         const domain = await repository.insertDomain(trx, {
@@ -68,6 +69,7 @@ export function createDomains({ db, journal, policy, roles }: DomainsParts) {
 
     /** The domains that the caller belongs to and that let the caller in; a superadmin sees all. */
     async list(principal: Principal, listing: DomainListing): Promise<Page<DomainAsSeen>> {
+      policy.requireScope(principal, 'domains', 'list')
       const { userId, isSuperadmin } = principal
       const visible = isSuperadmin ? undefined : policy.whereEntered(userId, 'domains.id')
       return repository.listDomains(db, userId, visible, listing)
@@ -118,6 +120,17 @@ export function createDomains({ db, journal, policy, roles }: DomainsParts) {
         await invitationRepository.deleteInvitations(trx, id)
         await record(trx, principal, 'domain.delete', id, {})
       })
+    },
+
+    /**
+     * The domains of a user, for that user and for superadmins (contract D36).
+     *
+     * @throws {Forbidden}
+     */
+    async listOf(principal: Principal, userId: string, listing: DomainListing): Promise<Page<DomainAsSeen>> {
+      policy.requireScope(principal, 'domains', 'list')
+      if (userId !== principal.userId && !principal.isSuperadmin) throw new Forbidden()
+      return repository.listDomains(db, userId, policy.whereEntered(userId, 'domains.id'), listing)
     },
 
     /**

@@ -10,3 +10,10 @@ export class TooDeep extends InvalidInput {
     })
   }
 }
+
+/** A group would stand below itself. */
+export class Cycle extends InvalidInput {
+  constructor() {
+    super('parent_id: a group cannot stand below itself', { code: 'group_cycle' })
+  }
+}

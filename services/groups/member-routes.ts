@@ -6,7 +6,7 @@ import { envelope, listingQuery, pageOf, toListing } from '../../platform/http/l
 import type { Domains } from '../domains/service.ts'
 import type { Assignments } from './assignments.ts'
 import type { GroupMembers } from './members.ts'
-import { PresentedGroup, present } from './routes.ts'
+import { GroupBody, presentGroup } from './wire.ts'
 import type { GroupMember } from './types.ts'
 
 const listing = listingQuery(['enabled', 'disabled', 'deleted'], ['name', 'created_at', 'updated_at'])
@@ -75,15 +75,16 @@ export function groupMemberEndpoints({ members, assignments, domains }: MemberRo
       method: 'get',
       path: '/users/:user/memberships',
       summary: 'List the groups on which a user has a role',
-      access: 'user',
+      // No scope has a word for it.
+      access: 'session',
       params: z.object({ user: uuid }),
       query: ListMemberships,
       status: 200,
-      response: pageOf('memberships', PresentedGroup),
+      response: pageOf('memberships', GroupBody),
       async handle({ principal, params, query }) {
         const filter = { ...toListing(query), parentId: query.parentID ?? query.parent_id }
         const page = await members.listMemberships(principal, params.user, filter)
-        return envelope('memberships', page, filter, (group) => present(group))
+        return envelope('memberships', page, filter, (group) => presentGroup(group))
       },
     }),
 

@@ -1,6 +1,9 @@
 import { sql } from 'kysely'
-import type { Trx } from '../../platform/db/connect.ts'
-import type { Entry, NewEntry } from './types.ts'
+import type { Expression, Selectable, SqlBool } from 'kysely'
+import type { Db, Trx } from '../../platform/db/connect.ts'
+import type { Page } from '../../platform/db/listing.ts'
+import type { JournalTable } from '../../platform/db/tables.ts'
+import type { Entry, EntryFilter, EntrySubject, NewEntry } from './types.ts'
 
 const RELAY_LOCK = 7_401_002
 /** Attributes that are larger stay in the journal; a batch of events must fit into memory, and one of them onto the bus. */
@@ -52,18 +55,40 @@ export async function listUnannounced(trx: Trx, limit: number): Promise<Entry[]>
     .orderBy('seq')
     .limit(limit)
     .execute()
-  return rows.map((row) => ({
-    seq: row.seq,
-    id: row.id,
-    operation: row.operation,
-    domainId: row.domain_id,
-    // Only insertEntries writes the column, and it takes nothing else.
-    entityType: row.entity_type as Entry['entityType'],
-    entityId: row.entity_id,
-    actorId: row.actor_id,
-    occurredAt: row.occurred_at,
-    attributes: row.attributes,
-  }))
+  return rows.map(toEntry)
+}
+
+const toEntry = (row: Omit<Selectable<JournalTable>, 'announced'>): Entry => ({
+  seq: row.seq,
+  id: row.id,
+  operation: row.operation,
+  domainId: row.domain_id,
+  // Only insertEntries writes the column, and it takes nothing else.
+  entityType: row.entity_type as Entry['entityType'],
+  entityId: row.entity_id,
+  actorId: row.actor_id,
+  occurredAt: row.occurred_at,
+  attributes: row.attributes,
+})
+
+/** Entries about the subject; with a user also what the user has done. */
+export async function listEntries(db: Db, subject: EntrySubject, filter: EntryFilter): Promise<Page<Entry>> {
+  const conditions: Expression<SqlBool>[] = []
+  const isEntity = sql<SqlBool>`journal.entity_type = ${subject.type} and journal.entity_id = ${subject.id}`
+  conditions.push(
+    subject.type === 'user' ? sql`((${isEntity}) or journal.actor_id = ${subject.id})` : isEntity,
+  )
+  if (subject.domainId !== undefined) conditions.push(sql`journal.domain_id = ${subject.domainId}`)
+  if (filter.operation !== undefined) conditions.push(sql`journal.operation = ${filter.operation}`)
+  if (filter.from !== undefined) conditions.push(sql`journal.occurred_at >= ${filter.from}`)
+  if (filter.to !== undefined) conditions.push(sql`journal.occurred_at <= ${filter.to}`)
+  const matching = sql`from journal where ${sql.join(conditions, sql` and `)}`
+  const [counted, found] = await Promise.all([
+    sql<{ total: number }>`select count(*) as total ${matching}`.execute(db),
+    sql<Selectable<JournalTable>>`select journal.* ${matching} order by journal.seq ${sql.raw(filter.dir)}
+      limit ${filter.limit} offset ${filter.offset}`.execute(db),
+  ])
+  return { total: counted.rows[0]?.total ?? 0, items: found.rows.map(toEntry) }
 }
 
 export async function markAnnounced(trx: Trx, seqs: readonly number[]): Promise<void> {

@@ -17,3 +17,23 @@ export interface Entry extends Required<NewEntry> {
   readonly id: string
   readonly occurredAt: Date
 }
+
+export type EntityType = NewEntry['entityType']
+
+/** Which entries of the journal are asked for. */
+export interface EntryFilter {
+  readonly offset: number
+  readonly limit: number
+  readonly operation: string | undefined
+  /** Inclusive, both. */
+  readonly from: Date | undefined
+  readonly to: Date | undefined
+  readonly dir: 'asc' | 'desc'
+}
+
+/** What entries are about: an entity, or a user and what that user has done; in one domain, or wherever. */
+export interface EntrySubject {
+  readonly type: EntityType
+  readonly id: string
+  readonly domainId: string | undefined
+}

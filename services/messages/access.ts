@@ -42,7 +42,7 @@ export function createChannelAccess({ policy, domains, channels, clients }: Acce
       if (principal.isSuperadmin) throw new NotFound()
       // Members of the domain may know; everybody else gets what they get for a channel that is there.
       if (reference.domain === undefined) throw new Forbidden()
-      await policy.requireMember(principal, 'domain.view', await domains.resolveId(reference.domain))
+      await policy.requireEntry(principal, await domains.resolveId(reference.domain))
       throw new NotFound()
     }
     await policy.require(principal, `channel.${type}`, address.channelId, address.domainId)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Unauthenticated } from '../../platform/errors.ts'
 import { readCredentials } from '../../platform/http/credentials.ts'
+import { requireVerified } from '../../platform/http/endpoint.ts'
 import type { RequestState } from '../../platform/http/endpoint.ts'
 import { text } from '../../platform/http/input.ts'
 import type { Reader } from './access.ts'
@@ -40,7 +41,11 @@ export function readReaderAgain(ctx: Call): Promise<Reader> {
 async function read(ctx: Call, principal: RequestState['principal']): Promise<Reader> {
   const presented = readCredentials(ctx.get('authorization'), undefined)
   if (!presented) throw new Unauthenticated()
-  if (presented.kind === 'token') return { kind: 'user', principal: await principal() }
+  if (presented.kind === 'token') {
+    const user = await principal()
+    requireVerified(user)
+    return { kind: 'user', principal: user }
+  }
   const clientId = presented.kind === 'client' ? presented.clientId : undefined
   return { kind: 'client', secret: presented.secret, clientId }
 }

@@ -1,8 +1,6 @@
 import type { Message } from '../../platform/bus/message.ts'
-import { formatOf, readPayload } from './payload.ts'
+import { UUID, formatOf, readPayload } from './payload.ts'
 import type { Decoded, JsonMessage, Reading } from './types.ts'
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
  * What is stored of a message, each reading and object beside its origin: what the writer stores and the reader answers, for

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Client } from 'pg'
 import type { Message } from '../../platform/bus/message.ts'
+import { UUID } from './payload.ts'
 
 /** Where messages come from, as far as it is stored. */
 export interface Origin {
@@ -28,7 +29,6 @@ export interface Series {
 /** Series kept in memory at the most; beyond, all are forgotten and asked for again. */
 const MAX_KEPT = 200_000
 const CHUNK = 5_000
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
  * The ids of series, as one writer knows them. What is known came out of the database as committed, on a connection of its

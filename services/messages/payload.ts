@@ -14,7 +14,7 @@ export const SENML_OPTIONS = { maxVersion: Infinity } as const
 /** An index takes no more; names are ASCII. */
 const MAX_NAME = 2_048
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**

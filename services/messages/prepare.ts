@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { readMessage } from '../../platform/bus/message.ts'
 import type { Pulled } from '../../platform/bus/puller.ts'
+import { Arrivals } from './arrivals.ts'
 import { copyJsonMessage } from './copy.ts'
 import { DayCounts, dayOf } from './day-counts.ts'
 import type { Dictionary, Origin } from './dictionary.ts'
@@ -15,6 +16,7 @@ export interface Prepared {
   readonly sampleRows: number
   readonly json: readonly string[]
   readonly days: DayCounts
+  readonly arrivals: Arrivals
   /** Those of the messages that cannot be stored. */
   readonly broken: readonly Broken[]
 }
@@ -28,6 +30,7 @@ export interface Broken {
 const MAX_ROWS = 50_000
 // What else runs in this process waits no longer than this for its turn.
 const SLICE_MS = 5
+const NS_PER_MS = 1_000_000n
 const NS_PER_S = 1_000_000_000n
 
 /**
@@ -42,6 +45,7 @@ export async function prepare(
 ): Promise<Prepared> {
   const encoder = new SampleEncoder()
   const days = new DayCounts()
+  const arrivals = new Arrivals()
   const json: string[] = []
   const broken: Broken[] = []
   let sliceEnd = performance.now() + SLICE_MS
@@ -58,12 +62,13 @@ export async function prepare(
   await dictionary.learn()
   const sampleRows = encoder.rows
   const samples = sampleRows === 0 ? [] : encoder.finish()
-  return { pulled: batch.slice(from, at), samples, sampleRows, json, days, broken }
+  return { pulled: batch.slice(from, at), samples, sampleRows, json, days, arrivals, broken }
 
   /** @returns why it cannot be stored */
   function add({ seq, msg }: Pulled): string | undefined {
     const message = readMessage(msg)
     if (!message) return 'invalid_subject: not the subject of a message'
+    arrivals.add(message.publisher, Number(message.receivedAtNs / NS_PER_MS))
     const content = readPayload(message)
     if (content.kind === 'broken') return content.reason
     if (content.kind === 'readings') addReadings(dictionary.origin(message, msg.subject), content, seq)

@@ -43,8 +43,8 @@ export async function readPosition(client: Client, stream: string, createdAt: st
   return { stream, createdAt, seq: rows[0]?.seq ?? 0 }
 }
 
-/** Rows as COPY wants them, and what they add to the counts of days. */
-export type Rows = Pick<Prepared, 'samples' | 'json' | 'days'>
+/** Rows as COPY wants them, and what they add to the counts of days and of publishers. */
+export type Rows = Pick<Prepared, 'samples' | 'json' | 'days' | 'arrivals'>
 
 /**
  * Writes rows and the new position in one transaction: what is stored is exactly what lies behind the position, whatever
@@ -69,7 +69,8 @@ export async function store(client: Client, from: Position, seq: number, rows?: 
       await copy(client, `copy samples (${SAMPLE_COLUMNS}) from stdin (format binary)`, rows.samples)
       await copy(client, `copy json_messages (${JSON_COLUMNS}) from stdin`, rows.json)
     }
-    await script(client, [rows?.days.statement(), 'commit'].filter((each) => each !== undefined).join('; '))
+    const last = [rows?.days.statement(), rows?.arrivals.statement(), 'commit']
+    await script(client, last.filter((each) => each !== undefined).join('; '))
   } catch (error) {
     // Fails only when the connection is gone, and then the server rolls back by itself.
     await client.query('rollback').catch(() => undefined)

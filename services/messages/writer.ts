@@ -8,6 +8,7 @@ import type { Puller, Pulled } from '../../platform/bus/puller.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { createClient, isDataError } from '../../platform/db/connect.ts'
 import type { Logger } from '../../platform/log.ts'
+import { DayCounts } from './day-counts.ts'
 import { buryMessage } from './dead-letters.ts'
 import { Dictionary } from './dictionary.ts'
 import { prepare } from './prepare.ts'
@@ -210,7 +211,9 @@ async function storeOrHalve(
   }
   if (pulled.length === 1) {
     await bury(options, [{ pulled: last, reason }], from)
-    return store(session.client, from, last.seq)
+    // It has come all the same, and counts for who sent it.
+    const rows = prepared && { samples: [], json: [], days: new DayCounts(), arrivals: prepared.arrivals }
+    return store(session.client, from, last.seq, rows)
   }
   const middle = pulled.length >> 1
   let position = from

@@ -11,3 +11,22 @@ export class EmailTaken extends Conflict {
     super('email_taken', 'email id already registered', options)
   }
 }
+
+export class UserStatusAlready extends Conflict {
+  constructor() {
+    super('status_already_assigned', 'status already assigned')
+  }
+}
+
+/** Without a superadmin nobody could make one. */
+export class LastSuperadmin extends Conflict {
+  constructor() {
+    super('last_superadmin', 'there must remain an enabled superadmin')
+  }
+}
+
+export class AlreadyVerified extends Conflict {
+  constructor() {
+    super('already_verified', 'e-mail address already verified')
+  }
+}

@@ -6,7 +6,7 @@ import type { UsersTable } from '../../platform/db/tables.ts'
 import { EmailTaken, UsernameTaken } from './errors.ts'
 import type { User } from './types.ts'
 
-const FIRST_SUPERADMIN_LOCK = 7_401_003
+const SUPERADMIN_LOCK = 7_401_003
 
 export interface InsertUser extends Omit<
   User,
@@ -15,7 +15,7 @@ export interface InsertUser extends Omit<
   readonly passwordHash: string
 }
 
-function toUser(row: Selectable<UsersTable>): User {
+export function toUser(row: Selectable<UsersTable>): User {
   return {
     id: row.id,
     username: row.username,
@@ -61,9 +61,76 @@ export async function insertUser(db: Db, user: InsertUser): Promise<User> {
       .executeTakeFirstOrThrow()
     return toUser(row)
   } catch (error) {
-    if (violates(error, 'users_username_key')) throw new UsernameTaken({ cause: error })
-    if (violates(error, 'users_email_key')) throw new EmailTaken({ cause: error })
-    throw error
+    throw explain(error)
+  }
+}
+
+function explain(error: unknown): unknown {
+  if (violates(error, 'users_username_key')) return new UsernameTaken({ cause: error })
+  if (violates(error, 'users_email_key')) return new EmailTaken({ cause: error })
+  return error
+}
+
+/** What may change of a user; absent fields stay. */
+export interface UserChange extends Partial<
+  Pick<
+    User,
+    | 'username'
+    | 'email'
+    | 'firstName'
+    | 'lastName'
+    | 'role'
+    | 'status'
+    | 'tags'
+    | 'metadata'
+    | 'privateMetadata'
+    | 'profilePicture'
+    | 'verifiedAt'
+  >
+> {
+  readonly passwordHash?: string
+}
+
+/**
+ * @param from statuses in which the user may be changed so
+ * @param actorId `null` when nobody was signed in
+ * @returns `undefined` when there is no such user in one of them
+ * @throws {UsernameTaken} @throws {EmailTaken}
+ */
+export async function updateUser(
+  trx: Trx,
+  id: string,
+  change: UserChange,
+  actorId: string | null,
+  from: readonly User['status'][] = ['enabled', 'disabled'],
+): Promise<User | undefined> {
+  const { tags, metadata, privateMetadata } = change
+  const columns = {
+    username: change.username,
+    email: change.email,
+    first_name: change.firstName,
+    last_name: change.lastName,
+    password_hash: change.passwordHash,
+    role: change.role,
+    status: change.status,
+    tags: tags && [...tags],
+    metadata: metadata && JSON.stringify(metadata),
+    private_metadata: privateMetadata && JSON.stringify(privateMetadata),
+    profile_picture: change.profilePicture,
+    verified_at: change.verifiedAt,
+  }
+  try {
+    const row = await trx
+      .updateTable('users')
+      // Kysely leaves undefined values out.
+      .set({ ...columns, updated_at: sql<Date>`now()`, updated_by: actorId ?? id })
+      .where('id', '=', id)
+      .where('status', 'in', from)
+      .returningAll()
+      .executeTakeFirst()
+    return row && toUser(row)
+  } catch (error) {
+    throw explain(error)
   }
 }
 
@@ -96,9 +163,31 @@ export async function findLogin(
   return row && { id: row.id, passwordHash: row.password_hash }
 }
 
-/** Held until the transaction ends. */
-export async function lockFirstSuperadmin(trx: Trx): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${FIRST_SUPERADMIN_LOCK})`.execute(trx)
+/** The enabled user that has this e-mail address. */
+export async function findByEmail(db: Db, email: string): Promise<User | undefined> {
+  const row = await db
+    .selectFrom('users')
+    .selectAll()
+    .where('email', '=', email)
+    .where('status', '=', 'enabled')
+    .executeTakeFirst()
+  return row && toUser(row)
+}
+
+export async function findPasswordHash(db: Db, id: string): Promise<string | undefined> {
+  const row = await db.selectFrom('users').select('password_hash').where('id', '=', id).executeTakeFirst()
+  return row?.password_hash
+}
+
+/** Whether the user is there at all, deleted or not. */
+export async function hasUser(db: Db, id: string): Promise<boolean> {
+  const row = await db.selectFrom('users').select('id').where('id', '=', id).executeTakeFirst()
+  return row !== undefined
+}
+
+/** Held until the transaction ends: who are superadmins is changed by one at a time. */
+export async function lockSuperadmins(trx: Trx): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${SUPERADMIN_LOCK})`.execute(trx)
 }
 
 export async function hasSuperadmin(db: Db): Promise<boolean> {
@@ -107,6 +196,18 @@ export async function hasSuperadmin(db: Db): Promise<boolean> {
     .select('id')
     .where('role', '=', 'admin')
     .where('status', '<>', 'deleted')
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Whether a superadmin would be left who can sign in. */
+export async function hasEnabledSuperadmin(db: Db): Promise<boolean> {
+  const row = await db
+    .selectFrom('users')
+    .select('id')
+    .where('role', '=', 'admin')
+    .where('status', '=', 'enabled')
     .limit(1)
     .executeTakeFirst()
   return row !== undefined

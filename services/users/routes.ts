@@ -1,29 +1,21 @@
 import { z } from 'zod'
-import { Unauthenticated } from '../../platform/errors.ts'
+import { InvalidInput, Unauthenticated } from '../../platform/errors.ts'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
-import type { Tokens } from '../auth/service.ts'
-import type { Principal, TokenPair } from '../auth/types.ts'
-import { seesAll } from './service.ts'
+import { flag, metadata, optional, tags, text } from '../../platform/http/input.ts'
+import { envelope, listingQuery, pageOf, pageQuery, toListing } from '../../platform/http/listing.ts'
+import { UserId, email, name, password, picture, triedPassword, username } from './fields.ts'
+import {
+  FoundUserBody,
+  SeenUserBody,
+  TokenPairBody,
+  UserBody,
+  present,
+  presentFound,
+  presentTokens,
+  presentWhole,
+} from './present.ts'
 import type { Users } from './service.ts'
-import type { User } from './types.ts'
-
-const name = text(1024).trim().min(1)
-const username = z
-  .string()
-  .regex(
-    /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,31}$/,
-    'must be 1 to 32 letters, digits, - or _, a letter or digit first',
-  )
-  .refine((value) => !/__|--/.test(value), 'must not hold __ or --')
-const email = z
-  .email()
-  .max(254)
-  .transform((value) => value.toLowerCase())
-// argon2 reads the whole of it: bounded, so that nobody buys minutes of hashing with one request.
-const password = z.string().min(8, 'must have at least 8 characters').max(1024)
-const picture = z.union([z.literal(''), z.url({ protocol: /^https?$/ }).max(2048)])
 
 const CreateUser = z.object({
   first_name: name,
@@ -40,10 +32,10 @@ const CreateUser = z.object({
 
 const IssueToken = z
   .object({
-    username: optional(z.string()),
-    password: optional(z.string()),
-    identity: optional(z.string()),
-    secret: optional(z.string()),
+    username: optional(text(1024)),
+    password: optional(triedPassword),
+    identity: optional(text(1024)),
+    secret: optional(triedPassword),
     description: optional(text(1024)),
   })
   .transform((body, ctx) => {
@@ -53,12 +45,34 @@ const IssueToken = z
     if (secret === undefined) ctx.addIssue({ code: 'custom', message: 'password: missing (or secret)' })
     return identity === undefined || secret === undefined
       ? z.NEVER
-      : { identity, secret: secret.slice(0, 1025), description: body.description ?? '' }
+      : { identity, password: secret, description: body.description ?? '' }
   })
 
-const UserId = z.object({ user: uuid })
+const orders = ['created_at', 'updated_at', 'first_name', 'last_name', 'username', 'email'] as const
+const part = z.string().max(1024).optional()
 
-export function userEndpoints({ users, tokens }: { users: Users; tokens: Tokens }): Endpoint[] {
+const ListUsers = listingQuery(['enabled', 'disabled', 'deleted'], orders).extend({
+  username: part,
+  first_name: part,
+  last_name: part,
+  email: part,
+  identity: part,
+  verified: flag.optional(),
+})
+
+const SearchUsers = z.object({
+  ...pageQuery(),
+  order: z.enum(orders).default('updated_at'),
+  dir: z.enum(['asc', 'desc']).default('desc'),
+  username: z.string().min(3).max(1024).optional(),
+  id: z.string().min(3).max(36).optional(),
+  first_name: part,
+  last_name: part,
+  email: part,
+})
+
+/** Accounts and people: signing up, signing in, looking up (contract 3). */
+export function userEndpoints(users: Users): Endpoint[] {
   return [
     endpoint({
       method: 'post',
@@ -68,6 +82,7 @@ export function userEndpoints({ users, tokens }: { users: Users; tokens: Tokens 
       access: 'anyone',
       body: CreateUser,
       status: 201,
+      response: UserBody,
       async handle({ ctx, body }) {
         const principal = await ctx.state.principal().catch(ignoreUnauthenticated)
         const user = await users.create(principal, {
@@ -95,21 +110,8 @@ export function userEndpoints({ users, tokens }: { users: Users; tokens: Tokens 
       access: 'anyone',
       body: IssueToken,
       status: 201,
-      handle: async ({ body: { identity, secret, description } }) =>
-        presentTokens(await users.signIn(identity, secret, description)),
-    }),
-
-    endpoint({
-      method: 'post',
-      path: '/users/tokens/refresh',
-      summary: 'Trade a refresh token, sent as Bearer, for a new pair',
-      access: 'anyone',
-      status: 201,
-      async handle({ ctx }) {
-        const [scheme, token] = ctx.get('authorization').split(' ')
-        if (scheme?.toLowerCase() !== 'bearer' || !token) throw new Unauthenticated()
-        return presentTokens(await tokens.refresh(token))
-      },
+      response: TokenPairBody,
+      handle: async ({ ctx, body }) => presentTokens(await users.signIn(body, ctx.state.address)),
     }),
 
     endpoint({
@@ -117,8 +119,54 @@ export function userEndpoints({ users, tokens }: { users: Users; tokens: Tokens 
       path: '/users/profile',
       summary: "Read one's own record",
       access: 'user',
+      isOpenToUnverified: true,
       status: 200,
+      response: UserBody,
       handle: async ({ principal }) => presentWhole(await users.profile(principal)),
+    }),
+
+    endpoint({
+      method: 'get',
+      path: '/users',
+      summary: 'List users: all for superadmins, those who share a domain with the caller for others',
+      access: 'user',
+      query: ListUsers,
+      status: 200,
+      response: pageOf('users', SeenUserBody),
+      async handle({ principal, query }) {
+        const listing = {
+          ...toListing(query),
+          username: query.username,
+          firstName: query.first_name,
+          lastName: query.last_name,
+          email: query.email,
+          identity: query.identity,
+          isVerified: query.verified,
+        }
+        return envelope('users', await users.list(principal, listing), listing, (user) =>
+          present(principal, user),
+        )
+      },
+    }),
+
+    endpoint({
+      method: 'get',
+      path: '/users/search',
+      summary: 'Find users by parts of their names, their id, or their whole e-mail address',
+      access: 'user',
+      query: SearchUsers,
+      status: 200,
+      response: pageOf('users', FoundUserBody),
+      async handle({ principal, query }) {
+        const { username, id, email, first_name: firstName, last_name: lastName } = query
+        if ([username, id, email, firstName, lastName].every((field) => field === undefined)) {
+          throw new InvalidInput('one of username, first_name, last_name, email and id is needed')
+        }
+        const search = { ...query, username, id, email, firstName, lastName }
+        return envelope('users', await users.search(principal, search), search, (user) =>
+          presentFound(principal, user),
+        )
+      },
     }),
 
     endpoint({
@@ -128,6 +176,7 @@ export function userEndpoints({ users, tokens }: { users: Users; tokens: Tokens 
       access: 'user',
       params: UserId,
       status: 200,
+      response: SeenUserBody,
       handle: async ({ principal, params }) => present(principal, await users.get(principal, params.user)),
     }),
   ]
@@ -135,39 +184,4 @@ export function userEndpoints({ users, tokens }: { users: Users; tokens: Tokens 
 
 function ignoreUnauthenticated(error: unknown): undefined {
   if (!(error instanceof Unauthenticated)) throw error
-}
-
-function presentTokens(pair: TokenPair) {
-  return { access_token: pair.accessToken, refresh_token: pair.refreshToken, access_type: 'Bearer' }
-}
-
-function present(principal: Principal, user: User) {
-  return seesAll(principal, user) ? presentWhole(user) : presentToOthers(user)
-}
-
-function presentToOthers(user: User) {
-  return {
-    id: user.id,
-    first_name: user.firstName,
-    last_name: user.lastName,
-    credentials: { username: user.username },
-    profile_picture: user.profilePicture,
-    tags: user.tags,
-    metadata: user.metadata,
-    status: user.status,
-  }
-}
-
-function presentWhole(user: User) {
-  return {
-    ...presentToOthers(user),
-    email: user.email,
-    private_metadata: user.privateMetadata,
-    role: user.role,
-    created_at: user.createdAt,
-    updated_at: user.updatedAt,
-    updated_by: user.updatedBy ?? undefined,
-    verified_at: user.verifiedAt ?? undefined,
-    auth_provider: user.authProvider,
-  }
 }

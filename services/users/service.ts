@@ -1,13 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
+import type { Attempts } from '../../platform/attempts.ts'
+import type { Page } from '../../platform/db/listing.ts'
 import { Forbidden, NotFound, Unauthenticated } from '../../platform/errors.ts'
-import type { Tokens } from '../auth/service.ts'
+import type { Policy, Tokens } from '../auth/service.ts'
 import type { Principal, TokenPair } from '../auth/types.ts'
 import type { Journal } from '../journal/service.ts'
+import { listUsers, searchUsers } from './listing.ts'
+import type { UserListing, UserSearch } from './listing.ts'
 import { checkPassword, hashPassword } from './passwords.ts'
 import * as repository from './repository.ts'
 import type { NewUser, User } from './types.ts'
 
+export type { UserListing, UserSearch } from './listing.ts'
 export type Users = ReturnType<typeof createUsers>
 
 export interface SignupRules {
@@ -17,8 +22,22 @@ export interface SignupRules {
   readonly isAdminOpen: boolean
 }
 
-export function createUsers(parts: { db: Db; journal: Journal; tokens: Tokens; signup: SignupRules }) {
-  const { db, journal, tokens, signup } = parts
+export interface UsersParts {
+  readonly db: Db
+  readonly journal: Journal
+  readonly policy: Policy
+  readonly tokens: Tokens
+  readonly attempts: Attempts
+  readonly signup: SignupRules
+}
+
+/** Accounts: making them, signing in, finding people. What changes them stands in accounts.ts. */
+export function createUsers({ db, journal, policy, tokens, attempts, signup }: UsersParts) {
+  async function find(id: string): Promise<User> {
+    const user = await repository.findUser(db, id)
+    if (!user) throw new NotFound()
+    return user
+  }
 
   async function insert(trx: Trx, user: repository.InsertUser, actorId: string): Promise<User> {
     const inserted = await repository.insertUser(trx, user)
@@ -41,6 +60,7 @@ export function createUsers(parts: { db: Db; journal: Journal; tokens: Tokens; s
      * @throws {UsernameTaken} @throws {EmailTaken}
      */
     async create(principal: Principal | undefined, input: NewUser): Promise<User> {
+      if (principal) policy.requireScope(principal, 'users', 'create')
       const isSuperadmin = principal?.isSuperadmin ?? false
       if (!signup.isOpen && !isSuperadmin) throw new Forbidden('not authorized to perform admin action')
       const role = isSuperadmin || signup.isAdminOpen ? (input.role ?? 'user') : 'user'
@@ -55,7 +75,7 @@ export function createUsers(parts: { db: Db; journal: Journal; tokens: Tokens; s
       const user = await prepare(input, { role: 'admin', status: 'enabled' })
       return db.transaction().execute(async (trx) => {
         // Two processes that start on an empty database make one admin between them.
-        await repository.lockFirstSuperadmin(trx)
+        await repository.lockSuperadmins(trx)
         if (await repository.hasSuperadmin(trx)) return undefined
         return insert(trx, user, user.id)
       })
@@ -65,25 +85,27 @@ export function createUsers(parts: { db: Db; journal: Journal; tokens: Tokens; s
      * Signs in.
      *
      * @param identity username or e-mail
+     * @param address where the attempt comes from
      * @throws {Unauthenticated} for every reason alike, after the same work
+     * @throws {RateLimited} too many failures for this name, whether there is such an account or not, or from this address
      */
-    async signIn(identity: string, password: string, description: string): Promise<TokenPair> {
-      const login = await repository.findLogin(db, identity)
-      const isRight = await checkPassword(login?.passwordHash, password)
-      if (!login || !isRight) throw new Unauthenticated('invalid credentials')
-      return tokens.issue(login.id, description)
+    async signIn(
+      { identity, password, description }: { identity: string; password: string; description: string },
+      address: string,
+    ): Promise<TokenPair> {
+      const userId = await attempts.guard({ purpose: 'sign-in', account: identity, address }, async () => {
+        const login = await repository.findLogin(db, identity)
+        const isRight = await checkPassword(login?.passwordHash, password)
+        if (!login || !isRight) throw new Unauthenticated('invalid credentials')
+        return login.id
+      })
+      return tokens.issue(userId, description)
     },
 
     /** The user's own record. */
     async profile(principal: Principal): Promise<User> {
-      return this.get(principal, principal.userId)
-    },
-
-    /** The rights of an enabled user, for adapters that have checked the token before; `undefined` when there is none. */
-    async findPrincipal(userId: string): Promise<Principal | undefined> {
-      const user = await repository.findUser(db, userId)
-      if (user?.status !== 'enabled') return undefined
-      return { userId, isSuperadmin: user.role === 'admin' }
+      policy.requireScope(principal, 'users', 'view_profile', principal.userId)
+      return find(principal.userId)
     },
 
     /**
@@ -91,10 +113,21 @@ export function createUsers(parts: { db: Db; journal: Journal; tokens: Tokens; s
      *
      * @throws {NotFound}
      */
-    async get(_principal: Principal, id: string): Promise<User> {
-      const user = await repository.findUser(db, id)
-      if (!user) throw new NotFound()
-      return user
+    async get(principal: Principal, id: string): Promise<User> {
+      policy.requireScope(principal, 'users', 'view', id)
+      return find(id)
+    },
+
+    /** Everybody for a superadmin; for others themselves and those with whom they share a domain (contract D12). */
+    async list(principal: Principal, listing: UserListing): Promise<Page<User>> {
+      policy.requireScope(principal, 'users', 'list')
+      return listUsers(db, principal, listing)
+    },
+
+    /** Enabled users that match; superadmins are found by superadmins alone (contract 3). */
+    async search(principal: Principal, search: UserSearch): Promise<Page<User>> {
+      policy.requireScope(principal, 'users', 'search')
+      return searchUsers(db, principal, search)
     },
   }
 }

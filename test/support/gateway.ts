@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { startGateway } from '../../gateway/start.ts'
 import { createClient } from '../../platform/db/connect.ts'
 import { loadConfig } from '../../platform/config.ts'
+import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { createLogger } from '../../platform/log.ts'
 import type { Logger } from '../../platform/log.ts'
 import { cloneDatabase } from './database.ts'
@@ -22,6 +23,8 @@ export interface Ground {
 export interface TestGateway {
   readonly url: string
   readonly mqttUrl: string
+  /** What it serves over HTTP, the adapters' paths left out. */
+  readonly endpoints: readonly Endpoint[]
   readonly ground: Ground
   stop(): Promise<void>
 }
@@ -76,6 +79,7 @@ export async function startTestGateway(
   return {
     url: `http://127.0.0.1:${gateway.httpPorts[0]}`,
     mqttUrl: `mqtt://127.0.0.1:${gateway.mqttPort}`,
+    endpoints: gateway.endpoints,
     ground,
     async stop() {
       await gateway.stop()

@@ -458,6 +458,14 @@ describe('a stream that is away', () => {
 })
 
 describe('what is written down', () => {
+  it('counts a message as received when the stream has it, and not when it could not be stored', async () => {
+    const before = metrics.received('http').value
+    expect((await call(topic())).status).toBe(202)
+    intercept = (_message, done) => done(new Unavailable('JetStream is away'))
+    expect((await call(topic())).status).toBe(503)
+    expect(metrics.received('http').value).toBe(before + 1)
+  })
+
   it('counts refusals by reason, in few lines, without secrets and payloads', async () => {
     const text = await metrics.registry.metrics()
     expect(text).toMatch(/sluice_refused_total\{protocol="http",reason="unauthenticated"\} \d+/)

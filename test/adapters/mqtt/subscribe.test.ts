@@ -241,5 +241,6 @@ describe('kept sessions', () => {
     expect(await visit(modest, 'mine')).toBe(true)
     expect(await visit(hoarder, 'session100')).toBe(true)
     expect(await visit(hoarder, 'session0')).toBe(false)
+    expect(gateway.metrics.refused('mqtt', 'session_evicted').value).toBeGreaterThan(0)
   })
 })

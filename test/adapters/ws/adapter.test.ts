@@ -317,6 +317,7 @@ describe('a publisher', () => {
     await vi.waitFor(() => expect(device.frames).toHaveLength(2))
     expect(device.frames.map(({ data }) => data)).toEqual([Buffer.from('text'), Buffer.from([1, 2, 3])])
     expect(messages).toHaveLength(2)
+    await vi.waitFor(() => expect(metrics.received('ws').value).toBe(2))
     expect(messages[0]).toMatchObject({
       levels: ['floor1'],
       publisher: client.id,
@@ -359,6 +360,7 @@ describe('a publisher', () => {
     device.socket.send('y')
     expect(await device.closed).toBe(1013)
     expect(metrics.refused('ws', 'unavailable').value).toBe(1)
+    expect(metrics.received('ws').value).toBe(0)
   })
 
   it('that is faster than the stream is slowed down, and loses nothing', async () => {

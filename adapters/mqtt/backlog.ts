@@ -1,0 +1,115 @@
+/**
+ * What one message costs all sessions that hold it: its payload is in memory once. Made for each message, and given along with
+ * every delivery of it.
+ */
+export interface Share {
+  holders: number
+  /** Whose account the payload stands on, while anybody holds it. */
+  payer: Account | undefined
+}
+
+/** What is held: a message for one session. */
+export interface Holding {
+  readonly payload: Uint8Array
+  readonly share: Share
+}
+
+export const newShare = (): Share => ({ holders: 0, payer: undefined })
+
+export interface Backlog {
+  /** Held for all sessions of the process together, in flight or waiting. */
+  readonly bytes: number
+  account(domainId: string): Account
+}
+
+const MAX_BYTES = 256 * 1024 * 1024
+/** Of the total, what the sessions of one domain may hold: a tenant that fills its own leaves room for the others. */
+const DOMAIN_SHARE = 1 / 4
+/**
+ * Where clients are there it may be so many times as much: what is held for them is on its way out, and was acknowledged to its
+ * publisher. It ends somewhere all the same, for those that are there and acknowledge nothing, and where one domain's ends the
+ * total still has room for others.
+ */
+const PRESENT_FACTOR = 2
+/** What a message costs each session beside its payload. */
+const OVERHEAD_BYTES = 200
+
+/** @returns what a message counts towards the bound of its session alone, whoever else holds it */
+export const costOf = ({ payload }: Holding): number => payload.length + OVERHEAD_BYTES
+
+interface Total {
+  bytes: number
+  readonly maxBytes: number
+}
+
+/** What is held for the sessions of one domain. */
+export class Account {
+  readonly #total: Total
+  readonly #maxBytes: number
+  #bytes = 0
+
+  constructor(total: Total) {
+    this.#total = total
+    this.#maxBytes = total.maxBytes * DOMAIN_SHARE
+  }
+
+  /** Whether there is so much that clients that are there may have no more messages than those that are away. */
+  get isOver(): boolean {
+    return this.#bytes > this.#maxBytes || this.#total.bytes > this.#total.maxBytes
+  }
+
+  /** @param isPresent whether the client is there to take it */
+  hasRoom({ payload, share }: Holding, isPresent: boolean): boolean {
+    const bytes = OVERHEAD_BYTES + (share.holders === 0 ? payload.length : 0)
+    const factor = isPresent ? PRESENT_FACTOR : 1
+    return (
+      this.#bytes + bytes <= this.#maxBytes * factor &&
+      this.#total.bytes + bytes <= this.#total.maxBytes * factor
+    )
+  }
+
+  hold({ payload, share }: Holding): void {
+    this.#add(OVERHEAD_BYTES)
+    share.holders += 1
+    if (share.holders > 1) return
+    share.payer = this
+    this.#add(payload.length)
+  }
+
+  release({ payload, share }: Holding): void {
+    this.#add(-OVERHEAD_BYTES)
+    share.holders -= 1
+    if (share.holders > 0 || !share.payer) return
+    // To the one that paid, whoever is the last to let go.
+    share.payer.#add(-payload.length)
+  }
+
+  #add(bytes: number): void {
+    this.#bytes += bytes
+    this.#total.bytes += bytes
+  }
+}
+
+/**
+ * Bounds what all sessions of the process hold together.
+ *
+ * @param maxBytes for clients that are away; a quarter of it a domain
+ */
+export function createBacklog(maxBytes = MAX_BYTES): Backlog {
+  const total: Total = { bytes: 0, maxBytes }
+  /** For ever: a domain costs some bytes here, and comes back as soon as one of its clients does. */
+  const accounts = new Map<string, Account>()
+  return {
+    get bytes() {
+      return total.bytes
+    },
+    account(domainId) {
+      let account = accounts.get(domainId)
+      if (!account) {
+        account = new Account(total)
+        accounts.set(domainId, account)
+      }
+      return account
+    },
+  }
+}

@@ -1,0 +1,60 @@
+import type { Attempts } from '../platform/attempts.ts'
+import { createBackground } from '../platform/background.ts'
+import type { Config } from '../platform/config.ts'
+import { createDatabase } from '../platform/db/connect.ts'
+import type { Lifecycle } from '../platform/lifecycle.ts'
+import type { Logger } from '../platform/log.ts'
+import { createMailer } from '../platform/mail.ts'
+import { createVault } from '../platform/vault.ts'
+import { createLinks } from '../services/users/links.ts'
+import { loadMasterKey } from './master-key.ts'
+import { createServices } from './services.ts'
+import { startUpkeep } from './upkeep.ts'
+
+export interface DatabaseParts {
+  readonly config: Config
+  readonly databaseUrl: string
+  readonly life: Lifecycle
+  readonly log: Logger
+  readonly attempts: Attempts
+}
+
+/** The database, and the services over it. */
+export async function openDatabase({ config, databaseUrl, life, log, attempts }: DatabaseParts) {
+  const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
+  life.onStop('database', () => db.destroy())
+  const readDb = createDatabase({
+    url: databaseUrl,
+    maxConnections: config.readConnections,
+    statementTimeoutMs: config.readTimeoutS * 1_000,
+    log,
+  })
+  life.onStop('database of the reader', () => readDb.destroy())
+  const mailer = createMailer({ url: config.smtpUrl, from: config.smtpFrom, log })
+  life.onStop('mail', () => mailer.stop())
+  const background = createBackground(log)
+  life.onStop('background work', () => background.stop())
+  const services = await createServices({
+    db,
+    readDb,
+    // Half of the connections stay for pages.
+    exports: { maxRows: config.exportMaxRows, maxAtOnce: Math.max(1, config.readConnections >> 1) },
+    vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
+    lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
+    signingKeyS: config.signingKeyS,
+    requireVerifiedEmail: config.requireVerifiedEmail,
+    signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },
+    attempts,
+    mailer,
+    background,
+    links: createLinks(config.publicUrl ?? localUrl(config), config.linkOrigins ?? []),
+  })
+  if (config.openAdminSignup)
+    log.warn('SLUICE_OPEN_ADMIN_SIGNUP is on: whoever signs up may become superadmin')
+  const upkeep = startUpkeep({ maintain: () => services.auth.maintain(), everyS: config.upkeepS, log })
+  life.onStop('upkeep', () => upkeep.stop())
+  return { db, databaseUrl, services }
+}
+
+const localUrl = ({ host, httpPorts }: Config) =>
+  `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${httpPorts[0]}`

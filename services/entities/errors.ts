@@ -1,0 +1,26 @@
+import { Conflict, InvalidInput } from '../../platform/errors.ts'
+
+export class StatusUnchanged extends Conflict {
+  constructor() {
+    super('status_unchanged', 'status already assigned')
+  }
+}
+
+export class ParentSet extends Conflict {
+  constructor() {
+    super('parent_set', 'the parent group is set already; remove it first')
+  }
+}
+
+/** Somebody else was faster. */
+export class ParentChanged extends Conflict {
+  constructor() {
+    super('parent_changed', 'the parent group was changed by another request')
+  }
+}
+
+export class UnknownAction extends InvalidInput {
+  constructor(action: string) {
+    super(`actions: unknown action ${action}`, { code: 'unknown_action' })
+  }
+}

@@ -1,0 +1,69 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { createRetained } from '../../../adapters/mqtt/retained.ts'
+import type { Retained } from '../../../adapters/mqtt/retained.ts'
+import type { Message } from '../../../platform/bus/message.ts'
+
+let retained: Retained
+let evicted: string[]
+
+beforeEach(() => {
+  evicted = []
+  retained = createRetained({
+    maxMessages: 10,
+    maxBytes: 1_000,
+    onEvict: ({ domainId, levels }) => evicted.push(`${domainId}/${levels.join('/')}`),
+  })
+})
+
+function set(domainId: string, level: string, sizeBytes = 1): void {
+  const message: Message = {
+    domainId,
+    channelId: `channel of ${domainId}`,
+    levels: [level],
+    publisher: '',
+    protocol: 'mqtt',
+    contentType: '',
+    receivedAtNs: 0n,
+    payload: Buffer.alloc(sizeBytes),
+    qos: 0,
+    retain: true,
+  }
+  retained.set(message)
+}
+
+const kept = (domainId: string): (string | undefined)[] =>
+  retained.find(`channel of ${domainId}`, ['#']).map(({ levels }) => levels[0])
+
+describe('when more messages are retained than may be', () => {
+  it('a domain with ever more topics pushes out its own, oldest first, and none of another', () => {
+    set('modest', 'state')
+    for (let index = 0; index < 20; index += 1) set('greedy', `${index}`)
+    expect(kept('modest')).toEqual(['state'])
+    expect(kept('greedy')).toEqual(['11', '12', '13', '14', '15', '16', '17', '18', '19'])
+    expect(evicted).toHaveLength(11)
+  })
+
+  it('a domain with ever more bytes does too', () => {
+    for (let index = 0; index < 5; index += 1) set('modest', `${index}`)
+    for (let index = 0; index < 5; index += 1) set('greedy', `${index}`, 400)
+    expect(kept('modest')).toHaveLength(5)
+    expect(kept('greedy')).toEqual(['3', '4'])
+  })
+
+  it('the domain that has most makes room for one that has less', () => {
+    for (let index = 0; index < 10; index += 1) set('greedy', `${index}`)
+    set('modest', 'state')
+    expect(kept('modest')).toEqual(['state'])
+    expect(evicted).toEqual(['greedy/0'])
+  })
+
+  it('a message that was set again is the newest, and one that was removed takes no room', () => {
+    for (let index = 0; index < 10; index += 1) set('domain', `${index}`)
+    set('domain', '0')
+    set('domain', '5', 0)
+    set('domain', 'new')
+    expect(evicted).toEqual([])
+    set('domain', 'newer')
+    expect(evicted).toEqual(['domain/1'])
+  })
+})
