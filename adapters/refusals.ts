@@ -1,4 +1,5 @@
 import { DomainError } from '../platform/errors.ts'
+import { createLogLimit } from '../platform/log-limit.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 
@@ -14,9 +15,6 @@ export interface Refusals {
   noteError(error: unknown, fields?: Readonly<Record<string, unknown>>): void
 }
 
-const WINDOW_MS = 10_000
-const LINES_PER_WINDOW = 20
-
 /**
  * One for each protocol. A hostile client can make refusals as fast as the network carries them, so each reason gets some
  * lines in each window of time; the first line of the next window says how many were left out. The counter counts all.
@@ -30,26 +28,14 @@ export function createRefusals({
   log: Logger
   metrics: Metrics
 }): Refusals {
-  const windows = new Map<string, { endsAtMs: number; lines: number; leftOut: number }>()
+  const limit = createLogLimit()
 
   function note(reason: string, fields: Readonly<Record<string, unknown>> = {}): void {
     metrics.refused(protocol, reason).value += 1
-    const now = Date.now()
-    let window = windows.get(reason)
-    if (!window) {
-      window = { endsAtMs: 0, lines: 0, leftOut: 0 }
-      windows.set(reason, window)
-    }
-    if (now >= window.endsAtMs) {
-      if (window.leftOut > 0) log.info({ protocol, reason, count: window.leftOut }, 'refused, lines left out')
-      Object.assign(window, { endsAtMs: now + WINDOW_MS, lines: 0, leftOut: 0 })
-    }
-    if (window.lines < LINES_PER_WINDOW) {
-      window.lines += 1
-      log.info({ protocol, reason, ...fields }, 'refused')
-    } else {
-      window.leftOut += 1
-    }
+    const leftOut = limit.admit(reason)
+    if (leftOut === undefined) return
+    if (leftOut > 0) log.info({ protocol, reason, count: leftOut }, 'refused, lines left out')
+    log.info({ protocol, reason, ...fields }, 'refused')
   }
 
   return {
@@ -57,10 +43,11 @@ export function createRefusals({
     noteError(error, fields) {
       if (error instanceof DomainError) {
         note(error.code, fields)
-      } else {
-        metrics.refused(protocol, 'internal').value += 1
-        log.error({ err: error, protocol, ...fields }, 'request failed')
+        return
       }
+      metrics.refused(protocol, 'internal').value += 1
+      const leftOut = limit.admit('internal')
+      if (leftOut !== undefined) log.error({ err: error, protocol, leftOut, ...fields }, 'request failed')
     },
   }
 }

@@ -10,6 +10,7 @@ export function banner(config: Config, gateway: Gateway, startedMs: number): str
   const lines = [
     `Sluice is up after ${(startedMs / 1_000).toFixed(1)} s, as ${config.roles.join(', ')}`,
     '',
+    ...(config.publicUrl === undefined ? [] : [`  from outside          ${config.publicUrl}`]),
     `  REST, HTTP publish    ${http}${others === '' ? '' : `  (also on ${others})`}`,
     `  WebSocket             ${http.replace('http', 'ws')}/m/<domain>/c/<channel>`,
     ...(gateway.mqttPort === undefined ? [] : [`  MQTT                  mqtt://${host}:${gateway.mqttPort}`]),

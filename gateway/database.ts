@@ -2,6 +2,7 @@ import type { Attempts } from '../platform/attempts.ts'
 import { createBackground } from '../platform/background.ts'
 import type { Config } from '../platform/config.ts'
 import { createDatabase } from '../platform/db/connect.ts'
+import { createProbe } from '../platform/db/probe.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { createMailer } from '../platform/mail.ts'
@@ -19,24 +20,30 @@ export interface DatabaseParts {
   readonly attempts: Attempts
 }
 
+/** Reads of stored messages that wait for a connection. Beyond so many, waiting helps nobody. */
+const MAX_WAITING_READS = 100
+
 /** The database, and the services over it. */
 export async function openDatabase({ config, databaseUrl, life, log, attempts }: DatabaseParts) {
   const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
   life.onStop('database', () => db.destroy())
-  const readDb = createDatabase({
+  const storedDb = createDatabase({
     url: databaseUrl,
     maxConnections: config.readConnections,
     statementTimeoutMs: config.readTimeoutS * 1_000,
+    maxWaiting: MAX_WAITING_READS,
     log,
   })
-  life.onStop('database of the reader', () => readDb.destroy())
+  life.onStop('database of stored messages', () => storedDb.destroy())
+  const probe = createProbe(databaseUrl)
+  life.onStop('database probe', () => probe.stop())
   const mailer = createMailer({ url: config.smtpUrl, from: config.smtpFrom, log })
   life.onStop('mail', () => mailer.stop())
   const background = createBackground(log)
   life.onStop('background work', () => background.stop())
   const services = await createServices({
     db,
-    readDb,
+    storedDb,
     // Half of the connections stay for pages.
     exports: { maxRows: config.exportMaxRows, maxAtOnce: Math.max(1, config.readConnections >> 1) },
     vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
@@ -53,7 +60,7 @@ export async function openDatabase({ config, databaseUrl, life, log, attempts }:
     log.warn('SLUICE_OPEN_ADMIN_SIGNUP is on: whoever signs up may become superadmin')
   const upkeep = startUpkeep({ maintain: () => services.auth.maintain(), everyS: config.upkeepS, log })
   life.onStop('upkeep', () => upkeep.stop())
-  return { db, databaseUrl, services }
+  return { db, databaseUrl, probe, services }
 }
 
 const localUrl = ({ host, httpPorts }: Config) =>

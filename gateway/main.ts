@@ -1,5 +1,5 @@
 import { ConfigError, loadConfig } from '../platform/config.ts'
-import { DomainError } from '../platform/errors.ts'
+import { DomainError, Unavailable } from '../platform/errors.ts'
 import { createLogger } from '../platform/log.ts'
 import { banner } from './banner.ts'
 import { StartError } from './start-error.ts'
@@ -52,6 +52,10 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
 function explain(error: unknown): string {
   const isExpected =
     error instanceof StartError || error instanceof ConfigError || error instanceof DomainError
+  // What callers over the network are not told: which server, and what it said.
+  if (error instanceof Unavailable && error.cause instanceof Error) {
+    return `${error.message}: ${error.cause.message || String((error.cause as NodeJS.ErrnoException).code)}`
+  }
   if (isExpected) return error.message
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -28,8 +28,8 @@ export type Services = Awaited<ReturnType<typeof createServices>>
 
 export interface ServicesParts extends Omit<AuthParts, 'journal'> {
   readonly db: Db
-  /** For what reads much. */
-  readonly readDb: Db
+  /** For reading stored messages alone: who reads much must not keep devices and people from the rest. */
+  readonly storedDb: Db
   readonly vault: Vault
   readonly signup: SignupRules
   readonly exports: ExportLimits
@@ -39,9 +39,9 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'> {
   readonly links: Links
 }
 
-/** All services over one database, from left to right as their imports point. */
+/** All services, from left to right as their imports point. */
 export async function createServices(parts: ServicesParts) {
-  const { db, readDb, vault, attempts, exports } = parts
+  const { db, storedDb, vault, attempts, exports } = parts
   const journal = createJournal()
   const auth = await createAuth({ ...parts, journal })
   const { policy, roles, tokens, pats } = auth
@@ -57,7 +57,7 @@ export async function createServices(parts: ServicesParts) {
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const telemetry = createTelemetry({ db, policy, domains })
-  const messages = createMessages({ db: readDb, exports, policy, domains, channels, clients })
+  const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients })
   return {
     auth,
     attempts,

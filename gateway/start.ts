@@ -104,7 +104,7 @@ async function start(
 
   const endpoints = withDocs(
     [
-      ...healthEndpoints({ bus, db: database?.db, registry: metrics.registry }),
+      ...healthEndpoints({ bus, database: database?.probe, registry: metrics.registry }),
       ...(reading?.endpoints ?? []),
       ...(management?.endpoints ?? []),
     ],

@@ -11,6 +11,7 @@ import {
   oneOf,
   text,
   url,
+  username,
 } from './config-values.ts'
 
 /** What a process of Sluice does: all of it on a laptop, a part where it is scaled out. */
@@ -137,8 +138,8 @@ export const SETTINGS = {
   adminUsername: setting(
     'SLUICE_ADMIN_USERNAME',
     'admin',
-    text(),
-    'Name of the super-admin that the first start makes.',
+    username(),
+    'Name of the super-admin that the first start makes: 1 to 32 letters, digits, `-` and `_`.',
   ),
   adminEmail: setting(
     'SLUICE_ADMIN_EMAIL',

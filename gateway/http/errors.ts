@@ -1,10 +1,12 @@
 import type { Context, Next } from 'koa'
 import { DomainError, MethodNotAllowed, NotFound } from '../../platform/errors.ts'
 import { errorBody, httpStatus } from '../../platform/http/status.ts'
+import { createLogLimit } from '../../platform/log-limit.ts'
 import type { Logger } from '../../platform/log.ts'
 
 /** Turns what handlers throw into the contract's answer; what nobody expected is logged whole and told to nobody. */
 export function answerErrors(log: Logger) {
+  const limit = createLogLimit()
   return async (ctx: Context, next: Next): Promise<void> => {
     try {
       await next()
@@ -13,7 +15,8 @@ export function answerErrors(log: Logger) {
       ctx.body = errorBody(error)
       const request = { method: ctx.method, path: ctx.path, status: ctx.status }
       if (!(error instanceof DomainError)) {
-        log.error({ ...request, err: error }, 'request failed')
+        const leftOut = limit.admit('internal')
+        if (leftOut !== undefined) log.error({ ...request, err: error, leftOut }, 'request failed')
         return
       }
       if (error instanceof MethodNotAllowed) ctx.set('Allow', error.allowed.join(', '))

@@ -1,31 +1,28 @@
 import { randomUUID } from 'node:crypto'
-import { sql } from 'kysely'
 import type { Registry } from 'prom-client'
 import { z } from 'zod'
 import type { Bus } from '../../platform/bus/connect.ts'
-import type { Db } from '../../platform/db/connect.ts'
+import type { Probe } from '../../platform/db/probe.ts'
 import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { VERSION } from '../version.ts'
 
-const CHECK_TIMEOUT_MS = 1_000
-
 export interface HealthParts {
   readonly bus: Bus
-  /** Absent in a process that needs none. */
-  readonly db: Db | undefined
+  /** Absent in a process that needs no database. */
+  readonly database: Probe | undefined
   readonly registry: Registry
 }
 
 /** Whether the process lives, whether it can work, and what it counts. */
-export function healthEndpoints({ bus, db, registry }: HealthParts): Endpoint[] {
+export function healthEndpoints({ bus, database, registry }: HealthParts): Endpoint[] {
   const instanceId = randomUUID()
   const open = { method: 'get', access: 'anyone', status: 200 } as const
 
   async function findMissing(): Promise<string[]> {
     const missing: string[] = []
     if (!bus.isConnected) missing.push('nats')
-    if (db && !(await answers(db))) missing.push('postgres')
+    if (database && !(await database.answers())) missing.push('postgres')
     return missing
   }
 
@@ -85,16 +82,4 @@ export function healthEndpoints({ bus, db, registry }: HealthParts): Endpoint[] 
       handle: async () => new Reply(200, await registry.metrics(), registry.contentType),
     }),
   ]
-}
-
-async function answers(db: Db): Promise<boolean> {
-  const timeout = AbortSignal.timeout(CHECK_TIMEOUT_MS)
-  const late = new Promise<false>((resolve) => {
-    timeout.addEventListener('abort', () => resolve(false), { once: true })
-  })
-  const asked = sql`select 1`.execute(db).then(
-    () => true,
-    () => false,
-  )
-  return Promise.race([asked, late])
 }

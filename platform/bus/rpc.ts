@@ -2,6 +2,7 @@ import { ErrorCode, NatsError } from 'nats'
 import type { Msg } from 'nats'
 import { DomainError, Unavailable } from '../errors.ts'
 import type { ErrorKind } from '../errors.ts'
+import { createLogLimit } from '../log-limit.ts'
 import type { Bus } from './connect.ts'
 
 /**
@@ -52,6 +53,7 @@ export function serve(
   { concurrency = 64 }: { concurrency?: number } = {},
 ): { readonly ready: Promise<void>; stop(): Promise<void> } {
   const waiting: { method: string; msg: Msg }[] = []
+  const limit = createLogLimit()
   let running = 0
   let onIdle: (() => void) | undefined
 
@@ -76,7 +78,8 @@ export function serve(
 
   function describe(error: unknown, subject: string): { kind: ErrorKind; code: string; message: string } {
     if (error instanceof DomainError) return { kind: error.kind, code: error.code, message: error.message }
-    bus.log.error({ err: error, subject }, 'call failed')
+    const leftOut = limit.admit('internal')
+    if (leftOut !== undefined) bus.log.error({ err: error, subject, leftOut }, 'call failed')
     return { kind: 'internal', code: 'internal', message: 'internal error' }
   }
 

@@ -1,7 +1,9 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import type { Transaction } from 'kysely'
-import { Client, DatabaseError, Pool, types } from 'pg'
-import type { Logger } from '../log.ts'
+import { Client, DatabaseError, types } from 'pg'
+import { createPool } from './pool.ts'
+import type { PoolOptions } from './pool.ts'
+import { SESSION } from './session.ts'
 import type { Tables } from './tables.ts'
 
 /** The database, or a transaction in it: what repositories take first. */
@@ -11,40 +13,17 @@ export type Trx = Transaction<Tables>
 // Counts, stream positions and journal numbers: all far below 2**53, so numbers serve and bigint strings would only hurt.
 types.setTypeParser(types.builtins.INT8, Number)
 
-export interface DatabaseOptions {
-  readonly url: string
-  /** Connections at the most. */
-  readonly maxConnections: number
-  readonly log?: Logger
-  /** Milliseconds after which the server ends a statement, so that no request holds a connection for ever. */
-  readonly statementTimeoutMs?: number
-}
-
-export function createDatabase(options: DatabaseOptions): Db {
+export function createDatabase(options: PoolOptions): Db {
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: createPool(options) }) })
-}
-
-function createPool({ url, maxConnections, log, statementTimeoutMs }: DatabaseOptions): Pool {
-  const pool = new Pool({
-    connectionString: url,
-    max: maxConnections,
-    connectionTimeoutMillis: 5_000,
-    idleTimeoutMillis: 30_000,
-    application_name: 'sluice',
-    ...(statementTimeoutMs === undefined ? {} : { statement_timeout: statementTimeoutMs }),
-  })
-  // An idle connection that breaks is replaced by the pool; unhandled, the event would end the process.
-  pool.on('error', (error) => log?.warn({ err: error }, 'idle database connection lost'))
-  return pool
 }
 
 /** A connection of its own, not yet opened: for what must not share one, such as listening, locks and COPY. */
 export function createClient(url: string, name: string): Client {
   return new Client({
+    ...SESSION,
     connectionString: url,
     application_name: name,
     connectionTimeoutMillis: 5_000,
-    keepAlive: true,
   })
 }
 

@@ -1,8 +1,9 @@
 import type { Router, RouterContext } from '@koa/router'
 import { z } from 'zod'
-import { Forbidden, MethodNotAllowed, NotFound, Unauthenticated } from '../errors.ts'
+import { Forbidden, MethodNotAllowed, Unauthenticated } from '../errors.ts'
 import type { Principal } from '../principal.ts'
 import { parse, readJson, readQuery } from './input.ts'
+import { requireStorable } from './storable.ts'
 
 /** What the HTTP edge puts at the disposal of each request. */
 export interface RequestState {
@@ -154,14 +155,19 @@ export function requireVerified(principal: Principal): void {
   if (principal.mustVerify) throw new Forbidden('verify your e-mail address first')
 }
 
+/** What a stranger may make us read and parse, in bytes: room for every form that strangers fill in. */
+const STRANGER_LIMIT_BYTES = 65_536
+
+const bodyLimitOf = ({ access }: Endpoint, { maxBodyBytes }: RequestState) =>
+  access === 'anyone' ? Math.min(STRANGER_LIMIT_BYTES, maxBodyBytes) : maxBodyBytes
+
 async function serve(one: Endpoint, ctx: RouterContext<RequestState>): Promise<void> {
   // Who calls comes first: a stranger learns nothing from what is wrong with the rest.
   const principal = isForUsers(one) ? await readPrincipal(one, ctx) : undefined
-  // Postgres's text cannot hold it, so there is nothing by such a name.
-  if (Object.values(ctx.params).some((value) => value.includes('\0'))) throw new NotFound()
+  requireStorable(ctx.params)
   const params = parse(one.params ?? Nothing, ctx.params)
   const query = readQuery(ctx, one.query ?? Nothing)
-  const body = one.body ? await readJson(ctx, one.body) : {}
+  const body = one.body ? await readJson(ctx, one.body, bodyLimitOf(one, ctx.state)) : {}
   const request = { ctx, params, query, body }
   const answer = isForUsers(one)
     ? await one.handle({ ...request, principal: principal as Principal })

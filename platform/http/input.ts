@@ -3,6 +3,7 @@ import type { ParsedUrlQuery } from 'node:querystring'
 import getRawBody from 'raw-body'
 import { z } from 'zod'
 import { InvalidInput, TooLarge, UnsupportedMediaType } from '../errors.ts'
+import { requireStorable } from './storable.ts'
 
 /** What reading a request needs of Koa's context. */
 export interface RequestContext {
@@ -31,12 +32,17 @@ export function parse<T extends z.ZodType>(schema: T, value: unknown): z.output<
  * Reads the JSON body. An empty body is an empty object, because official clients send `Content-Type: application/json`
  * without one (contract 1.2).
  *
+ * @param limitBytes of the body
  * @throws {UnsupportedMediaType} a body that does not say it is JSON
- * @throws {InvalidInput} malformed JSON, or not of the schema
- * @throws {TooLarge} more than `ctx.state.maxBodyBytes`
+ * @throws {InvalidInput} malformed JSON, text that cannot be stored, or not of the schema
+ * @throws {TooLarge}
  */
-export async function readJson<T extends z.ZodType>(ctx: RequestContext, schema: T): Promise<z.output<T>> {
-  const text = await readText(ctx)
+export async function readJson<T extends z.ZodType>(
+  ctx: RequestContext,
+  schema: T,
+  limitBytes = ctx.state.maxBodyBytes,
+): Promise<z.output<T>> {
+  const text = await readText(ctx, limitBytes)
   if (text.trim() === '') return parse(schema, {})
   if (!ctx.get('content-type').toLowerCase().includes('application/json')) {
     throw new UnsupportedMediaType(['application/json'])
@@ -50,11 +56,11 @@ export async function readJson<T extends z.ZodType>(ctx: RequestContext, schema:
       code: 'malformed_json',
     })
   }
+  requireStorable(value)
   return parse(schema, value)
 }
 
-async function readText(ctx: RequestContext): Promise<string> {
-  const limit = ctx.state.maxBodyBytes
+async function readText(ctx: RequestContext, limit: number): Promise<string> {
   try {
     return await getRawBody(ctx.req, { length: ctx.get('content-length') || null, limit, encoding: 'utf8' })
   } catch (error) {
@@ -71,7 +77,7 @@ const ABSENT: ReadonlySet<string> = new Set(['', 'undefined', 'null'])
 /**
  * Reads the query string. Empty, `undefined` and `null` count as absent, unknown parameters are ignored (contract 1.2).
  *
- * @throws {InvalidInput} a parameter given twice, or not of the schema
+ * @throws {InvalidInput} a parameter given twice, text that cannot be stored, or not of the schema
  */
 export function readQuery<T extends z.ZodObject>(ctx: RequestContext, schema: T): z.output<T> {
   const given: Record<string, string> = {}
@@ -81,6 +87,7 @@ export function readQuery<T extends z.ZodObject>(ctx: RequestContext, schema: T)
     if (value?.includes('\0')) throw new InvalidInput(`${name}: must not hold the character U+0000`)
     if (value !== undefined && !ABSENT.has(value.trim())) given[name] = value
   }
+  requireStorable(given)
   return parse(schema, given)
 }
 
@@ -109,12 +116,14 @@ export const uuid = z
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i, 'must be a UUID')
   .transform((id) => id.toLowerCase())
 
-// Postgres's text and jsonb cannot hold U+0000; refused here, where the field can still be named.
-const hasNoNul = (value: unknown) => !JSON.stringify(value).includes('\\u0000')
-
-export const text = (maxLength: number) =>
-  z.string().max(maxLength).refine(hasNoNul, 'must not hold the character U+0000')
+export const text = (maxLength: number) => z.string().max(maxLength)
 export const tags = z.array(text(256)).max(256)
+
+/** Lists show it whole, and every change writes it whole. */
+const MAX_METADATA_BYTES = 65_536
 export const metadata = z
   .record(z.string(), z.unknown())
-  .refine(hasNoNul, 'must not hold the character U+0000')
+  .refine(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_METADATA_BYTES,
+    `must not be larger than ${MAX_METADATA_BYTES} bytes as JSON`,
+  )

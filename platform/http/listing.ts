@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import type { GroupFilter, Listing, Page, TagsFilter } from '../db/listing.ts'
+import { InvalidInput } from '../errors.ts'
 import { flag, metadata, parse, uuid } from './input.ts'
 import type { RequestContext } from './input.ts'
+import { requireStorable } from './storable.ts'
 
 const MAX_LIMIT = 100
 const DEFAULT_LIMIT = 10
@@ -18,16 +20,29 @@ export const pageQuery = (maxLimit = MAX_LIMIT) => ({
     .transform((limit) => (limit === 0 ? DEFAULT_LIMIT : limit)),
 })
 
+// RFC 3339 has years of four digits (section 5.6); JavaScript reads more, and Postgres does not hold them all.
+const isTime = (value: string) => {
+  const year = new Date(value).getUTCFullYear()
+  return year >= 0 && year <= 9999
+}
+
 const moment = z
   .string()
-  .refine((value) => !Number.isNaN(Date.parse(value)), 'must be an RFC 3339 time')
+  .refine(isTime, 'must be an RFC 3339 time')
   .transform((value) => (value.startsWith('0001-') ? undefined : new Date(value)))
 
 const jsonObject = z.string().transform((value, ctx) => {
   try {
-    const parsed = metadata.safeParse(JSON.parse(value))
+    const given: unknown = JSON.parse(value)
+    // Escapes in it have become characters only now.
+    requireStorable(given)
+    const parsed = metadata.safeParse(given)
     if (parsed.success) return parsed.data
-  } catch {
+  } catch (error) {
+    if (error instanceof InvalidInput) {
+      ctx.addIssue({ code: 'custom', message: error.message })
+      return z.NEVER
+    }
     // Told below, like every other thing that is not an object.
   }
   ctx.addIssue({ code: 'custom', message: 'must be one JSON object' })

@@ -3,11 +3,10 @@ import { Unauthenticated } from '../../platform/errors.ts'
 import { readCredentials } from '../../platform/http/credentials.ts'
 import { requireVerified } from '../../platform/http/endpoint.ts'
 import type { RequestState } from '../../platform/http/endpoint.ts'
-import { text } from '../../platform/http/input.ts'
 import type { Reader } from './access.ts'
 
 /** What the readers' endpoints have in their paths; the domain may be missing. */
-export const ChannelParams = z.object({ domain: text(1_024).optional(), channel: text(1_024) })
+export const ChannelParams = z.object({ domain: z.string().optional(), channel: z.string() })
 
 /** The paths of something below a channel: with the domain and without it. */
 export const channelPaths = (below: string) => [

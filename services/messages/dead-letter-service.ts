@@ -74,7 +74,10 @@ export function createDeadLetters({ bus, publisher, access }: DeadLettersParts) 
       const manager = await manage()
       const letter = await get(manager, address, seq)
       if (letter.header.has(PAYLOAD_BYTES_HEADER)) {
-        throw new Conflict('payload_gone', 'the payload was too large to be kept; there is nothing to publish')
+        throw new Conflict(
+          'payload_gone',
+          'the payload was too large to be kept; there is nothing to publish',
+        )
       }
       await publishAgain(publisher, letter)
       await fromBus(manager.streams.deleteMessage(DEADLETTERS_STREAM, seq, false))

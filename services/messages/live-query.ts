@@ -3,16 +3,16 @@ import { InvalidInput } from '../../platform/errors.ts'
 import { messageSubject, filterSubjects } from '../../platform/bus/subject.ts'
 import type { Decoded, JsonMessage, Reading } from './types.ts'
 import { presentLiveJson, presentLiveReading } from './present.ts'
-import { nameList, word } from './query.ts'
+import { nameList } from './query.ts'
 
 /** Query parameters of the live tail: those of the reader that a message can be matched with by itself. */
 export const LiveQuery = z.object({
   /** `messages` for readings alone, else the format of other JSON; absent for all that is stored. */
-  format: word.optional(),
+  format: z.string().optional(),
   name: nameList.optional(),
-  subtopic: word.optional(),
-  publisher: word.optional(),
-  protocol: word.optional(),
+  subtopic: z.string().optional(),
+  publisher: z.string().optional(),
+  protocol: z.string().optional(),
   /** For those who cannot send the header of this name, which wins. */
   last_event_id: z.string().optional(),
 })

@@ -2,7 +2,7 @@ import type { ParsedUrlQuery } from 'node:querystring'
 import { z } from 'zod'
 import { parseDuration } from '../../platform/duration.ts'
 import { InvalidInput } from '../../platform/errors.ts'
-import { flag, parse, text } from '../../platform/http/input.ts'
+import { flag, parse } from '../../platform/http/input.ts'
 import { pageQuery } from '../../platform/http/listing.ts'
 import { AGGREGATIONS, COMPARATORS, FILLS } from './filter.ts'
 import type { MessageFilter } from './filter.ts'
@@ -34,21 +34,18 @@ const interval = z.string().transform((value, ctx) => {
   return z.NEVER
 })
 
-/** Text of a query; what Postgres cannot hold is refused here, where the parameter can be named. */
-export const word = text(65_536)
-
 /** One name, or several by commas, which no name can hold (RFC 8428 section 4.5.1). */
-export const nameList = word.transform((value) => value.split(',').filter((name) => name !== ''))
+export const nameList = z.string().transform((value) => value.split(',').filter((name) => name !== ''))
 
 /** Query parameters of the reader (contract 16), and what we have on top. */
 export const MessagesQuery = z.object({
   offset: pageQuery().offset,
   limit: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   cursor: z.string().optional(),
-  format: word.default('messages'),
-  subtopic: word.optional(),
-  publisher: word.optional(),
-  protocol: word.optional(),
+  format: z.string().default('messages'),
+  subtopic: z.string().optional(),
+  publisher: z.string().optional(),
+  protocol: z.string().optional(),
   name: nameList.optional(),
   v: number.optional(),
   value: number.optional(),
@@ -57,8 +54,8 @@ export const MessagesQuery = z.object({
     .enum(['true', 'false'])
     .transform((value) => value === 'true')
     .optional(),
-  vs: word.optional(),
-  vd: word.optional(),
+  vs: z.string().optional(),
+  vd: z.string().optional(),
   from: time.optional(),
   to: time.optional(),
   latest: flag.default(false),

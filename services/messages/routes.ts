@@ -7,13 +7,13 @@ import { ChannelParams, readReader } from './caller.ts'
 import { EXPORT_TYPES, createExportWriter } from './export-formats.ts'
 import type { ExportType, ExportWriter } from './export-formats.ts'
 import type { ExportedRows } from './export.ts'
-import { MessagesQuery, echoFilter, toMessageFilter, toPage, word } from './query.ts'
+import { MessagesQuery, echoFilter, toMessageFilter, toPage } from './query.ts'
 import type { Messages, Question } from './service.ts'
 import { isMatched } from './state.ts'
 
 const Params = ChannelParams.extend({
   /** One SDK glues the subtopic to the path. */
-  subtopic: z.union([word, z.array(word).transform((levels) => levels.join('/'))]).optional(),
+  subtopic: z.union([z.string(), z.array(z.string()).transform((levels) => levels.join('/'))]).optional(),
 })
 
 const optionalText = z.string().optional()

@@ -7,6 +7,7 @@ import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { commandLine, identify } from '../../gateway/embedded/process-identity.ts'
 import { eventually } from '../support/eventually.ts'
 import { temporaryFolder } from '../support/folder.ts'
+import { freePort } from '../support/nats.ts'
 import { runProgram, startProgram } from '../support/program.ts'
 import type { Program } from '../support/program.ts'
 
@@ -100,6 +101,19 @@ describe('npm start', { timeout: TIMEOUT_MS }, () => {
     expect(result.stderr).toMatch(
       /^The data folder \/dev\/null\/data cannot be used \(.*\); choose another .*\.\n$/,
     )
+  })
+
+  it('says in one sentence that the Postgres it was told to use does not answer', async () => {
+    const result = await runProgram(process.execPath, ['bin/start.mjs'], {
+      env: {
+        ...settings(await temporaryFolder()),
+        SLUICE_LOG_LEVEL: 'error',
+        SLUICE_DATABASE_URL: `postgres://someone:pssst@127.0.0.1:${await freePort()}/sluice`,
+      },
+    })
+
+    expect(result.status).toBe(1)
+    expect(result.stderr).toMatch(/^the database is not available: connect ECONNREFUSED 127\.0\.0\.1:\d+$/m)
   })
 
   it.each([

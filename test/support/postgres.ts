@@ -21,3 +21,12 @@ export async function withAdmin<Result>(
     await admin.end()
   }
 }
+
+/** Ends all sessions of the database but the one that does it, as an administrator would. */
+export async function endSessions(url: string): Promise<void> {
+  await withAdmin(url, (admin) =>
+    admin.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+    ),
+  )
+}

@@ -49,6 +49,17 @@ describe('a call over the bus', () => {
     await service.stop()
   })
 
+  it('does not fill the log when every one of them fails', async () => {
+    const service = serve(server.bus, 'calc', handlers)
+    await service.ready
+    const calc = createCaller<typeof handlers>(client, 'calc', ['break'])
+    server.lines.length = 0
+    const calls = Array.from({ length: 200 }, () => calc.break({}).catch((error: unknown) => error))
+    await Promise.all(calls)
+    expect(server.lines.length).toBeLessThan(100)
+    await service.stop()
+  })
+
   it('is unavailable when nobody serves it, or nobody answers in time', async () => {
     const calc = createCaller<typeof handlers>(client, 'calc', ['add'], { timeoutMs: 50 })
     await expect(calc.add({ a: 1, b: 2 })).rejects.toThrow(/no process serves it/)
