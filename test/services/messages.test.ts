@@ -88,6 +88,15 @@ describe('stored readings', () => {
 
   it.each([
     ['name=temp&limit=1000', 48],
+    ['name=temp&limit=1', 48],
+    // Whole days and parts of days, on pages that do not say it themselves.
+    [`from=${START + 5 * 3_600}&to=${START + 30 * 3_600}&limit=1`, 25],
+    [`from=${START - 10 * DAY}&limit=1`, 52],
+    [`from=${START + DAY}&limit=1`, 24],
+    [`to=${START + 3_600}&limit=1`, 5],
+    [`from=-1e300&to=1e300&limit=1`, 52],
+    ['limit=5&offset=50', 52],
+    ['limit=5&offset=60', 52],
     [`from=${START}&to=${START + 4}`, 5],
     [`from=${START * 1000}&to=${START * 1000 + 2000}`, 3],
     ['subtopic=floor/1', 4],

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto'
+import { Client } from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Message } from '../../platform/bus/message.ts'
+import { Dictionary } from '../../services/messages/dictionary.ts'
+import type { Series } from '../../services/messages/dictionary.ts'
+import { cloneDatabase } from '../support/database.ts'
+import type { TestDatabase } from '../support/database.ts'
+
+let database: TestDatabase
+const clients: Client[] = []
+beforeEach(async () => {
+  database = await cloneDatabase()
+})
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.end()))
+  await database.drop()
+})
+
+async function open(maxKept?: number): Promise<Dictionary> {
+  const client = new Client({ connectionString: database.url })
+  await client.connect()
+  clients.push(client)
+  return new Dictionary(client, maxKept)
+}
+
+const message: Message = {
+  domainId: randomUUID(),
+  channelId: randomUUID(),
+  levels: ['floor', '1'],
+  publisher: randomUUID(),
+  protocol: 'mqtt',
+  contentType: '',
+  receivedAtNs: 0n,
+  payload: new Uint8Array(),
+  qos: 0,
+  retain: false,
+}
+
+/** Ids of many series, as a writer asks for them. */
+async function idsOf(
+  dictionary: Dictionary,
+  names: readonly string[],
+  unit: string | null = null,
+): Promise<number[]> {
+  const origin = dictionary.origin(message, 'subject')
+  const series = names.map((name): Series => dictionary.series(origin, name, unit))
+  await dictionary.learn()
+  return series.map(({ id }) => id)
+}
+
+const names = Array.from({ length: 50 }, (_, i) => `n${i}`)
+
+describe('the dictionary of series', () => {
+  it('gives each series one id, also to writers that ask at the same time and after a restart', async () => {
+    const [one, other] = [await open(), await open()]
+    const [ids, others] = await Promise.all([idsOf(one, names), idsOf(other, [...names].reverse())])
+    expect(new Set(ids).size).toBe(names.length)
+    expect(others.reverse()).toEqual(ids)
+    expect(await idsOf(await open(), names)).toEqual(ids)
+  })
+
+  it('knows a name in another unit, or by nobody, as another series', async () => {
+    const dictionary = await open()
+    const ids = [...(await idsOf(dictionary, ['a'])), ...(await idsOf(dictionary, ['a'], 'Cel'))]
+    const foreign = dictionary.series(dictionary.origin({ ...message, publisher: '' }, 'subject'), 'a', null)
+    await dictionary.learn()
+    expect(new Set([...ids, foreign.id]).size).toBe(3)
+    expect(foreign.origin.publisher).toBeNull()
+  })
+
+  it('forgets when it knows too many, and finds the same ids again', async () => {
+    const dictionary = await open(10)
+    const ids = await idsOf(dictionary, names)
+    const origin = dictionary.origin(message, 'subject')
+    expect(origin.series.size).toBe(0)
+    expect(await idsOf(dictionary, names)).toEqual(ids)
+  })
+})
