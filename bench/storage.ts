@@ -45,7 +45,7 @@ async function sizesAndQueries(): Promise<Row[]> {
   client.on('error', () => undefined)
   await client.connect()
   const db = createDatabase({ url: ground.databaseUrl, maxConnections: 4 })
-  const small = await measureQueries(db, await loadSamples(client, readings / 10), readings / 10)
+  const small = await measureQueries(db, await loadSamples(client, readings / 10))
   const wide = Math.min(readings / 10, WIDE_MAX)
   await loadWideRows(client, wide)
   const wideBytes = (await totalBytes(client, 'wide')) / wide
@@ -54,7 +54,7 @@ async function sizesAndQueries(): Promise<Row[]> {
   const channelId = await loadSamples(client, readings)
   console.log(`loaded ${readings} readings in ${Math.round((performance.now() - start) / 1_000)} s`)
   const bytes = (await totalBytes(client, 'samples')) / readings
-  const large = await measureQueries(db, channelId, readings)
+  const large = await measureQueries(db, channelId)
   await db.destroy()
   await client.end()
   return [

@@ -20,14 +20,20 @@ export interface DatabaseParts {
   readonly attempts: Attempts
 }
 
-/** A read takes two connections, one for the page and one for the total. Beyond so many, waiting helps nobody. */
-const STORED_MESSAGES = { maxConnections: 6, statementTimeoutMs: 10_000, maxWaiting: 100 }
+/** Reads of stored messages that wait for a connection. Beyond so many, waiting helps nobody. */
+const MAX_WAITING_READS = 100
 
 /** The database, and the services over it. */
 export async function openDatabase({ config, databaseUrl, life, log, attempts }: DatabaseParts) {
   const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
   life.onStop('database', () => db.destroy())
-  const storedDb = createDatabase({ ...STORED_MESSAGES, url: databaseUrl, log })
+  const storedDb = createDatabase({
+    url: databaseUrl,
+    maxConnections: config.readConnections,
+    statementTimeoutMs: config.readTimeoutS * 1_000,
+    maxWaiting: MAX_WAITING_READS,
+    log,
+  })
   life.onStop('database of stored messages', () => storedDb.destroy())
   const probe = createProbe(databaseUrl)
   life.onStop('database probe', () => probe.stop())
@@ -38,6 +44,8 @@ export async function openDatabase({ config, databaseUrl, life, log, attempts }:
   const services = await createServices({
     db,
     storedDb,
+    // Half of the connections stay for pages.
+    exports: { maxRows: config.exportMaxRows, maxAtOnce: Math.max(1, config.readConnections >> 1) },
     vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
     lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
     signingKeyS: config.signingKeyS,

@@ -15,6 +15,7 @@ import { createGroups } from '../services/groups/service.ts'
 import { createJournalReader } from '../services/journal/reader.ts'
 import { createJournal } from '../services/journal/service.ts'
 import { createMessages } from '../services/messages/service.ts'
+import type { ExportLimits } from '../services/messages/service.ts'
 import { createTelemetry } from '../services/messages/telemetry.ts'
 import { createAccounts } from '../services/users/accounts.ts'
 import type { Links } from '../services/users/links.ts'
@@ -31,6 +32,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'> {
   readonly storedDb: Db
   readonly vault: Vault
   readonly signup: SignupRules
+  readonly exports: ExportLimits
   readonly attempts: Attempts
   readonly mailer: Mailer
   readonly background: Background
@@ -39,7 +41,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'> {
 
 /** All services, from left to right as their imports point. */
 export async function createServices(parts: ServicesParts) {
-  const { db, storedDb, vault, attempts } = parts
+  const { db, storedDb, vault, attempts, exports } = parts
   const journal = createJournal()
   const auth = await createAuth({ ...parts, journal })
   const { policy, roles, tokens, pats } = auth
@@ -55,7 +57,7 @@ export async function createServices(parts: ServicesParts) {
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const telemetry = createTelemetry({ db, policy, domains })
-  const messages = createMessages({ db: storedDb, policy, domains, channels, clients })
+  const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients })
   return {
     auth,
     attempts,

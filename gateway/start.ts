@@ -13,7 +13,6 @@ import { createLifecycle } from '../platform/lifecycle.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { createMetrics } from '../platform/metrics.ts'
-import { messageEndpoints } from '../services/messages/routes.ts'
 import { startAdapters } from './adapters.ts'
 import { createApp } from './http/app.ts'
 import { withDocs } from './http/docs.ts'
@@ -22,6 +21,7 @@ import { listen } from './http/server.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { startInfrastructure } from './infrastructure.ts'
 import { startManagement } from './management.ts'
+import { startReading } from './reading.ts'
 import { openDatabase } from './database.ts'
 import type { Services } from './services.ts'
 import { startStorage } from './storage.ts'
@@ -97,11 +97,15 @@ async function start(
   life.onStop('authority', () => authority.stop())
   await authority.ready
   const adapters = await startAdapters({ ...common, authority })
+  const reading =
+    database && has('reader')
+      ? startReading({ ...common, authority, messages: database.services.messages })
+      : undefined
 
   const endpoints = withDocs(
     [
       ...healthEndpoints({ bus, database: database?.probe, registry: metrics.registry }),
-      ...(database && has('reader') ? messageEndpoints(database.services.messages) : []),
+      ...(reading?.endpoints ?? []),
       ...(management?.endpoints ?? []),
     ],
     has('http'),
@@ -124,6 +128,8 @@ async function start(
     onUpgrade: adapters.onUpgrade,
   })
   life.onStop('http', () => servers.stop())
+  // Before the servers, which wait for answers under way.
+  if (reading) life.onStop('live readers', () => reading.stop())
   // Last of all: its password is shown once, and a start that fails after making it would never show it.
   const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
   return {

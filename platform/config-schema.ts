@@ -305,4 +305,28 @@ export const SETTINGS = {
     integer(0, 366 * DAY_S),
     'Seconds that a stored message stays in the stream, for those who read it there.',
   ),
+  readConnections: setting(
+    'SLUICE_READ_CONNECTIONS',
+    '8',
+    integer(2, 1_000),
+    'Connections to Postgres for reading messages. Exports take half of them at the most.',
+  ),
+  readTimeoutS: setting(
+    'SLUICE_READ_TIMEOUT_S',
+    '10',
+    integer(1, 3_600),
+    'Seconds after which a query for messages is ended, with an error that says so.',
+  ),
+  exportMaxRows: setting(
+    'SLUICE_EXPORT_MAX_ROWS',
+    '10000000',
+    integer(1, Number.MAX_SAFE_INTEGER),
+    'Messages in one export. A longer one is cut off, which its reader can tell.',
+  ),
+  maxLiveReaders: setting(
+    'SLUICE_MAX_LIVE_READERS',
+    '500',
+    integer(1, 1_000_000),
+    'Live answers (`messages/live`) that are open at once.',
+  ),
 } satisfies Record<string, Setting<unknown>>

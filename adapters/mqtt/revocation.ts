@@ -1,7 +1,7 @@
 import type { Logger } from '../../platform/log.ts'
 import { isTouched } from '../authority.ts'
 import type { Authority, AuthorityChange } from '../authority.ts'
-import { createRecheckQueue } from '../recheck.ts'
+import { createRecheckQueue } from '../../platform/recheck.ts'
 import type { Refusals } from '../refusals.ts'
 import { Reason } from './codes.ts'
 import type { Peer } from './peer.ts'

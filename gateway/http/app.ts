@@ -1,5 +1,6 @@
 import { Router } from '@koa/router'
 import Koa from 'koa'
+import type { Context } from 'koa'
 import { Unauthenticated } from '../../platform/errors.ts'
 import type { AddressReader } from '../../platform/http/client-address.ts'
 import { CORS_HEADERS, PREFLIGHT_HEADERS } from '../../platform/http/cors.ts'
@@ -39,10 +40,12 @@ export function createApp({ endpoints, authenticate, addressOf, maxBodyBytes, lo
     // One SDK's flags put a second question mark into the address (contract D21).
     ctx.querystring = ctx.querystring.replaceAll('?', '&')
     let principal: Promise<Principal> | undefined
+    const principalNow = () => readPrincipal(readBearer(ctx), authenticate)
     const state: RequestState = {
       maxBodyBytes,
       address: addressOf(ctx.req),
-      principal: () => (principal ??= readPrincipal(readBearer(ctx), authenticate)),
+      principal: () => (principal ??= principalNow()),
+      principalNow,
     }
     Object.assign(ctx.state, state)
     await next()
@@ -51,7 +54,11 @@ export function createApp({ endpoints, authenticate, addressOf, maxBodyBytes, lo
   app.use(root.routes())
   app.use(root.allowedMethods())
   // What still gets here has no client to answer any more.
-  app.on('error', (error: unknown) => log.debug({ err: error }, 'request ended in an error'))
+  app.on('error', (error: unknown, ctx?: Context) => {
+    const hasLeft = error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
+    if (hasLeft) log.debug({ path: ctx?.path }, 'caller left before the end of the answer')
+    else log.warn({ err: error, path: ctx?.path }, 'answer was cut off')
+  })
   return app
 }
 

@@ -12,6 +12,8 @@ export interface PullerOptions {
   readonly stream: string
   /** First sequence number wanted. */
   readonly fromSeq: number
+  /** Only messages on this subject, wildcards allowed. One subject: nats-server 2.9.10 knows no list of them. */
+  readonly subject?: string
   /**
    * Messages and bytes that may wait at most, those that a request has yet to bring among them: memory stays bounded
    * whatever the backlog. While the reader works on what it took, as much again may gather.
@@ -53,6 +55,7 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
     ack_policy: AckPolicy.None,
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: fromSeq,
+    ...(options.subject === undefined ? {} : { filter_subject: options.subject }),
     inactive_threshold: INACTIVE_MS * NS,
     mem_storage: true,
     num_replicas: 1,

@@ -16,18 +16,25 @@ export interface RequestState {
    * @throws {Unauthenticated} no token, or one that does not hold
    */
   principal(): Promise<Principal>
+  /** The same asked anew: for answers that last, whose caller may have lost what the first question found. */
+  principalNow(): Promise<Principal>
 }
 
-/** An answer with a status or a content type that is not the endpoint's usual one. */
+/** An answer with a status, a content type or headers that are not the endpoint's usual ones. */
 export class Reply {
   readonly status: number
   readonly body: unknown
   readonly type: string | undefined
-  /** @param body `undefined` for an empty one */
-  constructor(status: number, body?: unknown, type?: string) {
+  readonly headers: Readonly<Record<string, string>>
+  /**
+   * @param body `undefined` for an empty one; a stream goes out as the caller takes it, is destroyed when the caller goes
+   *   away, and cuts the answer off when it fails
+   */
+  constructor(status: number, body?: unknown, type?: string, headers: Readonly<Record<string, string>> = {}) {
     this.status = status
     this.body = body
     this.type = type
+    this.headers = headers
   }
 }
 
@@ -165,9 +172,11 @@ async function serve(one: Endpoint, ctx: RouterContext<RequestState>): Promise<v
   const answer = isForUsers(one)
     ? await one.handle({ ...request, principal: principal as Principal })
     : await one.handle(request)
-  const { status, body: content, type } = answer instanceof Reply ? answer : new Reply(one.status, answer)
+  const reply = answer instanceof Reply ? answer : new Reply(one.status, answer)
+  const { status, body: content, type, headers } = reply
   ctx.body = content ?? null
   // After the body: Koa makes an empty one a 204 of its own accord, and JSON of an object.
   ctx.status = status
   if (type !== undefined) ctx.type = type
+  ctx.set(headers)
 }

@@ -6,8 +6,19 @@ import type { Pulled } from '../../platform/bus/puller.ts'
 
 const REASON_MAX = 500
 
+export const REASON_HEADER = 'Sluice-Reason'
+export const SEQUENCE_HEADER = 'Sluice-Stream-Sequence'
+export const ID_HEADER = 'Nats-Msg-Id'
+/** How large the payload was that there was no room for. */
+export const PAYLOAD_BYTES_HEADER = 'Sluice-Payload-Bytes'
+/** What a dead letter has on top of the message's own headers. */
+export const BURIED_HEADERS: readonly string[] = [REASON_HEADER, SEQUENCE_HEADER, ID_HEADER]
+
 /** Subject of the dead letters of one message subject: `m.…` becomes `deadletters.…`. */
-const deadLetterSubject = (subject: string) => `deadletters.${subject.slice(2)}`
+export const deadLetterSubject = (subject: string) => `deadletters.${subject.slice(2)}`
+
+/** The inverse of {@link deadLetterSubject}. */
+export const originalSubject = (subject: string) => `m.${subject.slice('deadletters.'.length)}`
 
 /** The same without what stands behind the channel. */
 const channelSubject = (subject: string) => deadLetterSubject(subject).split('.', 4).join('.')
@@ -31,9 +42,9 @@ export async function buryMessage(
   const fields = headers()
   for (const [name, values] of msg.headers ?? []) for (const value of values) fields.append(name, value)
   const facts = {
-    'Sluice-Reason': reason.replace(/[\r\n]+/g, ' ').slice(0, REASON_MAX),
-    'Sluice-Stream-Sequence': String(seq),
-    'Nats-Msg-Id': `${streamCreatedAt} ${seq}`,
+    [REASON_HEADER]: reason.replace(/[\r\n]+/g, ' ').slice(0, REASON_MAX),
+    [SEQUENCE_HEADER]: String(seq),
+    [ID_HEADER]: `${streamCreatedAt} ${seq}`,
   }
   for (const [name, value] of Object.entries(facts)) fields.set(name, value)
   try {
@@ -42,7 +53,7 @@ export async function buryMessage(
     if (!(error instanceof InvalidInput || error instanceof TooLarge)) throw error
     const bare = headers()
     for (const [name, value] of Object.entries(facts)) bare.set(name, value)
-    bare.set('Sluice-Payload-Bytes', String(msg.data.length))
+    bare.set(PAYLOAD_BYTES_HEADER, String(msg.data.length))
     await publish(publisher, channelSubject(msg.subject), new Uint8Array(), bare)
   }
 }

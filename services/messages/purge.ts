@@ -1,6 +1,5 @@
-import { AckPolicy, DeliverPolicy } from 'nats'
-import type { JetStreamManager } from 'nats'
 import type { Bus } from '../../platform/bus/connect.ts'
+import { findFirstSince } from '../../platform/bus/stored.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Position } from './store.ts'
@@ -9,7 +8,6 @@ import type { WriterMetrics } from './writer-metrics.ts'
 const INTERVAL_MS = 10_000
 /** From here on room for new messages counts for more than replaying old ones, which are in the database anyway. */
 const FULL = 0.75
-const NS_PER_S = 1_000_000_000
 
 export interface PurgeOptions {
   readonly bus: Bus
@@ -60,7 +58,9 @@ async function purgeBehind(
   const { state, config } = await manager.streams.info(MESSAGES_STREAM)
   if (state.messages === 0) return
   const isNearlyFull = config.max_bytes > 0 && state.bytes > FULL * config.max_bytes
-  const firstYoung = isNearlyFull ? Infinity : await firstSince(manager, Date.now() - replayWindowS * 1_000)
+  const firstYoung = isNearlyFull
+    ? Infinity
+    : await findFirstSince(manager, MESSAGES_STREAM, Date.now() - replayWindowS * 1_000)
   // `seq` of a purge is the first that stays.
   const firstToStay = Math.min(firstYoung, position.seq + 1)
   if (firstToStay <= state.first_seq) return
@@ -68,18 +68,4 @@ async function purgeBehind(
   metrics.purged.inc(purged)
   if (isNearlyFull)
     log.warn({ purged, bytes: state.bytes }, 'stream was nearly full: stored messages left it early')
-}
-
-/** The first message at or after a moment: what a consumer that starts there would get, which every server version can say. */
-async function firstSince(manager: JetStreamManager, sinceMs: number): Promise<number> {
-  const info = await manager.consumers.add(MESSAGES_STREAM, {
-    ack_policy: AckPolicy.None,
-    deliver_policy: DeliverPolicy.StartTime,
-    opt_start_time: new Date(sinceMs).toISOString(),
-    inactive_threshold: 10 * NS_PER_S,
-    mem_storage: true,
-    num_replicas: 1,
-  })
-  await manager.consumers.delete(MESSAGES_STREAM, info.name).catch(() => undefined)
-  return info.delivered.stream_seq + 1
 }

@@ -1,9 +1,10 @@
 import { sql } from 'kysely'
-import type { Selectable, SqlBool } from 'kysely'
+import type { RawBuilder, Selectable, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
-import type { Page } from '../../platform/db/listing.ts'
 import type { JsonMessagesTable, ReadingsView } from '../../platform/db/tables.ts'
-import type { MessageFilter } from './query.ts'
+import type { MessageFilter } from './filter.ts'
+import { isBehind, keyOf, orderBy } from './keyset.ts'
+import type { KeyColumn, Keyset } from './keyset.ts'
 import { findScope, originConditions, sampleConditions, samplesOf } from './scope.ts'
 import type { Scope } from './scope.ts'
 import { countDays, countSamples } from './totals.ts'
@@ -11,116 +12,127 @@ import { countDays, countSamples } from './totals.ts'
 export type ReadingRow = Omit<Selectable<ReadingsView>, 'stream_seq' | 'record' | 'domain_id'>
 export type JsonMessageRow = Omit<Selectable<JsonMessagesTable>, 'stream_seq' | 'record' | 'domain_id'>
 
-// Names of the contract and the columns they order by; a name that is not here means the default.
-const READING_ORDER = new Set([
-  'time',
-  'value',
-  'bool_value',
-  'string_value',
-  'data_value',
-  'publisher',
-  'name',
-  'protocol',
-  'subtopic',
-  'unit',
-  'sum',
+/** A row beside what a cursor says of it. */
+export type Keyed<Row> = Row & { readonly cursor_key: unknown[]; readonly total?: number }
+
+/** How to ask for rows: the statement, how many there are in all, and what the cursors of its pages are like. */
+export interface Selection<Row> {
+  readonly rows: RawBuilder<Keyed<Row>>
+  readonly keyset: Keyset
+  /** Of all pages together, without the cursor; where it costs nothing, it stands in each row instead. */
+  readonly total: (() => Promise<number>) | 'in rows'
+}
+
+/** What each name of the contract orders by, and the type to compare it as; a name that is not here means the default. */
+const READING_ORDER = new Map<string, KeyColumn['type']>([
+  ['value', 'double precision'],
+  ['bool_value', 'boolean'],
+  ['string_value', 'text'],
+  ['data_value', 'text'],
+  ['publisher', 'uuid'],
+  ['name', 'text'],
+  ['protocol', 'text'],
+  ['subtopic', 'text'],
+  ['unit', 'text'],
+  ['sum', 'double precision'],
 ])
-const JSON_ORDER = new Set(['created', 'subtopic', 'publisher', 'protocol'])
+const JSON_ORDER = new Map<string, KeyColumn['type']>([
+  ['subtopic', 'text'],
+  ['publisher', 'uuid'],
+  ['protocol', 'text'],
+])
 
-/** Readings of a channel that pass the filter, a page of them. */
-export async function listReadings(
+/** Readings of a channel that pass the filter; `undefined` when nothing of the kind was ever stored. */
+export async function selectReadings(
   db: Db,
   channelId: string,
   filter: MessageFilter,
-): Promise<Page<ReadingRow>> {
+): Promise<Selection<ReadingRow> | undefined> {
   const scope = await findScope(db, channelId, filter)
-  if (!scope) return { total: 0, items: [] }
-  const { rows } = await selectReadings(channelId, scope, filter).execute(db)
-  return { total: await totalOf(db, channelId, scope, filter, rows.length), items: rows }
+  if (!scope) return undefined
+  const order = filter.order ?? 'time'
+  const type = READING_ORDER.get(order)
+  const keys: Keyset = {
+    list: `readings:${type === undefined ? 'time' : order}:${filter.dir}`,
+    dir: filter.dir,
+    columns: [
+      ...(type === undefined ? [] : [{ column: order, type, isNullable: true }]),
+      { column: 'time', type: 'double precision' },
+      { column: 'place', type: 'bigint' },
+    ],
+  }
+  return {
+    rows: readingRows(channelId, scope, filter, keys, type === undefined),
+    keyset: keys,
+    total: () => countSamples(db, channelId, scope, filter),
+  }
 }
 
-/** A page that is not full says itself how many there are; that spares dashboards the count. */
-async function totalOf(db: Db, channelId: string, scope: Scope, filter: MessageFilter, onPage: number) {
-  const isLast = onPage < filter.limit && (onPage > 0 || filter.offset === 0)
-  return isLast ? filter.offset + onPage : countSamples(db, channelId, scope, filter)
+function readingRows(
+  channelId: string,
+  scope: Scope,
+  filter: MessageFilter,
+  keys: Keyset,
+  isByTime: boolean,
+): RawBuilder<Keyed<ReadingRow>> {
+  const { offset, limit, dir, cursor } = filter
+  const behind = cursor === undefined ? undefined : isBehind(keys, cursor)
+  // In the order of time the index ends each walk early; in any other, all that matches is looked at once a page.
+  const inside = isByTime && behind ? [behind] : []
+  const outside = !isByTime && behind ? behind : sql<SqlBool>`true`
+  const first = isByTime && limit !== undefined ? { dir, limit: offset + limit + 1 } : undefined
+  return sql`
+    select ${keyOf(keys)} as cursor_key, page.* from (
+      select ${channelId}::uuid as channel_id, publisher, subtopic, protocol, name, unit, time,
+        (rest ->> 'ut')::double precision as update_time, value, string_value, bool_value, rest ->> 'vd' as data_value,
+        (rest ->> 's')::double precision as sum, place
+      from ${samplesOf(scope, [...sampleConditions(filter), ...inside], first)} join series on series.id = series_id
+    ) as page where ${outside} order by ${orderBy(keys)} ${windowOf(filter)}`
 }
 
-function selectReadings(channelId: string, scope: Scope, filter: MessageFilter) {
-  const { offset, limit, dir } = filter
-  const order = READING_ORDER.has(filter.order ?? '') ? (filter.order ?? 'time') : 'time'
-  const first = order === 'time' ? { dir, limit: offset + limit } : undefined
-  return sql<ReadingRow>`
-    select ${channelId}::uuid as channel_id, publisher, subtopic, protocol, name, unit, time,
-      (rest ->> 'ut')::double precision as update_time, value, string_value, bool_value, rest ->> 'vd' as data_value,
-      (rest ->> 's')::double precision as sum
-    from ${samplesOf(scope, sampleConditions(filter), first)} join series on series.id = series_id
-    order by ${sql.ref(order)} ${sql.raw(dir)} nulls last, time ${sql.raw(dir)}, place ${sql.raw(dir)}
-    limit ${limit} offset ${offset}`
+/** One more than the page, which tells whether there is another. */
+export function windowOf({ limit, offset }: Pick<MessageFilter, 'limit' | 'offset'>): RawBuilder<unknown> {
+  return limit === undefined ? sql`offset ${offset}` : sql`limit ${limit + 1} offset ${offset}`
 }
 
-export type BucketRow = Pick<
-  ReadingRow,
-  'channel_id' | 'publisher' | 'subtopic' | 'protocol' | 'name' | 'unit' | 'time'
-> & { value: number | null }
-
-/**
- * One row for each interval that holds a number, counted from the Unix epoch; what is not aggregated comes from the first
- * record of the interval.
- */
-export async function listBuckets(
+/** Other JSON messages of a channel and format that pass the filter. */
+export function selectJsonMessages(
   db: Db,
   channelId: string,
   filter: MessageFilter,
-): Promise<Page<BucketRow>> {
-  const scope = await findScope(db, channelId, filter)
-  if (!scope) return { total: 0, items: [] }
-  const samples = samplesOf(scope, [...sampleConditions(filter), sql<SqlBool>`value is not null`])
-  // Of one series all records say the same; without place and order the index has all there is to read.
-  const first =
-    scope.series?.length === 1 ? sql`min(series_id)` : sql`(array_agg(series_id order by time, place))[1]`
-  const { rows } = await sql<BucketRow & { total: number }>`
-    with buckets as (
-      select floor(time / ${filter.intervalS}) * ${filter.intervalS} as time, ${first} as series_id,
-        ${sql.raw(filter.aggregation ?? 'avg')}(value)::double precision as value
-      from ${samples} group by 1
-    )
-    select time, value, ${channelId}::uuid as channel_id, publisher, subtopic, protocol, name, unit, total
-    from (select count(*) as total from buckets) as counted
-    left join (
-      select * from buckets order by time ${sql.raw(filter.dir)} limit ${filter.limit} offset ${filter.offset}
-    ) as page on true
-    left join series on series.id = series_id order by time ${sql.raw(filter.dir)}`.execute(db)
-  // A page behind the last bucket is one row that has the total alone.
-  return { total: rows[0]?.total ?? 0, items: rows.filter(({ time }) => time !== null) }
-}
-
-/** Other JSON messages of a channel and format that pass the filter, a page of them. */
-export async function listJsonMessages(
-  db: Db,
-  channelId: string,
-  filter: MessageFilter,
-): Promise<Page<JsonMessageRow>> {
+): Selection<JsonMessageRow> {
+  const { dir, format, cursor } = filter
   const conditions = originConditions(filter)
   if (filter.from !== undefined) conditions.push(sql`created >= ${toNs(filter.from)}`)
   if (filter.to !== undefined) conditions.push(sql`created < ${toNs(filter.to)}`)
   const isWhole = conditions.length === 0
-  conditions.push(sql`channel_id = ${channelId}`, sql`format = ${filter.format}`)
+  conditions.push(sql`channel_id = ${channelId}`, sql`format = ${format}`)
+  const order = filter.order ?? 'created'
+  const type = JSON_ORDER.get(order)
+  const keys: Keyset = {
+    list: `json:${type === undefined ? 'created' : order}:${dir}`,
+    dir,
+    columns: [
+      type === undefined ? { column: 'created', type: 'bigint' } : { column: order, type, isNullable: true },
+      { column: 'stream_seq', type: 'bigint' },
+      { column: 'record', type: 'int' },
+    ],
+  }
   const where = sql.join(conditions, sql` and `)
-  const order = JSON_ORDER.has(filter.order ?? '') ? (filter.order ?? 'created') : 'created'
-  const dir = sql.raw(filter.dir)
-  const page = sql<JsonMessageRow>`
-    select channel_id, publisher, subtopic, protocol, format, created, payload
-    from json_messages where ${where}
-    order by ${sql.ref(order)} ${dir}, stream_seq ${dir}, record ${dir}
-    limit ${filter.limit} offset ${filter.offset}`.execute(db)
-  const count = sql<{ total: number }>`select count(*) as total from json_messages where ${where}`
-  const [{ rows }, total] = await Promise.all([
-    page,
-    isWhole
-      ? countDays(db, channelId, `json:${filter.format}`)
-      : count.execute(db).then((counted) => counted.rows[0]?.total ?? 0),
-  ])
-  return { total, items: rows }
+  const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
+  return {
+    rows: sql`
+      select ${keyOf(keys)} as cursor_key, channel_id, publisher, subtopic, protocol, format, created, payload
+      from json_messages where ${where} and ${behind}
+      order by ${orderBy(keys)} ${windowOf(filter)}`,
+    keyset: keys,
+    async total() {
+      if (isWhole) return countDays(db, channelId, `json:${format}`)
+      const { rows } = await sql<{ total: number }>`
+        select count(*) as total from json_messages where ${where}`.execute(db)
+      return rows[0]?.total ?? 0
+    },
+  }
 }
 
 // A moment beyond what the column holds compares like the column's own end.

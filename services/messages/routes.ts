@@ -1,18 +1,57 @@
+import { Readable } from 'node:stream'
+import type { RouterContext } from '@koa/router'
 import { z } from 'zod'
-import { Unauthenticated } from '../../platform/errors.ts'
-import { readCredentials } from '../../platform/http/credentials.ts'
-import { endpoint, requireVerified } from '../../platform/http/endpoint.ts'
+import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
-import { MessagesQuery, echoFilter, toMessageFilter } from './query.ts'
-import type { BucketRow, JsonMessageRow, ReadingRow } from './repository.ts'
-import type { Messages, Reader } from './service.ts'
+import { ChannelParams, readReader } from './caller.ts'
+import { EXPORT_TYPES, createExportWriter } from './export-formats.ts'
+import type { ExportType, ExportWriter } from './export-formats.ts'
+import type { ExportedRows } from './export.ts'
+import { MessagesQuery, echoFilter, toMessageFilter, toPage } from './query.ts'
+import type { Messages, Question } from './service.ts'
+import { isMatched } from './state.ts'
 
-const Params = z.object({
-  domain: z.string().optional(),
-  channel: z.string(),
+const Params = ChannelParams.extend({
   /** One SDK glues the subtopic to the path. */
   subtopic: z.union([z.string(), z.array(z.string()).transform((levels) => levels.join('/'))]).optional(),
 })
+
+const optionalText = z.string().optional()
+const optionalNumber = z.number().optional()
+
+/** A reading or a bucket; of other JSON, what it has in common with them, `created` and `payload`. */
+const Message = z.object({
+  channel: z.string(),
+  protocol: optionalText,
+  publisher: optionalText,
+  subtopic: optionalText,
+  name: optionalText,
+  unit: optionalText,
+  time: optionalNumber,
+  update_time: optionalNumber,
+  value: z.number().nullable().optional(),
+  string_value: optionalText,
+  bool_value: z.boolean().optional(),
+  data_value: optionalText,
+  sum: optionalNumber,
+  created: optionalNumber,
+  payload: z.record(z.string(), z.unknown()).optional(),
+})
+
+const Page = z.looseObject({
+  offset: z.number(),
+  limit: z.number(),
+  format: z.string(),
+  total: z.number(),
+  /** Where the next page begins; absent on the last. */
+  cursor: optionalText,
+  /** Everything at or before this place of the stream is in the answer; a live tail goes on behind it. */
+  position: z.number(),
+  messages: z.array(Message),
+})
+
+/** An export that its reader does not take, or that Postgres does not find, for as long as this ends. */
+const EXPORT_IDLE_MS = 120_000
 
 /** Reading stored messages: with the domain in the path, without it, and with the subtopic glued to the path (contract 16). */
 export function messageEndpoints(messages: Messages): Endpoint[] {
@@ -25,66 +64,83 @@ export function messageEndpoints(messages: Messages): Endpoint[] {
         '/:domain/channels/:channel/messages*subtopic',
         '/channels/:channel/messages*subtopic',
       ],
-      summary: 'Read stored messages of a channel',
+      summary:
+        'Read stored messages of a channel, a page of them or, by `Accept`, all as NDJSON, CSV or SenML',
       access: 'device',
       params: Params,
       query: MessagesQuery,
       status: 200,
+      response: Page,
       async handle({ ctx, params, query }) {
         const reader = await readReader(ctx)
-        const filter = toMessageFilter(query, params.subtopic)
-        const { kind, page } = await messages.list(reader, params.domain, params.channel, filter)
-        return {
-          offset: filter.offset,
-          limit: filter.limit,
-          format: filter.format,
-          total: page.total,
-          messages: kind === 'json' ? page.items.map(presentJson) : page.items.map(presentReading),
+        // Here `null` is a word, and not the nothing that some clients send it for.
+        const fill = ctx.query.fill === 'null' ? 'null' : query.fill
+        const filter = toMessageFilter({ ...query, fill }, params.subtopic)
+        const type = exportType(ctx)
+        const question = readQuestion(ctx, type ?? 'application/json')
+        if (type !== undefined) {
+          const writer = createExportWriter(type, filter.format)
+          const { tag, rows } = await messages.export(reader, params, filter, question)
+          if (!rows) return unchanged(tag)
+          ctx.res.setTimeout(EXPORT_IDLE_MS)
+          return new Reply(200, toStream(rows, writer), type, headersOf(tag))
+        }
+        const page = toPage(filter)
+        const answer = await messages.list(reader, params, page, question)
+        if (answer.isUnchanged) return unchanged(answer.tag)
+        const body = {
+          offset: page.offset,
+          limit: page.limit,
+          format: page.format,
+          total: answer.total,
+          cursor: answer.cursor,
+          position: answer.position,
+          messages: answer.messages,
           ...echoFilter(ctx.query),
         }
+        return new Reply(200, body, undefined, headersOf(answer.tag))
       },
     }),
   ]
 }
 
-async function readReader(ctx: { get(header: string): string; state: RequestState }): Promise<Reader> {
-  const presented = readCredentials(ctx.get('authorization'), undefined)
-  if (!presented) throw new Unauthenticated()
-  if (presented.kind === 'token') {
-    const principal = await ctx.state.principal()
-    requireVerified(principal)
-    return { kind: 'user', principal }
-  }
-  const clientId = presented.kind === 'client' ? presented.clientId : undefined
-  return { kind: 'client', secret: presented.secret, clientId }
+type Call = RouterContext<RequestState>
+
+/** `undefined` for a page: whoever has no wish, or wishes for what we do not write, gets JSON. */
+function exportType(ctx: Call): ExportType | undefined {
+  // An answer without a body is that of a page.
+  if (ctx.method === 'HEAD') return undefined
+  const accepted = ctx.accepts('application/json', ...EXPORT_TYPES)
+  return EXPORT_TYPES.find((type) => type === accepted)
 }
 
-/** Absent values are absent in the answer. Rows of an aggregation are readings that lack most of them. */
-function presentReading(row: BucketRow & Partial<ReadingRow>) {
+function readQuestion(ctx: Call, type: string): Question {
+  const known = ctx.get('if-none-match')
   return {
-    channel: row.channel_id,
-    subtopic: row.subtopic === '' ? undefined : row.subtopic,
-    publisher: row.publisher ?? undefined,
-    protocol: row.protocol,
-    name: row.name,
-    unit: row.unit ?? undefined,
-    time: row.time,
-    update_time: row.update_time ?? undefined,
-    value: row.value ?? undefined,
-    string_value: row.string_value ?? undefined,
-    bool_value: row.bool_value ?? undefined,
-    data_value: row.data_value ?? undefined,
-    sum: row.sum ?? undefined,
+    text: `${type} ${ctx.path}?${ctx.querystring}`,
+    isKnown: (tag) => known !== '' && isMatched(known, tag),
   }
 }
 
-function presentJson(row: JsonMessageRow) {
-  return {
-    channel: row.channel_id,
-    created: row.created,
-    subtopic: row.subtopic === '' ? undefined : row.subtopic,
-    publisher: row.publisher ?? undefined,
-    protocol: row.protocol,
-    payload: row.payload,
+const headersOf = (tag: string) => ({
+  ETag: tag,
+  // To be kept, and asked about each time; not by caches that serve many.
+  'Cache-Control': 'private, no-cache',
+  Vary: 'Accept, Authorization',
+})
+
+const unchanged = (tag: string) => new Reply(304, undefined, undefined, headersOf(tag))
+
+/** The document as the caller takes it. */
+function toStream({ first, rest }: ExportedRows, writer: ExportWriter): Readable {
+  async function* chunks(): AsyncGenerator<Buffer> {
+    yield Buffer.concat([Buffer.from(writer.begin()), write(first)])
+    for await (const rows of rest) yield write(rows)
+    yield Buffer.from(writer.end())
   }
+  const write = (rows: readonly object[]) => Buffer.concat(rows.map((row) => Buffer.from(writer.write(row))))
+  const stream = Readable.from(chunks(), { objectMode: false, highWaterMark: 65_536 })
+  // Also when nobody has read anything of it: the query behind it ends.
+  stream.once('close', () => void rest.return(undefined).catch(() => undefined))
+  return stream
 }

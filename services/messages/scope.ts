@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Expression, RawBuilder, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
-import type { Comparator, MessageFilter } from './query.ts'
+import type { Comparator, MessageFilter } from './filter.ts'
 
 /** Which samples a question is about: those of a channel, or of some of its series. */
 export interface Scope {
@@ -10,7 +10,7 @@ export interface Scope {
   readonly series: readonly number[] | undefined
 }
 
-type SeriesFilter = Pick<MessageFilter, 'subtopic' | 'publisher' | 'protocol' | 'name'>
+type SeriesFilter = Pick<MessageFilter, 'subtopic' | 'publisher' | 'protocol' | 'names'>
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const COMPARISONS: Readonly<Record<Comparator, string>> = { eq: '=', lt: '<', le: '<=', gt: '>', ge: '>=' }
@@ -18,7 +18,7 @@ const COMPARISONS: Readonly<Record<Comparator, string>> = { eq: '=', lt: '<', le
 /** Looks the series up first: few of them are read by their own index, many by the channel's. `undefined`: nothing is stored. */
 export async function findScope(db: Db, channelId: string, filter: SeriesFilter): Promise<Scope | undefined> {
   const conditions = originConditions(filter)
-  if (filter.name !== undefined) conditions.push(sql`name = ${filter.name}`)
+  if (filter.names !== undefined) conditions.push(sql`name = any(${[...filter.names]}::text[])`)
   const series =
     conditions.length === 0
       ? sql`null`
@@ -65,7 +65,7 @@ export function originConditions({
   subtopic,
   publisher,
   protocol,
-}: Omit<SeriesFilter, 'name'>): RawBuilder<SqlBool>[] {
+}: Omit<SeriesFilter, 'names'>): RawBuilder<SqlBool>[] {
   const conditions: RawBuilder<SqlBool>[] = []
   if (subtopic !== undefined) conditions.push(sql`subtopic = ${subtopic}`)
   if (protocol !== undefined) conditions.push(sql`protocol = ${protocol}`)

@@ -1,83 +1,91 @@
 import type { Db } from '../../platform/db/connect.ts'
-import { Forbidden, NotFound, Unauthenticated } from '../../platform/errors.ts'
-import type { Policy } from '../auth/service.ts'
-import type { Principal } from '../auth/types.ts'
-import type { Channels } from '../channels/service.ts'
-import type { Clients } from '../clients/service.ts'
-import type { Domains } from '../domains/service.ts'
-import type { MessageFilter } from './query.ts'
-import * as repository from './repository.ts'
+import { createChannelAccess } from './access.ts'
+import type { AccessParts, ChannelReference, Reader } from './access.ts'
+import { exportRows } from './export.ts'
+import type { MessageFilter } from './filter.ts'
+import { ask, readPage } from './page.ts'
+import type { PageFilter } from './page.ts'
+import { inSnapshot } from './snapshot.ts'
+import { entityTag, findChannelState } from './state.ts'
 
 export type Messages = ReturnType<typeof createMessages>
 
-/** Who reads: a person with a token, or a device with its secret and, where it says so, its id. */
-export type Reader =
-  | { readonly kind: 'user'; readonly principal: Principal }
-  | { readonly kind: 'client'; readonly secret: string; readonly clientId: string | undefined }
-
-export interface MessagesParts {
+export interface MessagesParts extends AccessParts {
+  /** With connections and a statement timeout of its own: what reads much must hold up nothing else. */
   readonly db: Db
-  readonly policy: Policy
-  readonly domains: Domains
-  readonly channels: Channels
-  readonly clients: Clients
+  readonly exports: ExportLimits
 }
 
-export function createMessages({ db, policy, domains, channels, clients }: MessagesParts) {
-  async function authorizeUser(
-    principal: Principal,
-    domain: string | undefined,
-    channel: string,
-  ): Promise<string> {
-    const address = await channels.findAddress({ domain, channel })
-    if (!address) {
-      if (principal.isSuperadmin) throw new NotFound()
-      // Members of the domain may know; everybody else gets what they get for a channel that is there.
-      if (domain === undefined) throw new Forbidden()
-      await policy.requireEntry(principal, await domains.resolveId(domain))
-      throw new NotFound()
+export interface ExportLimits {
+  readonly maxRows: number
+  readonly maxAtOnce: number
+}
+
+/** One page, or that it is what the caller has already. */
+export type MessagePage =
+  | { readonly tag: string; readonly isUnchanged: true }
+  | {
+      readonly tag: string
+      readonly isUnchanged: false
+      readonly total: number
+      readonly messages: readonly object[]
+      readonly cursor: string | undefined
+      /** What lies at or before this place in the stream is in the answer; behind it a live tail goes on. */
+      readonly position: number
     }
-    await policy.require(principal, 'channel.subscribe', address.channelId, address.domainId)
-    return address.channelId
-  }
 
-  async function authorizeClient(
-    reader: Extract<Reader, { kind: 'client' }>,
-    domain: string | undefined,
-    channel: string,
-  ): Promise<string> {
-    const address = await channels.findAddress({ domain, channel })
-    // Without a channel there is no domain to look the secret up in, unless the client says who it is.
-    const { secret, clientId } = reader
-    const scope = clientId !== undefined ? { clientId } : address && { domainId: address.domainId }
-    const client = scope && (await clients.authenticate({ ...scope, secret }))
-    if (!client) throw new Unauthenticated()
-    if (!address || address.domainId !== client.domainId) throw new NotFound()
-    if (!(await channels.clientMay(client.id, address.channelId, 'subscribe'))) throw new Forbidden()
-    return address.channelId
-  }
+/** What the caller knows of an earlier answer. */
+export interface Question {
+  /** Everything that the answer depends on besides the messages. */
+  readonly text: string
+  isKnown(tag: string): boolean
+}
 
+export function createMessages({ db, exports, ...parts }: MessagesParts) {
+  const access = createChannelAccess(parts)
   return {
+    access,
+
     /**
-     * Stored messages of a channel.
+     * Stored messages of a channel, a page of them.
      *
-     * @param domain id or route; `undefined` where the path names the channel alone
      * @throws {Unauthenticated} a secret that no client has there
      * @throws {Forbidden} no permission or connection to subscribe
      * @throws {NotFound} no such channel, told to those who may know
+     * @throws {InvalidInput} a cursor of another question
+     * @throws {QueryTimeout} @throws {Unavailable}
      */
-    async list(reader: Reader, domain: string | undefined, channel: string, filter: MessageFilter) {
-      const channelId =
-        reader.kind === 'user'
-          ? await authorizeUser(reader.principal, domain, channel)
-          : await authorizeClient(reader, domain, channel)
-      if (filter.format !== 'messages') {
-        return { kind: 'json' as const, page: await repository.listJsonMessages(db, channelId, filter) }
-      }
-      if (filter.aggregation !== undefined) {
-        return { kind: 'buckets' as const, page: await repository.listBuckets(db, channelId, filter) }
-      }
-      return { kind: 'readings' as const, page: await repository.listReadings(db, channelId, filter) }
+    async list(
+      reader: Reader,
+      reference: ChannelReference,
+      filter: PageFilter,
+      question: Question,
+    ): Promise<MessagePage> {
+      const { channelId } = await access.admit(reader, reference)
+      return inSnapshot(db, async (trx) => {
+        const state = await findChannelState(trx, channelId)
+        const tag = entityTag(channelId, state, question.text)
+        if (question.isKnown(tag)) return { tag, isUnchanged: true }
+        const page = await readPage(trx, channelId, filter)
+        return { tag, isUnchanged: false, position: state.position, ...page }
+      })
+    },
+
+    /**
+     * The same without pages: all rows, as they come from the database.
+     *
+     * @throws as {@link list}
+     */
+    async export(reader: Reader, reference: ChannelReference, filter: MessageFilter, question: Question) {
+      const { channelId } = await access.admit(reader, reference)
+      const state = await inSnapshot(db, (trx) => findChannelState(trx, channelId))
+      const tag = entityTag(channelId, state, question.text)
+      if (question.isKnown(tag)) return { tag, rows: undefined }
+      const rows = await exportRows(db, (trx) => ask(trx, channelId, filter), {
+        ...exports,
+        limit: filter.limit,
+      })
+      return { tag, rows }
     },
   }
 }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Expression, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
-import type { MessageFilter } from './query.ts'
+import type { MessageFilter } from './filter.ts'
 import { sampleConditions, samplesOf } from './scope.ts'
 import type { Scope } from './scope.ts'
 

@@ -1,4 +1,4 @@
-import type { Logger } from '../platform/log.ts'
+import type { Logger } from './log.ts'
 
 /** Live connections that wait to be asked again whether they may still be there. */
 export interface RecheckQueue<C> {

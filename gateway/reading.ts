@@ -1,0 +1,67 @@
+import { isTouched } from '../adapters/authority.ts'
+import type { Authority } from '../adapters/authority.ts'
+import type { Bus } from '../platform/bus/connect.ts'
+import type { Publisher } from '../platform/bus/publisher.ts'
+import type { Config } from '../platform/config.ts'
+import type { Endpoint } from '../platform/http/endpoint.ts'
+import type { Logger } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import { deadLetterEndpoints } from '../services/messages/dead-letter-routes.ts'
+import { createDeadLetters } from '../services/messages/dead-letter-service.ts'
+import { createGuard } from '../services/messages/guard.ts'
+import { liveEndpoints } from '../services/messages/live-routes.ts'
+import { createLive } from '../services/messages/live.ts'
+import { replayEndpoints } from '../services/messages/replay-routes.ts'
+import { createReplays } from '../services/messages/replay.ts'
+import { messageEndpoints } from '../services/messages/routes.ts'
+import type { Messages } from '../services/messages/service.ts'
+
+/** Replays that run at once; each reads the stream as fast as it can. */
+const MAX_REPLAYS = 8
+
+export interface ReadingParts {
+  readonly config: Config
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly bus: Bus
+  readonly publisher: Publisher
+  readonly authority: Pick<Authority, 'onChange'>
+  readonly messages: Messages
+}
+
+export interface Reading {
+  readonly endpoints: readonly Endpoint[]
+  /** Ends the answers that would last. */
+  stop(): Promise<void>
+}
+
+/** The role `reader`: stored messages out of Postgres, and those still in the stream. */
+export function startReading(parts: ReadingParts): Reading {
+  const { config, log, metrics, bus, publisher, authority, messages } = parts
+  const { access } = messages
+  const guard = createGuard({
+    access,
+    // A service knows no adapters; what changes a permission is known there.
+    watchPermission: (admission, onChange) =>
+      authority.onChange((change) => {
+        if (isTouched(change, admission)) onChange()
+      }),
+    log,
+  })
+  const live = createLive({ bus, guard, log, metrics, maxTails: config.maxLiveReaders })
+  const deadLetters = createDeadLetters({ bus, publisher, access })
+  const replays = createReplays({ bus, guard, maxReplays: MAX_REPLAYS })
+  return {
+    endpoints: [
+      ...messageEndpoints(messages),
+      ...liveEndpoints(live),
+      ...deadLetterEndpoints(deadLetters),
+      ...replayEndpoints({ replays, bus }),
+    ],
+    async stop() {
+      replays.stop()
+      await live.stop()
+      guard.stop()
+    },
+  }
+}

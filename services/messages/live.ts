@@ -1,0 +1,114 @@
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import type { Bus } from '../../platform/bus/connect.ts'
+import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
+import { Unavailable } from '../../platform/errors.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { Metrics } from '../../platform/metrics.ts'
+import { fromBus } from './errors.ts'
+import type { Guard, LastingRequest } from './guard.ts'
+import { liveSubjects } from './live-query.ts'
+import type { LiveFilter, Place } from './live-query.ts'
+import { openReader, startTail } from './tail.ts'
+import type { Tail } from './tail.ts'
+
+export interface LiveParts {
+  readonly bus: Bus
+  readonly guard: Guard
+  readonly log: Logger
+  readonly metrics: Pick<Metrics, 'connections' | 'delivered' | 'refused'>
+  readonly maxTails: number
+}
+
+export interface LiveRequest extends LastingRequest {
+  readonly filter: LiveFilter
+  /** `undefined` begins with what comes next. */
+  readonly place: Place | undefined
+}
+
+export type Live = ReturnType<typeof createLive>
+
+/** A caller that takes nothing for this long is dropped. */
+const STALL_MS = 30_000
+const REVOKED = { type: 'end', data: { error: 'revoked', message: 'the permission to read was taken away' } }
+
+/** Messages of a channel as they come, for as long as the caller may and wants. */
+export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
+  const tails = new Set<Tail>()
+  const open = metrics.connections('sse')
+  const delivered = metrics.delivered('sse')
+  const stalled = metrics.refused('sse', 'slow')
+  let opening = 0
+  let isStopping = false
+
+  async function start(request: LiveRequest): Promise<Tail> {
+    const admission = await guard.admit(request)
+    const subjects = liveSubjects(admission, request.filter)
+    const { place, gap } = await findStart(bus, request.place)
+    const tail = startTail(await fromBus(openReader(bus, subjects, place)), {
+      bus,
+      subjects,
+      filter: request.filter,
+      place,
+      gap,
+      stallMs: STALL_MS,
+      onDelivered: () => (delivered.value += 1),
+      onStalled() {
+        stalled.value += 1
+        log.info({ channelId: admission.channelId }, 'slow live reader dropped')
+      },
+    })
+    const release = guard.watch(request, admission, () => tail.end(REVOKED))
+    tails.add(tail)
+    open.value += 1
+    tail.body.once('close', () => {
+      release()
+      tails.delete(tail)
+      open.value -= 1
+    })
+    return tail
+  }
+
+  return {
+    /**
+     * Begins a live answer.
+     *
+     * @throws {Unauthenticated} @throws {Forbidden} @throws {NotFound} as reading what is stored does
+     * @throws {Unavailable} the bus is away, too many are open, or the gateway is stopping
+     */
+    async open(request: LiveRequest): Promise<Readable> {
+      if (isStopping) throw new Unavailable('the gateway is stopping')
+      if (tails.size + opening >= maxTails) throw new Unavailable('too many live readers')
+      opening += 1
+      try {
+        const tail = await start(request)
+        if (isStopping) tail.end()
+        return tail.body
+      } finally {
+        opening -= 1
+      }
+    },
+
+    /** Ends all of them; their readers come back, here or elsewhere, with the last id. */
+    async stop(): Promise<void> {
+      isStopping = true
+      const closed = [...tails].map(({ body }) => once(body, 'close'))
+      for (const tail of tails) tail.end()
+      await Promise.all(closed)
+    },
+  }
+}
+
+/** Where in the stream to begin, and whether something is missing between there and the place that was asked for. */
+async function findStart(bus: Bus, asked: Place | undefined) {
+  const manager = await fromBus(bus.connection.jetstreamManager({ checkAPI: false }))
+  const { state } = await fromBus(manager.streams.info(MESSAGES_STREAM))
+  const end: Place = { seq: state.last_seq, record: Infinity }
+  if (!asked) return { place: end, gap: undefined }
+  // Ahead of the stream: that one was lost and made anew, and counts from 1 again.
+  const isAhead = asked.seq > state.last_seq
+  const isGone = asked.seq + 1 < state.first_seq
+  if (!isAhead && !isGone) return { place: asked, gap: undefined }
+  const place: Place = { seq: state.first_seq - 1, record: Infinity }
+  return { place, gap: { first_available: state.first_seq } }
+}

@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto'
+import { sql } from 'kysely'
+import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
+import type { Db } from '../../platform/db/connect.ts'
+
+/** How far what is stored reaches, and what tells whether anything of a channel has changed. */
+export interface ChannelState {
+  /** Sequence number in the stream up to which everything is stored. */
+  readonly position: number
+  /** The same as long as nothing is stored in the channel or removed from it. */
+  readonly fingerprint: string
+}
+
+/** Cheap at any size: the writer counts what it stores by the day. */
+export async function findChannelState(db: Db, channelId: string): Promise<ChannelState> {
+  const { rows } = await sql<ChannelState>`
+    select coalesce((select seq from stream_positions where stream = ${MESSAGES_STREAM}), 0) as position,
+      coalesce((select md5(string_agg(concat_ws(' ', kind, day, stored), ',' order by kind, day))
+        from stored_days where channel_id = ${channelId}), '') as fingerprint`.execute(db)
+  return rows[0] ?? { position: 0, fingerprint: '' }
+}
+
+/**
+ * Names the answer to a question about a channel in a state. Weak, since the position in the answer may move on while the
+ * messages stay (RFC 9110 section 8.8.1).
+ */
+export function entityTag(channelId: string, { fingerprint }: ChannelState, question: string): string {
+  const hash = createHash('sha256').update(`${channelId}\n${fingerprint}\n${question}`).digest('base64url')
+  return `W/"${hash.slice(0, 27)}"`
+}
+
+/** Whether `If-None-Match` names the tag (RFC 9110 section 13.1.2). */
+export function isMatched(header: string, tag: string): boolean {
+  const tags = header.split(',').map((one) => one.trim())
+  return header.trim() === '*' || tags.some((one) => one.replace(/^W\//, '') === tag.slice(2))
+}
