@@ -1,7 +1,7 @@
 /** On every answer: browsers may call from anywhere, since no cookie is ever a credential here (api.md 1.6). */
 export const CORS_HEADERS: Readonly<Record<string, string>> = {
   'Access-Control-Allow-Origin': '*',
-  'Access-Control-Expose-Headers': 'Location, ETag',
+  'Access-Control-Expose-Headers': 'Location',
 }
 
 /** In addition on the answer to a preflight. `*` would not cover `Authorization` (Fetch standard, 3.3.3). */

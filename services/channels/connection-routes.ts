@@ -9,6 +9,8 @@ import type { Channels } from './service.ts'
 import type { Connections, ConnectionType } from './types.ts'
 
 const MAX_IDS = 1_000
+/** Every channel with every client: what one transaction takes in well under a second. */
+const MAX_PAIRS = 10_000
 
 /** Words for the types of connection, those of older servers among them (contract 7). */
 const TYPES: Readonly<Record<string, ConnectionType>> = {
@@ -107,5 +109,8 @@ function wiringEndpoints(
 function complete(body: Body, sorted: Pick<Connections, 'channelIds' | 'clientIds'>): Connections {
   if (sorted.channelIds.length === 0) throw new InvalidInput('channel_ids: empty list provided')
   if (sorted.clientIds.length === 0) throw new InvalidInput('client_ids: empty list provided')
+  if (sorted.channelIds.length * sorted.clientIds.length > MAX_PAIRS) {
+    throw new InvalidInput(`channel_ids, client_ids: at most ${MAX_PAIRS} pairs at once`)
+  }
   return { channelIds: sorted.channelIds, clientIds: sorted.clientIds, types: body.types }
 }

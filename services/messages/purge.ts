@@ -55,8 +55,10 @@ async function purgeBehind(
   { bus, replayWindowS, log, metrics }: PurgeOptions,
 ): Promise<void> {
   const manager = await bus.connection.jetstreamManager({ checkAPI: false })
-  const { state, config } = await manager.streams.info(MESSAGES_STREAM)
+  const { state, config, created } = await manager.streams.info(MESSAGES_STREAM)
   if (state.messages === 0) return
+  // The position is one in another stream, or in one whose end the server has lost: it says nothing about what is stored.
+  if (created !== position.createdAt || position.seq > state.last_seq) return
   const isNearlyFull = config.max_bytes > 0 && state.bytes > FULL * config.max_bytes
   const firstYoung = isNearlyFull
     ? Infinity

@@ -124,6 +124,7 @@ function readQuestion(ctx: Call, type: string): Question {
 
 const headersOf = (tag: string) => ({
   ETag: tag,
+  'Access-Control-Expose-Headers': 'Location, ETag',
   // To be kept, and asked about each time; not by caches that serve many.
   'Cache-Control': 'private, no-cache',
   Vary: 'Accept, Authorization',

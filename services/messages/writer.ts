@@ -58,8 +58,11 @@ export function startWriter(options: WriterOptions): Writer {
     while (!abort.signal.aborted) {
       try {
         await writeAsLeader(options, abort.signal, (moved) => {
+          const isProgress = position !== undefined
           position = moved
           announceCommitted(bus, moved)
+          // Becoming the writer is none: what fails right after it would be tried, and said, at full speed.
+          if (!isProgress) return
           retryMs = RETRY_FIRST_MS
           if (isFailing) log.info({ seq: moved.seq }, 'writer goes on')
           isFailing = false
@@ -109,7 +112,7 @@ async function writeAsLeader(
     const manager = await options.bus.connection.jetstreamManager({ checkAPI: false })
     const info = await manager.streams.info(MESSAGES_STREAM)
     const stored = await readPosition(client, MESSAGES_STREAM, info.created)
-    const position = await skipGap(client, stored, info.state.first_seq, options)
+    const position = await fitToStream(client, stored, info.state, options)
     const puller = await createPuller(options.bus, { stream: MESSAGES_STREAM, fromSeq: position.seq + 1 })
     const stop = () => void puller.stop()
     signal.addEventListener('abort', stop)
@@ -134,13 +137,23 @@ function connection({ databaseUrl }: WriterOptions): Client {
   return client
 }
 
-/** Messages that somebody trimmed from the stream before they were stored are lost: an operator must know, once. */
-async function skipGap(
+/**
+ * Where the position and the stream do not fit together, messages are lost, and an operator must know, once.
+ *
+ * Somebody trimmed the stream before it was stored; or the server lost the end of it, in a power cut, and will give those
+ * numbers to new messages, which are not the ones that are stored (docs/durability.md).
+ */
+async function fitToStream(
   client: Client,
   position: Position,
-  firstSeq: number,
+  { first_seq: firstSeq, last_seq: lastSeq }: { first_seq: number; last_seq: number },
   { log, metrics }: WriterOptions,
 ): Promise<Position> {
+  if (lastSeq < position.seq) {
+    const facts = { storedSeq: position.seq, lastSeq }
+    log.error(facts, 'the stream ends before what is stored: the NATS server has lost the end of it')
+    return store(client, position, lastSeq)
+  }
   const missing = firstSeq - 1 - position.seq
   // A database that begins beside an older stream has lost nothing.
   if (missing <= 0 || position.seq === 0) return position

@@ -119,6 +119,19 @@ describe('connecting', () => {
     expect(answer.body.message).toContain(field)
   })
 
+  it('takes at most 10,000 pairs at once, so that one request holds the database for no longer than others', async () => {
+    const pair = await givenPair()
+    const ids = (count: number) => Array.from({ length: count }, () => randomUUID())
+    for (const wiring of ['connect', 'disconnect']) {
+      const answer = await api.call('POST', `/${pair.domain}/channels/${wiring}`, {
+        token: pair.token,
+        body: { channel_ids: ids(101), client_ids: ids(100) },
+      })
+      expect(answer.status).toBe(400)
+      expect(answer.body.message).toContain('10000 pairs')
+    }
+  })
+
   it('without a domain in the path refuses ids of two domains, and says nothing of ids that are not the caller’s', async () => {
     const { token } = await api.given.person()
     const [one, two] = [await api.given.domain(token), await api.given.domain(token)]

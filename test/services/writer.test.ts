@@ -168,6 +168,21 @@ describe('the writer', () => {
     await second.stop()
   })
 
+  it('goes on at the end of a stream whose last messages the server has lost', async () => {
+    const first = await startOne()
+    await publish(10)
+    await eventually('ten are stored', async () => (await storedValues()).length === 10)
+    await first.stop()
+    // As after a power cut: Postgres has synced what the stream no longer has.
+    await db.query('update stream_positions set seq = seq + 5')
+    const second = await startOne()
+    await eventually('it has begun', () => second.writer.position()?.seq === 10)
+    await publish(10, 10)
+    await eventually('what is new is stored', async () => (await storedValues()).length === 20)
+    expect(await storedValues()).toEqual(upTo(20))
+    await second.stop()
+  })
+
   it('goes on when the bus drops its connection', async () => {
     const one = await startOne()
     await publish(50)
