@@ -6,6 +6,7 @@ import type { Page } from '../../platform/db/listing.ts'
 import type { ChannelsTable } from '../../platform/db/tables.ts'
 import { groupedColumns, listGrouped } from '../entities/list-repository.ts'
 import type { GroupedColumns } from '../entities/list-repository.ts'
+import { inIdOrder } from '../entities/repository.ts'
 import type { View } from '../entities/lists.ts'
 import type { GroupedListing } from '../entities/types.ts'
 import { ChannelIdTaken, ChannelRouteTaken } from './errors.ts'
@@ -50,7 +51,7 @@ export async function insertChannels(trx: Trx, channels: readonly InsertChannel[
     await trx
       .insertInto('channels')
       .values(
-        channels.map((channel) => ({
+        inIdOrder(channels).map((channel) => ({
           id: channel.id,
           domain_id: channel.domainId,
           parent_group_id: channel.parentGroupId ?? null,

@@ -6,6 +6,7 @@ import type { Page } from '../../platform/db/listing.ts'
 import type { ClientsTable } from '../../platform/db/tables.ts'
 import { groupedColumns, listGrouped } from '../entities/list-repository.ts'
 import type { GroupedColumns } from '../entities/list-repository.ts'
+import { inIdOrder } from '../entities/repository.ts'
 import type { View } from '../entities/lists.ts'
 import type { GroupedListing } from '../entities/types.ts'
 import { ClientIdTaken, SecretTaken } from './errors.ts'
@@ -51,7 +52,7 @@ export async function insertClients(trx: Trx, clients: readonly InsertClient[]):
     await trx
       .insertInto('clients')
       .values(
-        clients.map((client) => ({
+        inIdOrder(clients).map((client) => ({
           id: client.id,
           domain_id: client.domainId,
           parent_group_id: client.parentGroupId ?? null,
