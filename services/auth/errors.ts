@@ -14,7 +14,7 @@ export class AlreadyInRole extends Conflict {
 
 export class UnknownAction extends InvalidInput {
   constructor(action: string) {
-    super(`unknown action: ${action}`, { code: 'unknown_action' })
+    super(`actions: unknown action ${action}`, { code: 'unknown_action' })
   }
 }
 

@@ -1,4 +1,4 @@
-import { Conflict, InvalidInput } from '../../platform/errors.ts'
+import { Conflict } from '../../platform/errors.ts'
 
 export class StatusUnchanged extends Conflict {
   constructor() {
@@ -16,11 +16,5 @@ export class ParentSet extends Conflict {
 export class ParentChanged extends Conflict {
   constructor() {
     super('parent_changed', 'the parent group was changed by another request')
-  }
-}
-
-export class UnknownAction extends InvalidInput {
-  constructor(action: string) {
-    super(`actions: unknown action ${action}`, { code: 'unknown_action' })
   }
 }

@@ -2,10 +2,10 @@ import { sql } from 'kysely'
 import type { Expression, SqlBool } from 'kysely'
 import type { Page } from '../../platform/db/listing.ts'
 import { Forbidden } from '../../platform/errors.ts'
+import { UnknownAction } from '../auth/errors.ts'
 import { AVAILABLE_ACTIONS, grants, isClosestWay, isGranted } from '../auth/service.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Access, ContainedType, Principal, Reach } from '../auth/types.ts'
-import { UnknownAction } from './errors.ts'
 import type { AccessFilter, Entity, EntityListing } from './types.ts'
 
 /** What a list may show, to the caller or as another user would see it. */

@@ -113,7 +113,7 @@ describe.each(['domain', 'group', 'client', 'channel'] as const)('a role on a %s
       token,
       body: { actions: ['read', 'fly'] },
     })
-    expect([added.status, added.body.message]).toEqual([400, 'unknown action: fly'])
+    expect([added.status, added.body.message]).toEqual([400, 'actions: unknown action fly'])
     const { body } = await api.expect(200, 'GET', `${it.path}/${role.id}/actions`, { token })
     expect(body.actions).toEqual([])
   })
