@@ -20,6 +20,18 @@ export async function lockDomain(trx: Trx, domainId: string): Promise<string | u
   return row?.status
 }
 
+/**
+ * Keeps an entity from being deleted until the transaction ends: what is deleted takes its roles with it, those that are
+ * there.
+ *
+ * @returns whether it is there
+ */
+export async function holdEntity(trx: Trx, { type, id }: Pick<EntityRef, 'type' | 'id'>): Promise<boolean> {
+  const { rows } = await sql`
+    select from ${sql.table(`${type}s`)} where id = ${id} and status <> 'deleted' for share`.execute(trx)
+  return rows.length > 0
+}
+
 /** Which of the ids are users that were not deleted. */
 export async function listExistingUsers(db: Db, userIds: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
