@@ -115,6 +115,13 @@ export function createPolicy(db: Db) {
       if (!standing || !letsIn(principal, standing)) throw new OutsideDomain()
     },
 
+    /** Whether the user is an admin of the domain (contract A.2); superadmins are, whatever has become of it. */
+    async administers(principal: Principal, domainId: string): Promise<boolean> {
+      if (principal.isSuperadmin) return true
+      const standing = await findStanding(principal, 'domain.view', domainId)
+      return standing?.isDomainAdmin ?? false
+    },
+
     /** Whether {@link require} would pass; says no, and nothing else, for what does not exist. */
     async allows(principal: Principal, operation: OperationName, id: string): Promise<boolean> {
       const standing = await findStanding(principal, operation, id)
@@ -179,9 +186,8 @@ export function createPolicy(db: Db) {
       if (userId === principal.userId) return { viewer: principal, isOpen: true }
       const isSuperadmin = principal.isSuperadmin && (await isPlatformAdmin(db, userId))
       const viewer = { userId, isSuperadmin, scopes: principal.scopes }
-      if (principal.isSuperadmin || domainId === undefined) return { viewer, isOpen: principal.isSuperadmin }
-      const standing = await findStanding(principal, 'domain.view', domainId)
-      return { viewer, isOpen: standing?.isDomainAdmin ?? false }
+      if (domainId === undefined) return { viewer, isOpen: principal.isSuperadmin }
+      return { viewer, isOpen: await this.administers(principal, domainId) }
     },
 
     /** The roles through which a user has access to each of the entities, the closest first. */
