@@ -222,7 +222,7 @@ describe('totals of lists', () => {
       }
     }
     await fc.assert(fc.asyncProperty(batches, run), { numRuns: 4, endOnFailure: true })
-  }, 120_000)
+  }, 240_000)
 
   it('hold nothing of what is deleted while roles on it are made and filled', async () => {
     const { domain, owner, members } = await makeWorld()

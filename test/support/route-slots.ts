@@ -160,6 +160,30 @@ export function formsOf(route: Described): Form[] {
     })
 }
 
+/**
+ * The request of a form.
+ *
+ * @param idOf what to put into each slot; nothing leaves the slot out, which only those of queries and bodies can be
+ * @throws when the form is not one that the route takes
+ */
+export function fill(form: Form, idOf: (slot: Slot) => string | undefined) {
+  let path = form.path
+  const query: string[] = []
+  const fields: Record<string, unknown> = { ...form.body }
+  for (const slot of form.slots) {
+    const id = idOf(slot)
+    if (id === undefined) continue
+    if (slot.place === 'path') path = path.replace(`:${slot.name}`, id)
+    else if (slot.place === 'query') query.push(`${slot.name}=${id}`)
+    else fields[slot.name] = slot.isList ? [id] : id
+  }
+  if (query.length > 0) path += `?${query.join('&')}`
+  if (form.body === undefined) return { path, body: undefined }
+  const body = form.isBulk ? [fields] : fields
+  form.route.body?.parse(body)
+  return { path, body }
+}
+
 /** The path for each word of its parameters that are one of several words. */
 function wordings(path: string, params: Readonly<Record<string, Schema>>): string[] {
   const open = Object.entries(params).find(([name, one]) => one.enum && path.includes(`:${name}`))
