@@ -2,13 +2,13 @@ import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import { checkForAedes, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
-import { announceInConnack, handOver, reasonOfAedesError, refreshKeepAlive } from './aedes-broker.ts'
+import { announceInConnack, handOver, reasonOfAedesError, refreshKeepAlive, saidGoodbye } from './aedes-broker.ts'
 import type { AedesClient, AedesPublish } from './aedes-broker.ts'
 import { AedesStream } from './aedes-stream.ts'
 import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import { Cursor } from './cursor.ts'
-import { encodeConnackRefusal, encodeDisconnect, encodePubrel } from './encode.ts'
+import { encodeConnackRefusal, encodeDisconnect } from './encode.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
@@ -42,8 +42,8 @@ export class Connection implements Peer {
   /** Whether CONNACK says that there was a session. */
   isSessionPresent = false
   session: Session | undefined
-  /** Set as soon as the connection claims the name of a session. */
-  sessionId: string | undefined
+  /** Set as soon as the connection claims a session. */
+  sessionKey: string | undefined
   /** Kept to ask, after a change, whether they still hold. */
   credentials: Credentials | undefined
   /** Given to a client that came without an identifier; MQTT 5 tells it. */
@@ -121,14 +121,18 @@ export class Connection implements Peer {
     // Aedes hears of it by the `close` of its stream, and sends the will.
     this.#aedesStream?.destroy()
     // After Aedes: it listens to the same event, and what it does there it does at once.
-    setImmediate(() => this.#leave(state))
+    setImmediate(() => void this.#leave(state))
   }
 
-  #leave(state: State): void {
+  async #leave(state: State): Promise<void> {
     const { session } = this
     if (session) {
-      const expiryS = this.#client?.sessionExpiryInterval ?? this.#host.limits.sessionExpiryS
-      this.#host.sessions.close(session, Math.min(expiryS, this.#host.limits.sessionExpiryS))
+      const limitS = session.isDurable ? this.#host.limits.sessionExpiryS : 0
+      await this.#host.sessions.close(session, {
+        expiryS: Math.min(this.#client?.sessionExpiryInterval ?? limitS, limitS),
+        // [MQTT-3.14.4-3]; and a connection that never was leaves none.
+        isWillDropped: state !== 'open' || saidGoodbye(this.#client),
+      })
     }
     this.#host.onClosed(this, { wasOpen: state === 'open', wasAuthenticated: session !== undefined })
     this.#resolveClosed()
@@ -243,7 +247,8 @@ export class Connection implements Peer {
         void this.#work(subscribe(this.#host, this, cursor))
         break
       case Type.unsubscribe:
-        unsubscribe(this.#host, this, cursor)
+        this.#isBusy = true
+        void this.#work(unsubscribe(this.#host, this, cursor))
         break
       default:
         throw protocolError('CONNECT twice') // [MQTT-3.1.0-2]
@@ -267,10 +272,7 @@ export class Connection implements Peer {
     const outbox = this.session?.outbox
     // A refusing PUBREC ends the exchange (MQTT 5 section 4.3.3); so do PUBACK and PUBCOMP, whatever they say.
     if (type !== Type.pubrec || reason >= 0x80) outbox?.acknowledge(packetId)
-    else {
-      outbox?.receive(packetId)
-      this.send(encodePubrel(packetId)) // [MQTT-4.3.3-4], also for an identifier we do not know: it ends there
-    }
+    else outbox?.receive(packetId)
   }
 
   /** The first packet. */
@@ -336,7 +338,7 @@ export class Connection implements Peer {
     this.#state = 'open'
     clearTimeout(this.#connectTimer)
     this.#host.onOpen(this)
-    this.session.outbox.attach(this)
+    this.#host.sessions.begin(this.session, this)
     this.#advance()
   }
 

@@ -68,6 +68,26 @@ export interface Delivery {
   readonly identifiers: readonly number[]
   /** The same for all deliveries of one message. */
   readonly share: Share
+  /** Where a session that outlives its connection got the message from. */
+  readonly source?: Source | undefined
+}
+
+/** A place in the stream, as a session that reads there sees it. */
+export interface Source {
+  readonly bookmark: Bookmark
+  readonly seq: number
+}
+
+/** How far a session has come with one subject of the stream. */
+export interface Bookmark {
+  readonly subject: string
+  readonly channelId: string
+  /** Everything up to here was taken, or is not wanted. */
+  at: number
+  /** Whether messages are taken as they come. If not, they are read from the stream behind {@link at}. */
+  isLive: boolean
+  /** The last one that came and was not taken. */
+  newest: number
 }
 
 /** Bytes of a PUBLISH on the wire, without building it. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
@@ -8,7 +9,7 @@ import type { Publish } from '../publish.ts'
 import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
-import type { Session } from './sessions.ts'
+import type { Receipt, Session } from './sessions.ts'
 
 type Done = (error?: Error) => void
 
@@ -201,25 +202,32 @@ export class Inbound {
   }
 
   #storeExactlyOnce(message: Message, packetId: number, packet: AedesPublish, done: Done): void {
-    const { receipts } = this.#options.session
+    const { session, publish } = this.#options
+    const { receipts } = session
     const entry: Entry = { packet, message: undefined, done, isSettled: false, error: undefined }
     const earlier = receipts.get(packetId)
-    if (earlier) {
+    if (earlier?.isAccepted || earlier?.isAsked) {
       this.#enqueue(entry)
       // The same again [MQTT-4.3.3-10]: PUBREC as for the first, and nothing onto the stream.
       if (earlier.isAccepted) this.#settle(entry, undefined)
       else earlier.waiting.push((error) => this.#settle(entry, error))
       return
     }
-    const receipt = { isAccepted: false, waiting: [] as Done[] }
+    const receipt = earlier ?? newReceipt(session.isDurable)
+    receipt.isAsked = true
     receipts.set(packetId, receipt)
     const first = this.#enqueue({ ...entry, message })
-    this.#options.publish(message, (error) => {
+    const settle = (error?: Error): void => {
       receipt.isAccepted = error === undefined
       if (error && receipts.get(packetId) === receipt) receipts.delete(packetId)
+      if (session.isDurable) session.ledger.touch()
       this.#settle(first, error)
       for (const again of receipt.waiting.splice(0)) again(error)
-    })
+    }
+    const send = (): void => publish({ ...message, messageId: receipt.messageId }, settle)
+    // One found in the session was perhaps sent by a process that is gone: the stream takes the same again for the same.
+    if (earlier || !session.isDurable) send()
+    else session.ledger.commit((error) => (error ? settle(error) : send()))
   }
 
   #enqueue(entry: Entry): Entry {
@@ -248,6 +256,11 @@ export class Inbound {
     }
     this.#tellIdle()
   }
+}
+
+function newReceipt(isDurable: boolean): Receipt {
+  const messageId = isDurable ? randomUUID() : undefined
+  return { messageId, isAccepted: false, isAsked: false, waiting: [] }
 }
 
 // Anything else would not survive as a header of the bus.

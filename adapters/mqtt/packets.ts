@@ -24,6 +24,10 @@ export interface Will {
   readonly topic: string
   readonly qos: Qos
   readonly retain: boolean
+  readonly payload: Buffer
+  readonly contentType: string
+  /** Seconds between the end of the connection and the will (MQTT 5 section 3.1.3.2.2). */
+  readonly delayS: number
 }
 
 export interface Connect {
@@ -37,6 +41,8 @@ export interface Connect {
   readonly username: string | undefined
   readonly password: string | undefined
   readonly will: Will | undefined
+  /** Seconds that the session is to outlive the connection, as asked for; `Infinity` is for ever. */
+  readonly sessionExpiryS: number
   /** PUBLISH of QoS 1 and 2 that the client takes unacknowledged. */
   readonly receiveMaximum: number
   /** Bytes of the largest packet that the client takes. */
@@ -104,16 +110,16 @@ export function readConnect(cursor: Cursor): Connect {
   // MQTT 3.1.1 [MQTT-3.1.2-22]; MQTT 5 took the rule back.
   if (version !== 5 && hasPassword && !hasUsername) throw malformed('password without user name')
   const keepAliveS = cursor.uint16()
-  const properties = { receiveMaximum: 65_535, maximumPacketSize: Number.POSITIVE_INFINITY }
+  const cleanStart = (flags & 0x02) !== 0
+  const properties: ConnectProperties = {
+    receiveMaximum: 65_535,
+    maximumPacketSize: Number.POSITIVE_INFINITY,
+    // Before MQTT 5 a session ends with its connection or never; from it on it ends at once unless asked (section 3.1.2.11.2).
+    sessionExpiryS: version === 5 || cleanStart ? 0 : Number.POSITIVE_INFINITY,
+  }
   if (version === 5) readConnectProperties(cursor, properties)
   const identifier = cursor.string()
-  const cleanStart = (flags & 0x02) !== 0
-  let will: Will | undefined
-  if (hasWill) {
-    if (version === 5) readProperties(cursor, 'will')
-    will = { topic: cursor.string(), qos: willQos as Qos, retain: (flags & 0x20) !== 0 }
-    cursor.skipBinary()
-  }
+  const will = hasWill ? readWill(cursor, version as Version, flags) : undefined
   const username = hasUsername ? cursor.string() : undefined
   const password = hasPassword ? cursor.binary().toString() : undefined
   if (cursor.remaining > 0) throw malformed('CONNECT is longer than its fields')
@@ -137,15 +143,48 @@ export function readConnect(cursor: Cursor): Connect {
   }
 }
 
-function readConnectProperties(
-  cursor: Cursor,
-  into: { receiveMaximum: number; maximumPacketSize: number },
-): void {
+function readWill(cursor: Cursor, version: Version, flags: number): Will {
+  let delayS = 0
+  let contentType = ''
+  if (version === 5) {
+    readProperties(cursor, 'will', (identifier, value) => {
+      if (identifier === Property.willDelayInterval) delayS = value
+      else if (identifier === Property.contentType) {
+        contentType = cursor.bytes.toString('utf8', cursor.position - value, cursor.position)
+      }
+    })
+  }
+  const topic = cursor.string()
+  // A copy: the packet is gone long before the will is sent.
+  const payload = Buffer.from(cursor.binary())
+  return {
+    topic,
+    qos: ((flags >> 3) & 0x03) as Qos,
+    retain: (flags & 0x20) !== 0,
+    payload,
+    contentType,
+    delayS,
+  }
+}
+
+interface ConnectProperties {
+  receiveMaximum: number
+  maximumPacketSize: number
+  sessionExpiryS: number
+}
+
+/** A Session Expiry Interval that never ends (MQTT 5 section 3.1.2.11.2). */
+const NEVER_EXPIRES = 0xffff_ffff
+
+function readConnectProperties(cursor: Cursor, into: ConnectProperties): void {
   let asksForMethod = false
   let hasData = false
   readProperties(cursor, 'connect', (identifier, value) => {
     if (identifier === Property.receiveMaximum) into.receiveMaximum = value
     else if (identifier === Property.maximumPacketSize) into.maximumPacketSize = value
+    else if (identifier === Property.sessionExpiryInterval) {
+      into.sessionExpiryS = value === NEVER_EXPIRES ? Number.POSITIVE_INFINITY : value
+    }
     else if (identifier === Property.authenticationMethod) asksForMethod = true
     else if (identifier === Property.authenticationData) hasData = true
   })

@@ -47,10 +47,13 @@ const PROPERTIES: ReadonlyMap<number, Property> = new Map<number, Property>([
 ])
 
 export const Property = {
+  contentType: 0x03,
   responseTopic: 0x08,
   subscriptionIdentifier: 0x0b,
+  sessionExpiryInterval: 0x11,
   authenticationMethod: 0x15,
   authenticationData: 0x16,
+  willDelayInterval: 0x18,
   receiveMaximum: 0x21,
   topicAlias: 0x23,
   userProperty: 0x26,

@@ -1,11 +1,12 @@
 import type { Logger } from '../../platform/log.ts'
 import type { Message } from '../../platform/bus/message.ts'
-import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
+import type { Following } from '../../platform/bus/subscriptions.ts'
 import type { ChannelAddress } from '../authority.ts'
 import { matchesFilter } from '../topics.ts'
 import { newShare } from './backlog.ts'
 import type { Share } from './backlog.ts'
-import type { Delivery } from './encode.ts'
+import { bookmarkOf } from './bookmarks.ts'
+import type { Delivery, Source } from './encode.ts'
 import type { Qos } from './packets.ts'
 import type { Route, Session } from './sessions.ts'
 
@@ -15,6 +16,12 @@ interface Form {
   /** Filters without wildcards, by what stands behind the prefix. */
   readonly exact: Map<string, Set<Route>>
   readonly wildcard: Set<Route>
+}
+
+/** Where routes get their messages from. */
+export interface Feed {
+  /** @param listener is told the place in the stream too, where the feed knows it, else 0 */
+  follow(address: ChannelAddress, listener: (message: Message, seq: number) => void): Following
 }
 
 interface Channel {
@@ -61,13 +68,13 @@ function qosOf(message: Message): Qos {
  * A message goes once to each session and each way of writing the channel, with the highest QoS and all identifiers of the
  * filters that match (MQTT 5 section 3.3.4, [MQTT-3.3.4-2]).
  */
-export function createRoutes(feed: ChannelFeed, log: Logger): Routes {
+export function createRoutes(feed: Feed, log: Logger): Routes {
   const channels = new Map<string, Channel>()
 
   function follow(channel: Channel): Following {
-    return feed.follow(channel.address, (message) => {
+    return feed.follow(channel.address, (message, seq) => {
       const share = newShare()
-      for (const form of channel.forms.values()) deliver(form, message, share)
+      for (const form of channel.forms.values()) deliver(form, message, share, seq)
     })
   }
 
@@ -101,7 +108,9 @@ export function createRoutes(feed: ChannelFeed, log: Logger): Routes {
 
   function releaseGrant({ session, grant }: Route): void {
     grant.uses -= 1
-    if (grant.uses === 0) session.grants.delete(grant.channel.channelId)
+    if (grant.uses > 0) return
+    session.grants.delete(grant.channel.channelId)
+    session.bookmarks.drop(grant.channel.channelId)
   }
 
   function attach(channel: Channel, route: Route): void {
@@ -167,6 +176,7 @@ export function createRoutes(feed: ChannelFeed, log: Logger): Routes {
 }
 
 interface Match {
+  readonly source: Source | undefined
   qos: Qos
   retain: boolean
   readonly identifiers: number[]
@@ -174,47 +184,85 @@ interface Match {
 
 const NO_IDENTIFIERS: readonly number[] = []
 
-function deliver(form: Form, message: Message, share: Share): void {
+function deliver(form: Form, message: Message, share: Share, seq: number): void {
   const suffix = suffixOf(message.levels)
   const topic = form.prefix + suffix
   const exact = form.exact.get(suffix)
   if (exact && form.wildcard.size === 0 && exact.size === 1) {
     // The usual case, one device on its own topic, costs no map.
     for (const route of exact) {
-      if (!admits(route, message)) continue
-      const match = matchOf(route, message)
+      if (!admits(route, message, seq)) continue
+      const match = matchOf(route, message, seq)
       route.session.outbox.deliver(toDelivery(topic, message, match, share))
     }
     return
   }
   const matches = new Map<Session, Match>()
-  if (exact) for (const route of exact) collect(matches, route, message)
+  if (exact) for (const route of exact) collect(matches, route, message, seq)
   for (const route of form.wildcard) {
-    if (matchesFilter(message.levels, route.levels)) collect(matches, route, message)
+    if (matchesFilter(message.levels, route.levels)) collect(matches, route, message, seq)
   }
   for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match, share))
 }
 
-function admits(route: Route, message: Message): boolean {
+function admits(route: Route, message: Message, seq: number): boolean {
+  if (!wants(route, message)) return false
+  return route.place === undefined || takes(route, message, seq)
+}
+
+function wants(route: Route, message: Message): boolean {
   if (!route.grant.isAllowed) return false
   // The bus names the client, not its MQTT client identifier, so "local" is the client (MQTT 5 [MQTT-3.8.3-3]).
   return !(route.noLocal && message.publisher === route.session.principal.id)
 }
 
-function matchOf(route: Route, message: Message): Match {
+/** Whether a session that reads from the stream takes this message now, rather than later from there. */
+function takes({ session, place, since }: Route, message: Message, seq: number): boolean {
+  if (!place || seq <= since) return false
+  const bookmark = bookmarkOf(place, message.levels)
+  if (seq <= bookmark.at) return false
+  // Decided once a message, whatever number of filters match: `newest` is the last one decided on.
+  if (bookmark.isLive && bookmark.newest !== seq && session.outbox.isFull) {
+    bookmark.at = seq - 1
+    bookmark.isLive = false
+    session.onBehind(bookmark)
+  }
+  bookmark.newest = seq
+  return bookmark.isLive
+}
+
+/**
+ * What a session gets of one message that it reads from the stream by itself, once for each way of writing the channel.
+ */
+export function deliveriesFor(session: Session, message: Message, seq: number): Delivery[] {
+  const byPrefix = new Map<string, Match>()
+  for (const route of session.subscriptions.values()) {
+    if (route.grant.channel.channelId !== message.channelId || seq <= route.since) continue
+    if (!matchesFilter(message.levels, route.levels) || !wants(route, message)) continue
+    merge(byPrefix, route.prefix, matchOf(route, message, seq))
+  }
+  const share = newShare()
+  const suffix = suffixOf(message.levels)
+  return [...byPrefix].map(([prefix, match]) => toDelivery(prefix + suffix, message, match, share))
+}
+
+function matchOf(route: Route, message: Message, seq: number): Match {
   return {
+    source: route.place && { bookmark: bookmarkOf(route.place, message.levels), seq },
     qos: Math.min(route.qos, qosOf(message)) as Qos, // [MQTT-3.8.4-8]
     retain: route.retainAsPublished && message.retain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
     identifiers: route.identifier === 0 ? [] : [route.identifier],
   }
 }
 
-function collect(matches: Map<Session, Match>, route: Route, message: Message): void {
-  if (!admits(route, message)) return
-  const match = matchOf(route, message)
-  const other = matches.get(route.session)
+function collect(matches: Map<Session, Match>, route: Route, message: Message, seq: number): void {
+  if (admits(route, message, seq)) merge(matches, route.session, matchOf(route, message, seq))
+}
+
+function merge<K>(matches: Map<K, Match>, key: K, match: Match): void {
+  const other = matches.get(key)
   if (!other) {
-    matches.set(route.session, match)
+    matches.set(key, match)
     return
   }
   other.qos = Math.max(other.qos, match.qos) as Qos
@@ -231,5 +279,6 @@ function toDelivery(topic: string, message: Message, match: Match, share: Share)
     contentType: message.contentType,
     identifiers: match.identifiers.length === 0 ? NO_IDENTIFIERS : match.identifiers,
     share,
+    source: match.source,
   }
 }

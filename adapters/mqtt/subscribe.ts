@@ -4,6 +4,7 @@ import { parseTopicFilter } from '../topics.ts'
 import type { Topic } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import { newShare } from './backlog.ts'
+import type { Place } from './bookmarks.ts'
 import { Reason, reasonFor } from './codes.ts'
 import type { Peer } from './peer.ts'
 import type { Cursor } from './cursor.ts'
@@ -51,6 +52,7 @@ export async function subscribe(host: Host, connection: Peer, cursor: Cursor): P
         : await grant(host, connection, session, subscription, identifier),
     )
   }
+  if (session.isDurable) await written(session)
   if (session.isEnded) return
   const codes = granted.map(({ code }) => code)
   connection.send(encodeSuback(version, packetId, codes)) // [MQTT-3.8.4-1] [MQTT-3.8.4-6]
@@ -77,7 +79,7 @@ async function grant(
   try {
     const topic = parseTopicFilter(filter)
     const route = await makeRoute(host, session, subscription, topic, identifier)
-    await host.routes.add(route)
+    await host.routesOf(session).add(route)
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
     const wantsRetained = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && isNew)
     const { channelId } = route.grant.channel
@@ -108,7 +110,17 @@ async function makeRoute(
   }
   grant.isAllowed = true
   const { prefix, levels } = topic
-  return { session, filter, prefix, levels, grant, qos, noLocal, retainAsPublished, identifier }
+  const since = session.isDurable ? await host.lastPlace() : 0
+  const place = session.isDurable ? openPlace(session, channel, since) : undefined
+  return { session, filter, prefix, levels, grant, qos, noLocal, retainAsPublished, identifier, place, since }
+}
+
+/** Where the session reads the channel: one that is new to it begins now, and live. */
+function openPlace(session: Session, channel: ChannelAddress, since: number): Place {
+  const isNew = !session.bookmarks.has(channel.channelId)
+  const place = session.bookmarks.open(channel, () => since)
+  if (isNew) for (const bookmark of [place.root, place.below]) bookmark.isLive = true
+  return place
 }
 
 function refused(host: Host, connection: Peer, code: number, why: unknown): Granted {
@@ -130,13 +142,19 @@ function sendRetained(route: Route, message: Message): void {
   })
 }
 
+/** Resolves when the session is on file: what SUBACK and UNSUBACK say holds whatever process goes on with it. */
+function written({ ledger }: Session): Promise<void> {
+  return new Promise((resolve, reject) => ledger.commit((error) => (error ? reject(error) : resolve())))
+}
+
 /** UNSUBSCRIBE: filters are compared as written [MQTT-3.10.4-1]. */
-export function unsubscribe(host: Host, connection: Peer, cursor: Cursor): void {
+export async function unsubscribe(host: Host, connection: Peer, cursor: Cursor): Promise<void> {
   const { session, version } = connection
   if (!session) return
   const { packetId, filters } = readUnsubscribe(cursor, version)
   const codes = filters.map((filter) =>
-    host.routes.remove(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
+    host.routesOf(session).remove(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
   )
+  if (session.isDurable) await written(session)
   connection.send(encodeUnsuback(version, packetId, codes)) // [MQTT-3.10.4-4]
 }

@@ -19,6 +19,8 @@ export interface Message extends MessageAddress {
   /** Quality of service the publisher asked for, for delivery to MQTT subscribers. */
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
+  /** What the stream knows it by: of two with the same within its window it keeps one. Not read back. */
+  readonly messageId?: string | undefined
 }
 
 const PUBLISHER = 'Sluice-Publisher'
@@ -27,6 +29,8 @@ const CONTENT_TYPE = 'Content-Type'
 const RECEIVED_AT = 'Sluice-Received-At'
 const QOS = 'Sluice-Qos'
 const RETAIN = 'Sluice-Retain'
+/** JetStream's own. */
+const MESSAGE_ID = 'Nats-Msg-Id'
 
 const PROTOCOLS: ReadonlySet<string> = new Set<Protocol>(['http', 'mqtt', 'ws', 'coap', 'nats'])
 
@@ -51,6 +55,7 @@ export function messageHeaders(message: Omit<Message, keyof MessageAddress | 'pa
   }
   if (message.qos !== 0) text += `${QOS}: ${message.qos}\r\n`
   if (message.retain) text += `${RETAIN}: 1\r\n`
+  if (message.messageId !== undefined) text += `${MESSAGE_ID}: ${message.messageId}\r\n`
   const encoded = encoder.encode(`${text}\r\n`)
   return { encode: () => encoded } as unknown as MsgHdrs
 }

@@ -15,6 +15,7 @@ import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
 import type { Bus } from '../../../platform/bus/connect.ts'
+import { createNodes } from '../../../platform/bus/nodes.ts'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
 import { createChannelFeed } from '../../../platform/bus/subscriptions.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
@@ -63,12 +64,14 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
   const metrics = createMetrics()
   const publisher = createPublisher(bus)
   const publish = createPublish(publisher)
+  const nodes = createNodes(bus)
   const authority = createAuthority({ backend: tables, bus })
   await authority.ready
   const adapter = await createMqttAdapter({
     authority,
     publish: options.publish?.(publish) ?? publish,
     feed: createChannelFeed(bus),
+    cluster: { bus, publisher, nodes },
     log,
     metrics,
     limits: { ...LIMITS, ...options.limits },
@@ -87,6 +90,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
       await listener.stop()
       await adapter.stop()
       authority.stop()
+      nodes.stop()
       await publisher.stop()
     },
   }

@@ -1,0 +1,89 @@
+import { headers, NatsError } from 'nats'
+import { Conflict } from '../errors.ts'
+import type { Bus } from './connect.ts'
+import { ackSequence, WRONG_REVISION } from './publisher.ts'
+import type { Publisher } from './publisher.ts'
+import { createPuller } from './puller.ts'
+import { findLastStored, NO_MESSAGE_FOUND } from './stored.ts'
+
+/** One value with the place it was written at; the next writer names that place, and only one of two does so in time. */
+export interface RecordAt {
+  readonly value: Uint8Array
+  readonly revision: number
+}
+
+/** Values by key that all processes share, each the last one written: the last message of each subject of a stream. */
+export interface Records {
+  get(key: string): Promise<RecordAt | undefined>
+  /**
+   * Writes a value.
+   *
+   * @param expected the revision that it replaces; 0 when there is none
+   * @param done is called once, with the new revision, or with {@link Conflict} `wrong_revision` when another one was there,
+   *   or with {@link Unavailable} when nobody knows whether it was written
+   */
+  put(
+    key: string,
+    value: Uint8Array,
+    expected: number,
+    done: (error: Error | undefined, revision: number) => void,
+  ): void
+  /** Takes the value away if it is still that revision, else does nothing. */
+  remove(revision: number): Promise<void>
+  /**
+   * Hands over all that is there, some at a time.
+   *
+   * @param prefix only keys below it, such as `a.b`
+   */
+  scan(onRecord: (key: string, record: RecordAt) => void, prefix?: string): Promise<void>
+}
+
+/** Whether a value was not written because another was there than expected. */
+export function isWrongRevision(error: unknown): boolean {
+  return error instanceof Conflict && error.code === WRONG_REVISION
+}
+
+function isNoMessage(error: unknown): boolean {
+  return error instanceof NatsError && error.api_error?.err_code === NO_MESSAGE_FOUND
+}
+
+/** @param stream its subjects are `<stream>.<key>`, one message each */
+export async function createRecords(bus: Bus, publisher: Publisher, stream: string): Promise<Records> {
+  const manager = await bus.connection.jetstreamManager({ checkAPI: false })
+  const subjectOf = (key: string): string => `${stream}.${key}`
+
+  return {
+    async get(key) {
+      const found = await findLastStored(manager, stream, subjectOf(key))
+      return found && { value: found.data, revision: found.seq }
+    },
+    put(key, value, expected, done) {
+      const hdrs = headers()
+      hdrs.set('Nats-Expected-Last-Subject-Sequence', String(expected))
+      publisher.publish(subjectOf(key), value, hdrs, (error, ack) => {
+        done(error, (ack && ackSequence(ack)) ?? 0)
+      })
+    },
+    async remove(revision) {
+      // Gone already, or replaced: the stream keeps one message a subject.
+      await manager.streams.deleteMessage(stream, revision, false).catch((error: unknown) => {
+        if (!isNoMessage(error)) throw error
+      })
+    },
+    async scan(onRecord, prefix) {
+      const subject = prefix === undefined ? `${stream}.>` : `${stream}.${prefix}.>`
+      const puller = await createPuller(bus, { stream, fromSeq: 1, subject })
+      try {
+        let { pending } = puller
+        while (pending > 0) {
+          for (const { seq, msg, pending: left } of await puller.next(0)) {
+            pending = left
+            onRecord(msg.subject.slice(stream.length + 1), { value: msg.data, revision: seq })
+          }
+        }
+      } finally {
+        await puller.stop()
+      }
+    },
+  }
+}
