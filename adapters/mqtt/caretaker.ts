@@ -157,7 +157,11 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
   const rounds = setInterval(startRound, roundMs)
   first.unref()
   rounds.unref()
-  const removeOnGone = nodes.onGone(startRound)
+  const removeListeners = [
+    nodes.onGone(startRound),
+    // Connections that ended in the meantime could not be written.
+    bus.onReconnect(startRound),
+  ]
 
   return {
     own: (epoch) => owned.add(epoch),
@@ -177,7 +181,7 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
       clearTimeout(first)
       clearInterval(rounds)
       for (const timer of timers.values()) clearTimeout(timer)
-      removeOnGone()
+      for (const remove of removeListeners) remove()
     },
   }
 }

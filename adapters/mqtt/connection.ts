@@ -112,29 +112,29 @@ export class Connection implements Peer {
     this.#state = 'closed'
     clearTimeout(this.#connectTimer)
     this.#stream.off('data', this.#onData)
+    const wasAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
     if (reason !== undefined) {
-      const isAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
-      if (isAccepted && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
+      if (wasAccepted && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
       if (state === 'authenticating') this.send(encodeConnackRefusal(this.version, connackReason(reason)))
     }
     this.#wire.finish()
     // Aedes hears of it by the `close` of its stream, and sends the will.
     this.#aedesStream?.destroy()
     // After Aedes: it listens to the same event, and what it does there it does at once.
-    setImmediate(() => void this.#leave(state))
+    setImmediate(() => void this.#leave(state === 'open', wasAccepted))
   }
 
-  async #leave(state: State): Promise<void> {
+  async #leave(wasOpen: boolean, wasAccepted: boolean): Promise<void> {
     const { session } = this
     if (session) {
       const limitS = session.isDurable ? this.#host.limits.sessionExpiryS : 0
       await this.#host.sessions.close(session, {
         expiryS: Math.min(this.#client?.sessionExpiryInterval ?? limitS, limitS),
         // [MQTT-3.14.4-3]; and a connection that never was leaves none.
-        isWillDropped: state !== 'open' || saidGoodbye(this.#client),
+        isWillDropped: !wasAccepted || saidGoodbye(this.#client),
       })
     }
-    this.#host.onClosed(this, { wasOpen: state === 'open', wasAuthenticated: session !== undefined })
+    this.#host.onClosed(this, { wasOpen, wasAuthenticated: session !== undefined })
     this.#resolveClosed()
   }
 

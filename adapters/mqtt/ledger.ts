@@ -21,7 +21,7 @@ type Done = (error?: Error) => void
 
 const RETRY_MS = 200
 /** Attempts of the last writing; a process that ends later than that is cleaned up after by others. */
-const LAST_ATTEMPTS = 25
+const LAST_ATTEMPTS = 5
 
 /**
  * Writes one session down, one writing at a time. What must not be said before it is written goes through

@@ -1,5 +1,5 @@
 import { headers, NatsError } from 'nats'
-import { Conflict } from '../errors.ts'
+import { Conflict, Unavailable } from '../errors.ts'
 import type { Bus } from './connect.ts'
 import { ackSequence, WRONG_REVISION } from './publisher.ts'
 import type { Publisher } from './publisher.ts'
@@ -43,17 +43,26 @@ export function isWrongRevision(error: unknown): boolean {
   return error instanceof Conflict && error.code === WRONG_REVISION
 }
 
+// JetStream API errors, `err_code` of nats-server's server/errors.json: what versions say of a message that is not there.
+const NOT_THERE: ReadonlySet<number | undefined> = new Set([NO_MESSAGE_FOUND, 10_043, 10_057])
+
 function isNoMessage(error: unknown): boolean {
-  return error instanceof NatsError && error.api_error?.err_code === NO_MESSAGE_FOUND
+  return error instanceof NatsError && NOT_THERE.has(error.api_error?.err_code)
 }
 
 /** @param stream its subjects are `<stream>.<key>`, one message each */
 export async function createRecords(bus: Bus, publisher: Publisher, stream: string): Promise<Records> {
   const manager = await bus.connection.jetstreamManager({ checkAPI: false })
+  /** Requests of a lost connection would wait for their timeout. */
+  function checkConnected(): void {
+    if (!bus.isConnected) throw new Unavailable('the bus is disconnected')
+  }
+
   const subjectOf = (key: string): string => `${stream}.${key}`
 
   return {
     async get(key) {
+      checkConnected()
       const found = await findLastStored(manager, stream, subjectOf(key))
       return found && { value: found.data, revision: found.seq }
     },
@@ -65,6 +74,7 @@ export async function createRecords(bus: Bus, publisher: Publisher, stream: stri
       })
     },
     async remove(revision) {
+      checkConnected()
       // Gone already, or replaced: the stream keeps one message a subject.
       await manager.streams.deleteMessage(stream, revision, false).catch((error: unknown) => {
         if (!isNoMessage(error)) throw error
