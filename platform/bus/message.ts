@@ -19,7 +19,7 @@ export interface Message extends MessageAddress {
   /** Quality of service the publisher asked for, for delivery to MQTT subscribers. */
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
-  /** What the stream knows it by: of two with the same within its window it keeps one. Not read back. */
+  /** What the stream knows it by: of two with the same within its window it keeps one. */
   readonly messageId?: string | undefined
 }
 
@@ -75,6 +75,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
   let receivedAt = ''
   let qos = ''
   let retain = ''
+  let messageId: string | undefined
   for (const [name, value] of readHeaders(msg)) {
     if (name === PUBLISHER) publisher ||= value
     else if (name === PROTOCOL) protocol ||= value
@@ -82,6 +83,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
     else if (name === RECEIVED_AT) receivedAt ||= value
     else if (name === QOS) qos ||= value
     else if (name === RETAIN) retain ||= value
+    else if (name === MESSAGE_ID) messageId ??= value
   }
   return {
     domainId: address.domainId,
@@ -93,6 +95,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
     receivedAtNs: /^\d{1,19}$/.test(receivedAt) ? BigInt(receivedAt) : nowNs(),
     qos: qos === '2' ? 2 : qos === '1' ? 1 : 0,
     retain: retain === '1',
+    messageId,
     payload: msg.data,
   }
 }

@@ -34,8 +34,14 @@ export function createNodes(bus: Bus, options: NodesOptions = {}): Nodes {
   const listeners = new Set<(id: string) => void>()
   let listensSince = Date.now()
 
-  function beat(): void {
-    if (bus.isConnected) bus.connection.publish(ALIVE, id)
+  function say(subject: string): void {
+    if (!bus.isConnected) return
+    try {
+      bus.connection.publish(subject, id)
+    } catch (error) {
+      // Closed in this very moment, or for good.
+      bus.log.debug({ err: error }, 'heartbeat not sent')
+    }
   }
 
   function lose(gone: string): void {
@@ -65,7 +71,7 @@ export function createNodes(bus: Bus, options: NodesOptions = {}): Nodes {
   ]
 
   const timer = setInterval(() => {
-    beat()
+    say(ALIVE)
     // Deaf ourselves: silence says nothing about the others.
     if (!bus.isConnected) return
     const latest = Date.now() - leaseMs
@@ -75,9 +81,9 @@ export function createNodes(bus: Bus, options: NodesOptions = {}): Nodes {
   const removeOnReconnect = bus.onReconnect(() => {
     listensSince = Date.now()
     for (const other of heard.keys()) heard.set(other, listensSince)
-    beat()
+    say(ALIVE)
   })
-  beat()
+  say(ALIVE)
 
   return {
     id,
@@ -92,7 +98,7 @@ export function createNodes(bus: Bus, options: NodesOptions = {}): Nodes {
       clearInterval(timer)
       removeOnReconnect()
       for (const subscription of subscriptions) subscription.unsubscribe()
-      if (bus.isConnected) bus.connection.publish(GONE, id)
+      say(GONE)
     },
   }
 }

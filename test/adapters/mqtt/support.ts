@@ -16,6 +16,7 @@ import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
 import type { Bus } from '../../../platform/bus/connect.ts'
 import { createNodes } from '../../../platform/bus/nodes.ts'
+import type { NodesOptions } from '../../../platform/bus/nodes.ts'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
 import { createChannelFeed } from '../../../platform/bus/subscriptions.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
@@ -56,6 +57,7 @@ export interface GatewayOptions {
   /** Puts something in front of the real one. */
   readonly publish?: (real: Publish) => Publish
   readonly checkPayload?: CheckPayload
+  readonly nodes?: NodesOptions
 }
 
 export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): Promise<TestGateway> {
@@ -64,7 +66,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
   const metrics = createMetrics()
   const publisher = createPublisher(bus)
   const publish = createPublish(publisher)
-  const nodes = createNodes(bus)
+  const nodes = createNodes(bus, options.nodes)
   const authority = createAuthority({ backend: tables, bus })
   await authority.ready
   const adapter = await createMqttAdapter({
