@@ -1,6 +1,5 @@
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../../platform/log.ts'
-import type { Message } from '../../platform/bus/message.ts'
 import type { ChannelFeed } from '../../platform/bus/subscriptions.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Authority } from '../authority.ts'
@@ -15,7 +14,7 @@ import { liveFeed } from './feeds.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
 import type { Host, MqttLimits } from './host.ts'
 import type { CheckPayload } from './inbound.ts'
-import { createRetained } from './retained.ts'
+import { createRetainedStore } from './retained-store.ts'
 import { watchAuthority } from './revocation.ts'
 import { createRoutes } from './routes.ts'
 import { createCluster } from './cluster.ts'
@@ -43,15 +42,21 @@ export interface MqttAdapter {
 }
 
 export async function createMqttAdapter(options: MqttAdapterOptions): Promise<MqttAdapter> {
-  const { authority, publish, feed, log, metrics, limits } = options
+  const { authority, feed, log, metrics, limits } = options
   const refusals = createRefusals({ protocol: 'mqtt', log, metrics })
   const received = metrics.received('mqtt')
   const open = metrics.connections('mqtt')
   const admission = createAdmission(limits)
   const liveRoutes = createRoutes(liveFeed(feed), log)
-  const retained = createRetained({
+  const { bus, publisher } = options.cluster
+  const retained = await createRetainedStore(bus, publisher, {
     onEvict: ({ domainId, channelId }) => refusals.note('retained_evicted', { domainId, channelId }),
   })
+  const publish: Publish = (message, done) => {
+    if (!message.retain) return options.publish(message, done)
+    // One after the other: what is acknowledged is both on its way and kept.
+    options.publish(message, (error) => (error ? done(error) : retained.store(message, done)))
+  }
   const all = new Set<Peer>()
   const byKey = new Map<string, Peer>()
   const connectionOf = new WeakMap<object, Peer>()
@@ -62,9 +67,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     await connection?.closed
   }
 
-  const onStored = (message: Message): void => {
+  const onStored = (): void => {
     received.value += 1
-    if (message.retain) retained.set(message)
   }
 
   const { sessions, storedRoutes, lastPlace, ...cluster } = await createCluster({
@@ -178,6 +182,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
       await Promise.all(ending)
       revocation.stop()
       await cluster.stop()
+      await retained.stop()
       liveRoutes.stop()
       await new Promise<void>((resolve) => broker.close(resolve))
     },

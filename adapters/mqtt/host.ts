@@ -6,7 +6,7 @@ import type { Refusals } from '../refusals.ts'
 import type { AedesBroker } from './aedes-broker.ts'
 import type { Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
-import type { Retained } from './retained.ts'
+import type { RetainedStore } from './retained-store.ts'
 import type { Routes } from './routes.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Session } from './sessions.ts'
@@ -40,7 +40,7 @@ export interface Host {
   readonly sessions: SessionStore
   /** Where the session's messages come from. */
   routesOf(session: Session): Routes
-  readonly retained: Retained
+  readonly retained: RetainedStore
   readonly refusals: Refusals
   /** Aedes knows its stream alone. */
   readonly connectionOf: WeakMap<object, Peer>

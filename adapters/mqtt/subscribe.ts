@@ -83,7 +83,8 @@ async function grant(
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
     const wantsRetained = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && isNew)
     const { channelId } = route.grant.channel
-    return { code: qos, route, retained: wantsRetained ? host.retained.find(channelId, topic.levels) : [] }
+    const retained = wantsRetained ? await host.retained.find(channelId, topic.levels) : []
+    return { code: qos, route, retained }
   } catch (error) {
     return refused(host, connection, reasonFor(error, 'subscribe'), error)
   }

@@ -1,4 +1,5 @@
 import { headers, NatsError } from 'nats'
+import type { JetStreamManager } from 'nats'
 import { Conflict, Unavailable } from '../errors.ts'
 import type { Bus } from './connect.ts'
 import { ackSequence, WRONG_REVISION } from './publisher.ts'
@@ -50,19 +51,33 @@ function isNoMessage(error: unknown): boolean {
   return error instanceof NatsError && NOT_THERE.has(error.api_error?.err_code)
 }
 
+/** Requests of a lost connection would wait for their timeout. */
+function checkConnected(bus: Bus): void {
+  if (!bus.isConnected) throw new Unavailable('the bus is disconnected')
+}
+
+/** @returns takes a message off a stream; does nothing when it is gone, or was replaced by a later one of its subject */
+export function createRemover(
+  bus: Bus,
+  manager: JetStreamManager,
+  stream: string,
+): (seq: number) => Promise<void> {
+  return async (seq) => {
+    checkConnected(bus)
+    await manager.streams.deleteMessage(stream, seq, false).catch((error: unknown) => {
+      if (!isNoMessage(error)) throw error
+    })
+  }
+}
+
 /** @param stream its subjects are `<stream>.<key>`, one message each */
 export async function createRecords(bus: Bus, publisher: Publisher, stream: string): Promise<Records> {
   const manager = await bus.connection.jetstreamManager({ checkAPI: false })
-  /** Requests of a lost connection would wait for their timeout. */
-  function checkConnected(): void {
-    if (!bus.isConnected) throw new Unavailable('the bus is disconnected')
-  }
-
   const subjectOf = (key: string): string => `${stream}.${key}`
 
   return {
     async get(key) {
-      checkConnected()
+      checkConnected(bus)
       const found = await findLastStored(manager, stream, subjectOf(key))
       return found && { value: found.data, revision: found.seq }
     },
@@ -73,13 +88,7 @@ export async function createRecords(bus: Bus, publisher: Publisher, stream: stri
         done(error, (ack && ackSequence(ack)) ?? 0)
       })
     },
-    async remove(revision) {
-      checkConnected()
-      // Gone already, or replaced: the stream keeps one message a subject.
-      await manager.streams.deleteMessage(stream, revision, false).catch((error: unknown) => {
-        if (!isNoMessage(error)) throw error
-      })
-    },
+    remove: createRemover(bus, manager, stream),
     async scan(onRecord, prefix) {
       const subject = prefix === undefined ? `${stream}.>` : `${stream}.${prefix}.>`
       const puller = await createPuller(bus, { stream, fromSeq: 1, subject })

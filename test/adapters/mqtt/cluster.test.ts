@@ -245,3 +245,39 @@ describe('a delayed will', () => {
     await witness.endAsync()
   })
 })
+
+describe('a retained message', () => {
+  it('is there in every process as soon as one has acknowledged it, and gone as soon as one has taken it away', async () => {
+    const topic = topicOf(channel, randomUUID())
+    const { raw: publisher } = await open(a, { clientId: randomUUID() })
+    const retained = async (gateway: TestGateway): Promise<string | undefined> => {
+      const { raw } = await open(gateway, { clientId: randomUUID() })
+      await subscribe(raw, topic, 1)
+      raw.send({ cmd: 'pingreq' })
+      await raw.next('pingresp')
+      raw.end()
+      return raw.packets.find((packet) => packet.cmd === 'publish')?.payload.toString()
+    }
+    for (const payload of ['first', 'second', '']) {
+      publisher.send({ ...PUBLISH, topic, payload, retain: true })
+      await publisher.next('puback')
+      for (const gateway of [a, b]) expect(await retained(gateway)).toBe(payload || undefined)
+    }
+    publisher.end()
+  })
+
+  it('outlives all processes', async () => {
+    const topic = topicOf(channel, randomUUID())
+    const doomed = await startMqttGateway(await testBus.connect(), { tables, nodes: NODES })
+    const client = await connectClient(doomed, member, { clientId: randomUUID() })
+    await client.publishAsync(topic, 'kept', { qos: 1, retain: true })
+    await client.endAsync()
+    await doomed.stop()
+    const next = await startMqttGateway(await testBus.connect(), { tables, nodes: NODES })
+    const { raw } = await open(next, { clientId: randomUUID() })
+    await subscribe(raw, topic, 1)
+    expect(await raw.next('publish')).toMatchObject({ retain: true, qos: 1 })
+    raw.end()
+    await next.stop()
+  })
+})
