@@ -71,7 +71,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     received.value += 1
   }
 
-  const { sessions, storedRoutes, lastPlace, ...cluster } = await createCluster({
+  const cluster = await createCluster({
     ...options.cluster,
     authority,
     publish,
@@ -84,6 +84,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     letGo,
     onTaken: (session) => byKey.get(session.key)?.close(Reason.sessionTakenOver),
   })
+
+  const { sessions } = cluster
 
   const known = (client: AedesClient): Peer | undefined => connectionOf.get(client.conn)
 
@@ -121,8 +123,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     limits,
     broker,
     sessions,
-    routesOf: (session: Session) => (session.isDurable ? storedRoutes : liveRoutes),
-    lastPlace,
+    routesOf: (session: Session) => (session.isDurable ? cluster.storedRoutes : liveRoutes),
+    lastPlace: () => cluster.lastPlace(),
     retained,
     refusals,
     connectionOf,

@@ -1,4 +1,5 @@
 import { NatsError } from 'nats'
+import type { Msg } from 'nats'
 import type { Bus } from '../../platform/bus/connect.ts'
 import type { Nodes } from '../../platform/bus/nodes.ts'
 import { isWrongRevision } from '../../platform/bus/records.ts'
@@ -19,13 +20,14 @@ export interface Claims {
    * at once the last one stays.
    *
    * @param make         the record to write, in place of the one found
-   * @param isProbablyNew saves the look-up where there is likely nothing to find
+   * @param how.isProbablyNew saves the look-up where there is likely nothing to find
+   * @param how.isWanted      whether the connection is still there: one that is gone must not win against one that came later
    * @throws {Unavailable} the bus is away, or others want the session all the time
    */
   take(
     key: string,
     make: (previous: SessionRecord | undefined) => SessionRecord | Promise<SessionRecord>,
-    isProbablyNew: boolean,
+    how: { isProbablyNew: boolean; isWanted: () => boolean },
   ): Promise<Claim>
   stop(): void
 }
@@ -46,13 +48,18 @@ export function createClaims(options: {
 
   const subscription = bus.connection.subscribe(takeoverSubject(nodes.id), {
     callback(error, msg) {
-      if (error) return
-      letGo(msg.string()).then(
-        () => msg.respond(),
-        (thrown: unknown) => bus.log.error({ err: thrown }, 'session could not be handed over'),
-      )
+      if (!error) void handOver(msg)
     },
   })
+
+  async function handOver(msg: Msg): Promise<void> {
+    try {
+      await letGo(msg.string())
+      msg.respond()
+    } catch (error) {
+      bus.log.error({ err: error }, 'session could not be handed over')
+    }
+  }
 
   /** Whoever does not answer is gone, or will find when it writes next that it lost the session. */
   async function askToLetGo(node: string, key: string): Promise<void> {
@@ -81,7 +88,7 @@ export function createClaims(options: {
   }
 
   return {
-    async take(key, make, isProbablyNew) {
+    async take(key, make, { isProbablyNew, isWanted }) {
       /** Asked once: the answer of a process that is stuck is not waited for again. */
       const asked = new Set<string>()
       for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
@@ -93,6 +100,7 @@ export function createClaims(options: {
           continue
         }
         const record = await make(previous)
+        if (!isWanted()) break
         try {
           return { record, revision: await put(key, record, found?.revision ?? 0) }
         } catch (error) {

@@ -2,7 +2,13 @@ import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import { checkForAedes, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
-import { announceInConnack, handOver, reasonOfAedesError, refreshKeepAlive, saidGoodbye } from './aedes-broker.ts'
+import {
+  announceInConnack,
+  handOver,
+  reasonOfAedesError,
+  refreshKeepAlive,
+  saidGoodbye,
+} from './aedes-broker.ts'
 import type { AedesClient, AedesPublish } from './aedes-broker.ts'
 import { AedesStream } from './aedes-stream.ts'
 import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
@@ -15,10 +21,12 @@ import type { Host } from './host.ts'
 import type { Inbound } from './inbound.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
 import { createInbound } from './publications.ts'
-import { readAck, Type } from './packets.ts'
+import type { MessageProperties } from '../../platform/bus/properties.ts'
+import { readAck, readPublish, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
 import type { Session } from './sessions.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
+import { TopicAliases } from './topic-aliases.ts'
 import { Wire } from './wire.ts'
 
 /**
@@ -39,6 +47,7 @@ export class Connection implements Peer {
   version: Version = 4
   receiveMaximum = 65_535
   maximumPacketSize = Infinity
+  aliases: TopicAliases | undefined
   /** Whether CONNACK says that there was a session. */
   isSessionPresent = false
   session: Session | undefined
@@ -59,6 +68,8 @@ export class Connection implements Peer {
   #aedesStream: AedesStream | undefined
   #client: AedesClient | undefined
   #inbound: Inbound | undefined
+  /** Of PUBLISH packets on their way through Aedes, which keeps their order. Those without any have no place here. */
+  readonly #properties: MessageProperties[] = []
   #keepAliveS = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is being worked on: what follows waits. */
   #isBusy = false
@@ -230,6 +241,12 @@ export class Connection implements Peer {
 
   /** @returns whether the packet is for Aedes */
   #handle(frame: Frame): boolean {
+    if (frame.type === Type.publish) {
+      const cursor = new Cursor(frame.bytes, frame.body, frame.end)
+      const properties = readPublish(cursor, frame.flags, this.version)
+      if (properties) this.#properties.push(properties)
+      return true
+    }
     if (checkForAedes(frame, this.version)) {
       // Nothing may follow DISCONNECT, and mqtt-packet 9.0.2 would read what does as its reason code.
       if (frame.type === Type.disconnect) this.#isBusy = true
@@ -284,11 +301,13 @@ export class Connection implements Peer {
       throw opening.violation
     }
     this.#state = 'authenticating'
-    this.receiveMaximum = opening.connect.receiveMaximum
-    this.maximumPacketSize = opening.connect.maximumPacketSize
-    this.#keepAliveS = opening.connect.keepAliveS
+    const { connect } = opening
+    this.receiveMaximum = connect.receiveMaximum
+    this.maximumPacketSize = connect.maximumPacketSize
+    if (connect.topicAliasMaximum > 0) this.aliases = new TopicAliases(connect.topicAliasMaximum)
+    this.#keepAliveS = connect.keepAliveS
     const packet = Buffer.from(frame.bytes.subarray(frame.start, frame.end))
-    void this.#connect(opening.connect, packet).catch((error: unknown) => this.#fail(error))
+    void this.#connect(connect, packet).catch((error: unknown) => this.#fail(error))
   }
 
   async #connect(connect: Connect, packet: Buffer): Promise<void> {
@@ -352,7 +371,9 @@ export class Connection implements Peer {
   }
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
-    if (this.#inbound) this.#inbound.take(packet, done)
-    else done(new Error('publication before authentication'))
+    // Aedes goes on with what it has read after it has closed; the properties of that are not in step any more.
+    if (!this.#inbound || this.isClosed) return done(new Error('publication without a connection'))
+    if (packet.properties) packet.properties = this.#properties.shift()
+    this.#inbound.take(packet, done)
   }
 }

@@ -14,7 +14,9 @@ export function liveFeed(feed: ChannelFeed): Feed {
 export function storedFeed(feed: StreamFeed): Feed {
   return {
     follow({ domainId, channelId }, listener) {
-      const parts = filterSubjects(domainId, channelId, ['#']).map((subject) => feed.follow(subject, listener))
+      const parts = filterSubjects(domainId, channelId, ['#']).map((subject) =>
+        feed.follow(subject, listener),
+      )
       const ready = Promise.all(parts.map((part) => part.ready)).then(() => undefined)
       // Who does not wait for it has no use for the rejection either.
       ready.catch(() => undefined)

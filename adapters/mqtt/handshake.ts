@@ -26,7 +26,13 @@ export async function openSession(
   await host.claim(connection, key) // [MQTT-3.1.4-3]
   if (connection.isClosed) return undefined
   connection.credentials = credentials
-  const { session, isPresent } = await host.sessions.open(key, principal, identifier, connect)
+  const { session, isPresent } = await host.sessions.open(
+    key,
+    principal,
+    identifier,
+    connect,
+    () => !connection.isClosed,
+  )
   if (connection.isClosed) {
     await host.sessions.close(session, { expiryS: session.record.expiryS, isWillDropped: true })
     return undefined

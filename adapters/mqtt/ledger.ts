@@ -1,5 +1,5 @@
 import { isWrongRevision } from '../../platform/bus/records.ts'
-import type { Records } from '../../platform/bus/records.ts'
+import type { RecordAt, Records } from '../../platform/bus/records.ts'
 import { Unavailable } from '../../platform/errors.ts'
 
 export interface LedgerOptions {
@@ -118,24 +118,29 @@ export class Ledger {
         this.#revision = revision
         return done()
       }
-      if (!isWrongRevision(error)) return done(error)
-      void this.#lookAgain().then(done, done)
+      if (isWrongRevision(error)) void this.#lookAgain(done)
+      else done(error)
     })
   }
 
   /** Somebody has written in between: ourselves, when an answer was lost, or who has the session now. */
-  async #lookAgain(): Promise<Error> {
+  async #lookAgain(done: Done): Promise<void> {
     const { records, isOwn, onTaken } = this.#options
-    const found = await records.get(this.key)
+    let found: RecordAt | undefined
+    try {
+      found = await records.get(this.key)
+    } catch (error) {
+      return done(error as Error)
+    }
     if (found && isOwn(found.value)) {
       this.#revision = found.revision
-      return new Unavailable('an earlier writing was not answered')
+      return done(new Unavailable('an earlier writing was not answered'))
     }
     this.#revision = 0
     const wasOver = this.#isOver
     this.#isOver = true
     if (!wasOver) onTaken()
-    return new Unavailable('another process has the session')
+    done(new Unavailable('another process has the session'))
   }
 }
 

@@ -1,5 +1,9 @@
+import { isUtf8 } from 'node:buffer'
+import { isOverLimit } from '../../platform/bus/properties.ts'
+import type { MessageProperties } from '../../platform/bus/properties.ts'
 import { malformed, ProtocolViolation, protocolError, Reason } from './codes.ts'
 import type { Cursor } from './cursor.ts'
+import { readMessageProperties } from './message-properties.ts'
 import { Property, readProperties } from './properties.ts'
 
 /** Types of control packets, MQTT 5 section 2.1.2. */
@@ -25,7 +29,7 @@ export interface Will {
   readonly qos: Qos
   readonly retain: boolean
   readonly payload: Buffer
-  readonly contentType: string
+  readonly properties: MessageProperties | undefined
   /** Seconds between the end of the connection and the will (MQTT 5 section 3.1.3.2.2). */
   readonly delayS: number
 }
@@ -47,7 +51,17 @@ export interface Connect {
   readonly receiveMaximum: number
   /** Bytes of the largest packet that the client takes. */
   readonly maximumPacketSize: number
+  /** Topic aliases that the client takes. */
+  readonly topicAliasMaximum: number
+  /** Whether the client wants reason strings in acknowledgements. */
+  readonly wantsReasons: boolean
 }
+
+/** What an MQTT 5 client may say of itself in CONNECT, and what holds when it does not. */
+type ConnectProperties = Pick<
+  Connect,
+  'receiveMaximum' | 'maximumPacketSize' | 'topicAliasMaximum' | 'wantsReasons' | 'sessionExpiryS'
+>
 
 export interface Subscription {
   readonly filter: string
@@ -111,13 +125,7 @@ export function readConnect(cursor: Cursor): Connect {
   if (version !== 5 && hasPassword && !hasUsername) throw malformed('password without user name')
   const keepAliveS = cursor.uint16()
   const cleanStart = (flags & 0x02) !== 0
-  const properties: ConnectProperties = {
-    receiveMaximum: 65_535,
-    maximumPacketSize: Number.POSITIVE_INFINITY,
-    // Before MQTT 5 a session ends with its connection or never; from it on it ends at once unless asked (section 3.1.2.11.2).
-    sessionExpiryS: version === 5 || cleanStart ? 0 : Number.POSITIVE_INFINITY,
-  }
-  if (version === 5) readConnectProperties(cursor, properties)
+  const properties = readConnectProperties(cursor, version, cleanStart)
   const identifier = cursor.string()
   const will = hasWill ? readWill(cursor, version as Version, flags) : undefined
   const username = hasUsername ? cursor.string() : undefined
@@ -145,47 +153,64 @@ export function readConnect(cursor: Cursor): Connect {
 
 function readWill(cursor: Cursor, version: Version, flags: number): Will {
   let delayS = 0
-  let contentType = ''
-  if (version === 5) {
-    readProperties(cursor, 'will', (identifier, value) => {
-      if (identifier === Property.willDelayInterval) delayS = value
-      else if (identifier === Property.contentType) {
-        contentType = cursor.bytes.toString('utf8', cursor.position - value, cursor.position)
-      }
-    })
-  }
+  const properties =
+    version === 5
+      ? readMessageProperties(cursor, 'will', false, (identifier, value) => {
+          if (identifier === Property.willDelayInterval) delayS = value
+        })
+      : undefined
   const topic = cursor.string()
   // A copy: the packet is gone long before the will is sent.
   const payload = Buffer.from(cursor.binary())
+  checkWill(properties, payload)
   return {
     topic,
     qos: ((flags >> 3) & 0x03) as Qos,
     retain: (flags & 0x20) !== 0,
     payload,
-    contentType,
+    properties,
     delayS,
   }
-}
-
-interface ConnectProperties {
-  receiveMaximum: number
-  maximumPacketSize: number
-  sessionExpiryS: number
 }
 
 /** A Session Expiry Interval that never ends (MQTT 5 section 3.1.2.11.2). */
 const NEVER_EXPIRES = 0xffff_ffff
 
-function readConnectProperties(cursor: Cursor, into: ConnectProperties): void {
+/** As each message is checked when it is published: then it would be too late to tell the client. */
+function checkWill(properties: MessageProperties | undefined, payload: Buffer): void {
+  if (!properties) return
+  if (isOverLimit(properties)) {
+    throw new ProtocolViolation(Reason.quotaExceeded, 'too_large', 'properties of the will are too large')
+  }
+  if (properties.payloadFormat === 1 && !isUtf8(payload)) {
+    throw new ProtocolViolation(
+      Reason.payloadFormatInvalid,
+      'invalid_input',
+      'payload of the will is not UTF-8',
+    )
+  }
+}
+
+function readConnectProperties(cursor: Cursor, version: number, cleanStart: boolean): ConnectProperties {
+  const found = {
+    receiveMaximum: 65_535,
+    maximumPacketSize: Number.POSITIVE_INFINITY,
+    topicAliasMaximum: 0,
+    wantsReasons: true,
+    // Before MQTT 5 a session ends with its connection or never; from it on it ends at once unless asked (section 3.1.2.11.2).
+    sessionExpiryS: version === 5 || cleanStart ? 0 : Number.POSITIVE_INFINITY,
+  }
+  if (version !== 5) return found
   let asksForMethod = false
   let hasData = false
   readProperties(cursor, 'connect', (identifier, value) => {
-    if (identifier === Property.receiveMaximum) into.receiveMaximum = value
-    else if (identifier === Property.maximumPacketSize) into.maximumPacketSize = value
+    if (identifier === Property.receiveMaximum) found.receiveMaximum = value
+    else if (identifier === Property.maximumPacketSize) found.maximumPacketSize = value
+    else if (identifier === Property.topicAliasMaximum) found.topicAliasMaximum = value
+    else if (identifier === Property.requestProblemInformation) found.wantsReasons = value === 1
     else if (identifier === Property.sessionExpiryInterval) {
-      into.sessionExpiryS = value === NEVER_EXPIRES ? Number.POSITIVE_INFINITY : value
-    }
-    else if (identifier === Property.authenticationMethod) asksForMethod = true
+      found.sessionExpiryS = value === NEVER_EXPIRES ? Number.POSITIVE_INFINITY : value
+    } else if (identifier === Property.authenticationMethod) asksForMethod = true
     else if (identifier === Property.authenticationData) hasData = true
   })
   if (asksForMethod) {
@@ -193,28 +218,25 @@ function readConnectProperties(cursor: Cursor, into: ConnectProperties): void {
     throw new ProtocolViolation(Reason.badAuthenticationMethod, 'bad_authentication_method', text)
   }
   if (hasData) throw protocolError('authentication data without a method')
+  return found
 }
 
 /**
- * Checks a PUBLISH whole, without making an object of it: Aedes's parser reads it again.
+ * Checks a PUBLISH whole, without making an object of it: Aedes's parser reads it again, all but the properties.
  *
  * @param flags the low four bits of the fixed header
+ * @returns its properties; `undefined` when the packet has none, not even an alias
  * @throws {ProtocolViolation}
  */
-export function checkPublish(cursor: Cursor, flags: number, version: Version): void {
+export function readPublish(cursor: Cursor, flags: number, version: Version): MessageProperties | undefined {
   const qos = (flags >> 1) & 0x03
   if (qos === 3) throw malformed('QoS 3') // [MQTT-3.3.1-4]
   if (qos === 0 && flags & 0x08) throw malformed('DUP on QoS 0') // [MQTT-3.3.1-2]
   const topicLength = cursor.skipString()
   if (qos > 0) cursor.packetId()
-  let hasAlias = false
-  if (version === 5) {
-    readProperties(cursor, 'publish', (identifier) => {
-      if (identifier === Property.topicAlias) hasAlias = true
-    })
-  }
-  // [MQTT-4.7.3-1]; empty with an alias alone (MQTT 5 section 3.3.2.1).
-  if (topicLength === 0 && !hasAlias) throw protocolError('empty topic')
+  if (version === 5) return readMessageProperties(cursor, 'publish', topicLength === 0)
+  if (topicLength === 0) throw protocolError('empty topic') // [MQTT-4.7.3-1]
+  return undefined
 }
 
 /** PUBACK, PUBREC, PUBREL and PUBCOMP. @returns packet identifier and reason code */

@@ -6,7 +6,8 @@ import { matchesFilter } from '../topics.ts'
 import { newShare } from './backlog.ts'
 import type { Share } from './backlog.ts'
 import { bookmarkOf } from './bookmarks.ts'
-import type { Delivery, Source } from './encode.ts'
+import type { Delivery, SharedProperties, Source } from './encode.ts'
+import { encodeMessageProperties } from './message-properties.ts'
 import type { Qos } from './packets.ts'
 import type { Route, Session } from './sessions.ts'
 
@@ -73,8 +74,8 @@ export function createRoutes(feed: Feed, log: Logger): Routes {
 
   function follow(channel: Channel): Following {
     return feed.follow(channel.address, (message, seq) => {
-      const share = newShare()
-      for (const form of channel.forms.values()) deliver(form, message, share, seq)
+      const common = commonOf(message)
+      for (const form of channel.forms.values()) deliver(form, message, common, seq)
     })
   }
 
@@ -184,7 +185,7 @@ interface Match {
 
 const NO_IDENTIFIERS: readonly number[] = []
 
-function deliver(form: Form, message: Message, share: Share, seq: number): void {
+function deliver(form: Form, message: Message, common: Common, seq: number): void {
   const suffix = suffixOf(message.levels)
   const topic = form.prefix + suffix
   const exact = form.exact.get(suffix)
@@ -193,7 +194,7 @@ function deliver(form: Form, message: Message, share: Share, seq: number): void 
     for (const route of exact) {
       if (!admits(route, message, seq)) continue
       const match = matchOf(route, message, seq)
-      route.session.outbox.deliver(toDelivery(topic, message, match, share))
+      route.session.outbox.deliver(toDelivery(topic, message, match, common))
     }
     return
   }
@@ -202,7 +203,7 @@ function deliver(form: Form, message: Message, share: Share, seq: number): void 
   for (const route of form.wildcard) {
     if (matchesFilter(message.levels, route.levels)) collect(matches, route, message, seq)
   }
-  for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match, share))
+  for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match, common))
 }
 
 function admits(route: Route, message: Message, seq: number): boolean {
@@ -241,9 +242,9 @@ export function deliveriesFor(session: Session, message: Message, seq: number): 
     if (!matchesFilter(message.levels, route.levels) || !wants(route, message)) continue
     merge(byPrefix, route.prefix, matchOf(route, message, seq))
   }
-  const share = newShare()
+  const common = commonOf(message)
   const suffix = suffixOf(message.levels)
-  return [...byPrefix].map(([prefix, match]) => toDelivery(prefix + suffix, message, match, share))
+  return [...byPrefix].map(([prefix, match]) => toDelivery(prefix + suffix, message, match, common))
 }
 
 function matchOf(route: Route, message: Message, seq: number): Match {
@@ -270,15 +271,35 @@ function merge<K>(matches: Map<K, Match>, key: K, match: Match): void {
   other.identifiers.push(...match.identifiers)
 }
 
-function toDelivery(topic: string, message: Message, match: Match, share: Share): Delivery {
+/** What all deliveries of one message have in common, made once. */
+export interface Common {
+  readonly contentType: string | undefined
+  readonly properties: SharedProperties | undefined
+  readonly share: Share
+}
+
+export function commonOf({ contentType, properties, receivedAtNs }: Message): Common {
+  return {
+    contentType: properties?.contentType ?? (contentType === '' ? undefined : contentType),
+    properties: properties && {
+      bytes: encodeMessageProperties(properties),
+      expiryS: properties.expiryS,
+      receivedAtMs: Number(receivedAtNs / 1_000_000n),
+    },
+    share: newShare(),
+  }
+}
+
+function toDelivery(topic: string, { payload }: Message, match: Match, common: Common): Delivery {
   return {
     topic,
-    payload: message.payload,
+    payload,
     qos: match.qos,
     retain: match.retain,
-    contentType: message.contentType,
+    contentType: common.contentType,
+    properties: common.properties,
     identifiers: match.identifiers.length === 0 ? NO_IDENTIFIERS : match.identifiers,
-    share,
+    share: common.share,
     source: match.source,
   }
 }

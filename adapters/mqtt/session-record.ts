@@ -34,7 +34,8 @@ export interface WillRecord {
   readonly retain: boolean
   /** Base64. */
   readonly payload: string
-  readonly contentType: string
+  /** As lines of a header block of the bus. */
+  readonly properties: string
   readonly delayS: number
   /** When it is due, milliseconds since the Unix epoch; 0 while the client is connected. */
   readonly dueAt: number

@@ -8,7 +8,7 @@ import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import type { Authority } from '../authority.ts'
 import { parseTopicFilter } from '../topics.ts'
 import type { ClientPrincipal } from './access.ts'
-import { createBacklog, newShare } from './backlog.ts'
+import { createBacklog } from './backlog.ts'
 import { bookmarkOf } from './bookmarks.ts'
 import type { Caretaker } from './caretaker.ts'
 import type { Claim, Claims } from './claims.ts'
@@ -17,6 +17,7 @@ import { createLedgerClock, Ledger } from './ledger.ts'
 import type { Missed } from './missed.ts'
 import type { OutboxOptions, Receiver } from './outbox.ts'
 import type { Connect } from './packets.ts'
+import { commonOf } from './routes.ts'
 import type { Routes } from './routes.ts'
 import { decodeRecord, encodeRecord } from './session-record.ts'
 import type { InFlightRecord, SessionRecord } from './session-record.ts'
@@ -35,6 +36,7 @@ export interface SessionStore {
     principal: ClientPrincipal,
     identifier: string,
     connect: Connect,
+    isWanted: () => boolean,
   ): Promise<{ session: Session; isPresent: boolean }>
   /** CONNACK is out: the client gets what waits for it. */
   begin(session: Session, receiver: Receiver): void
@@ -79,8 +81,9 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     principal: ClientPrincipal,
     identifier: string,
     connect: Connect,
-    epoch: string,
+    how: { epoch: string; isWanted: () => boolean },
   ): Promise<Claim & { isPresent: boolean }> {
+    const { epoch, isWanted } = how
     const expiryS = Math.min(connect.sessionExpiryS, options.sessionExpiryS)
     const will = connect.will && willRecord(connect.will)
     let isPresent = false
@@ -93,7 +96,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
         const base = isPresent && found ? found : EMPTY
         return { ...base, identifier, principal, node, epoch, expiryS, endsAt: 0, will }
       },
-      connect.cleanStart && expiryS === 0,
+      { isProbablyNew: connect.cleanStart && expiryS === 0, isWanted },
     )
     return { ...claimed, isPresent }
   }
@@ -133,11 +136,6 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     for (const { packetId, messageId, isAccepted } of record.receipts) {
       session.receipts.set(packetId, { messageId, isAccepted, isAsked: false, waiting: [] })
     }
-    // A stream that was lost and made anew counts from 1 again.
-    const placeOf = (subject: string): number => {
-      const at = record.places[subject] ?? lastSeq
-      return at > lastSeq ? 0 : at
-    }
     for (const subscription of record.subscriptions) {
       const { filter, domainId, channelId, since, ...how } = subscription
       const channel = { domainId, channelId }
@@ -152,7 +150,12 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
         grant = { channel, isAllowed, uses: 0 }
         session.grants.set(channelId, grant)
       }
-      const place = session.bookmarks.open(channel, placeOf)
+      const place = session.bookmarks.open(channel, (subject) => {
+        // What came while it was away is not for a client that may not have it when it comes back.
+        const at = isAllowed ? (record.places[subject] ?? lastSeq) : lastSeq
+        // A stream that was lost and made anew counts from 1 again.
+        return at > lastSeq ? 0 : at
+      })
       const from = since > lastSeq ? 0 : since
       await routesOf(session).add({ session, filter, prefix, levels, grant, place, since: from, ...how })
     }
@@ -173,14 +176,14 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
   ): Promise<Delivery | null> {
     const manager = await bus.connection.jetstreamManager({ checkAPI: false })
     const stored = await findStored(manager, MESSAGES_STREAM, seq)
-    const message = stored && readMessage({ subject: stored.subject, headers: stored.header, data: stored.data })
+    const message =
+      stored && readMessage({ subject: stored.subject, headers: stored.header, data: stored.data })
     if (!message) return null
     const { channelId } = message
     const place = session.bookmarks.open(message, () => seq)
     if (!session.grants.has(channelId)) session.bookmarks.drop(channelId)
     const source = { bookmark: bookmarkOf(place, message.levels), seq }
-    const { payload, contentType } = message
-    return { topic, payload, qos, retain, contentType, identifiers, share: newShare(), source }
+    return { topic, payload: message.payload, qos, retain, identifiers, ...commonOf(message), source }
   }
 
   function release(session: Session): void {
@@ -217,11 +220,11 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
   }
 
   return {
-    async open(key, principal, identifier, connect) {
+    async open(key, principal, identifier, connect, isWanted) {
       const epoch = randomUUID()
       caretaker.own(epoch)
       try {
-        const claimed = await claim(key, principal, identifier, connect, epoch)
+        const claimed = await claim(key, principal, identifier, connect, { epoch, isWanted })
         const { isPresent, record } = claimed
         const lastSeq = isPresent ? await options.lastPlace() : 0
         const session = create(key, claimed, lastSeq)

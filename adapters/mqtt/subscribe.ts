@@ -3,7 +3,6 @@ import type { ChannelAddress } from '../authority.ts'
 import { parseTopicFilter } from '../topics.ts'
 import type { Topic } from '../topics.ts'
 import { findAllowed } from './access.ts'
-import { newShare } from './backlog.ts'
 import type { Place } from './bookmarks.ts'
 import { Reason, reasonFor } from './codes.ts'
 import type { Peer } from './peer.ts'
@@ -12,7 +11,7 @@ import { encodeSuback, encodeUnsuback } from './encode.ts'
 import type { Host } from './host.ts'
 import { readSubscribe, readUnsubscribe } from './packets.ts'
 import type { Subscription } from './packets.ts'
-import { suffixOf } from './routes.ts'
+import { commonOf, suffixOf } from './routes.ts'
 import type { Route, Session } from './sessions.ts'
 
 /** Subscriptions of one session; a session is one device or one application, so this is a bound and not a quota. */
@@ -137,9 +136,8 @@ function sendRetained(route: Route, message: Message): void {
     payload: message.payload,
     qos: Math.min(route.qos, message.qos) as 0 | 1 | 2,
     retain: true, // [MQTT-3.3.1-8]
-    contentType: message.contentType,
     identifiers: route.identifier === 0 ? [] : [route.identifier],
-    share: newShare(),
+    ...commonOf(message),
   })
 }
 

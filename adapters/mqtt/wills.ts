@@ -1,10 +1,12 @@
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
+import { encodePropertyHeaders, readPropertyHeaders } from '../../platform/bus/properties.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import type { Refusals } from '../refusals.ts'
 import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
+import { facetsOf } from './inbound.ts'
 import type { Will } from './packets.ts'
 import type { SessionRecord, WillRecord } from './session-record.ts'
 
@@ -14,8 +16,13 @@ export interface Wills {
   send(record: SessionRecord): Promise<void>
 }
 
-export function willRecord({ payload, ...will }: Will): WillRecord {
-  return { ...will, payload: payload.toString('base64'), dueAt: 0 }
+export function willRecord({ payload, properties, ...will }: Will): WillRecord {
+  return {
+    ...will,
+    payload: payload.toString('base64'),
+    properties: properties ? encodePropertyHeaders(properties) : '',
+    dueAt: 0,
+  }
 }
 
 export function createWills(options: {
@@ -36,7 +43,7 @@ export function createWills(options: {
       levels: topic.levels,
       publisher: principal.id,
       protocol: 'mqtt',
-      contentType: will.contentType,
+      ...facetsOf(readPropertyHeaders(will.properties)),
       receivedAtNs: nowNs(),
       payload: Buffer.from(will.payload, 'base64'),
       qos: will.qos,

@@ -1,5 +1,7 @@
 import type { Msg, MsgHdrs } from 'nats'
 import { InvalidInput } from '../errors.ts'
+import { encodePropertyHeaders, isOverLimit, readPropertyHeader } from './properties.ts'
+import type { MessageProperties, PropertyDraft } from './properties.ts'
 import { readHeaders } from './raw-headers.ts'
 import { parseMessageSubject } from './subject.ts'
 import type { MessageAddress } from './subject.ts'
@@ -21,6 +23,8 @@ export interface Message extends MessageAddress {
   readonly retain: boolean
   /** What the stream knows it by: of two with the same within its window it keeps one. */
   readonly messageId?: string | undefined
+  /** Nothing, of nearly all messages. */
+  readonly properties?: MessageProperties | undefined
 }
 
 const PUBLISHER = 'Sluice-Publisher'
@@ -56,6 +60,7 @@ export function messageHeaders(message: Omit<Message, keyof MessageAddress | 'pa
   if (message.qos !== 0) text += `${QOS}: ${message.qos}\r\n`
   if (message.retain) text += `${RETAIN}: 1\r\n`
   if (message.messageId !== undefined) text += `${MESSAGE_ID}: ${message.messageId}\r\n`
+  if (message.properties) text += encodePropertyHeaders(message.properties)
   const encoded = encoder.encode(`${text}\r\n`)
   return { encode: () => encoded } as unknown as MsgHdrs
 }
@@ -76,6 +81,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
   let qos = ''
   let retain = ''
   let messageId: string | undefined
+  let properties: PropertyDraft | undefined
   for (const [name, value] of readHeaders(msg)) {
     if (name === PUBLISHER) publisher ||= value
     else if (name === PROTOCOL) protocol ||= value
@@ -84,6 +90,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
     else if (name === QOS) qos ||= value
     else if (name === RETAIN) retain ||= value
     else if (name === MESSAGE_ID) messageId ??= value
+    else properties = readPropertyHeader(properties, name, value)
   }
   return {
     domainId: address.domainId,
@@ -97,5 +104,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
     retain: retain === '1',
     messageId,
     payload: msg.data,
+    // More than a device may say cannot be passed on to devices either.
+    properties: properties && !isOverLimit(properties) ? properties : undefined,
   }
 }

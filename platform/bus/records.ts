@@ -1,10 +1,9 @@
-import { headers, NatsError } from 'nats'
+import { AckPolicy, DeliverPolicy, headers, NatsError } from 'nats'
 import type { JetStreamManager } from 'nats'
 import { Conflict, Unavailable } from '../errors.ts'
 import type { Bus } from './connect.ts'
 import { ackSequence, WRONG_REVISION } from './publisher.ts'
 import type { Publisher } from './publisher.ts'
-import { createPuller } from './puller.ts'
 import { findLastStored, NO_MESSAGE_FOUND } from './stored.ts'
 
 /** One value with the place it was written at; the next writer names that place, and only one of two does so in time. */
@@ -51,6 +50,10 @@ function isNoMessage(error: unknown): boolean {
   return error instanceof NatsError && NOT_THERE.has(error.api_error?.err_code)
 }
 
+const SCAN_BATCH = 500
+const SCAN_WAIT_MS = 1_000
+const SCAN_INACTIVE_NS = 30 * 1e9
+
 /** Requests of a lost connection would wait for their timeout. */
 function checkConnected(bus: Bus): void {
   if (!bus.isConnected) throw new Unavailable('the bus is disconnected')
@@ -90,18 +93,28 @@ export async function createRecords(bus: Bus, publisher: Publisher, stream: stri
     },
     remove: createRemover(bus, manager, stream),
     async scan(onRecord, prefix) {
-      const subject = prefix === undefined ? `${stream}.>` : `${stream}.${prefix}.>`
-      const puller = await createPuller(bus, { stream, fromSeq: 1, subject })
+      checkConnected(bus)
+      const { name } = await manager.consumers.add(stream, {
+        ack_policy: AckPolicy.None,
+        deliver_policy: DeliverPolicy.All,
+        filter_subject: prefix === undefined ? `${stream}.>` : `${stream}.${prefix}.>`,
+        inactive_threshold: SCAN_INACTIVE_NS,
+        mem_storage: true,
+        num_replicas: 1,
+      })
+      const consumer = await bus.connection.jetstream().consumers.get(stream, name)
       try {
-        let { pending } = puller
-        while (pending > 0) {
-          for (const { seq, msg, pending: left } of await puller.next(0)) {
-            pending = left
-            onRecord(msg.subject.slice(stream.length + 1), { value: msg.data, revision: seq })
+        let count: number
+        do {
+          count = 0
+          // Ends by itself when nothing more comes: what is counted as pending may have been replaced meanwhile.
+          for await (const msg of await consumer.fetch({ max_messages: SCAN_BATCH, expires: SCAN_WAIT_MS })) {
+            count += 1
+            onRecord(msg.subject.slice(stream.length + 1), { value: msg.data, revision: msg.seq })
           }
-        }
+        } while (count === SCAN_BATCH)
       } finally {
-        await puller.stop()
+        await manager.consumers.delete(stream, name).catch(() => undefined)
       }
     },
   }

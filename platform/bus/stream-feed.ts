@@ -73,7 +73,11 @@ export function createStreamFeed(bus: Bus): StreamFeed {
   }
 
   /** From the newest place on the first time, later from where it stopped. */
-  async function keepReading(lane: Lane, onReady: () => void, onFailed: (error: unknown) => void): Promise<void> {
+  async function keepReading(
+    lane: Lane,
+    onReady: () => void,
+    onFailed: (error: unknown) => void,
+  ): Promise<void> {
     let isStarted = false
     while (!lane.isStopped) {
       try {

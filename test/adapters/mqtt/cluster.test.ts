@@ -59,7 +59,12 @@ async function subscribe(raw: RawClient, topic: string, qos: 0 | 1 | 2): Promise
 }
 
 /** Publishes one after the other, each acknowledged. */
-async function publish(gateway: TestGateway, topic: string, payloads: string[], qos: 1 | 2 = 1): Promise<void> {
+async function publish(
+  gateway: TestGateway,
+  topic: string,
+  payloads: string[],
+  qos: 1 | 2 = 1,
+): Promise<void> {
   const client = await connectClient(gateway, member, { clientId: randomUUID() })
   for (const payload of payloads) await client.publishAsync(topic, payload, { qos })
   await client.endAsync()

@@ -239,7 +239,9 @@ describe('kept sessions', () => {
     await visit(modest, 'mine')
     for (let index = 0; index < 120; index += 1) await visit(hoarder, `session${index}`)
     expect(await visit(modest, 'mine')).toBe(true)
-    await eventually(() => expect(gateway.metrics.refused('mqtt', 'session_evicted').value).toBeGreaterThan(18))
+    await eventually(() =>
+      expect(gateway.metrics.refused('mqtt', 'session_evicted').value).toBeGreaterThan(18),
+    )
     expect(await visit(hoarder, 'session119')).toBe(true)
     expect(await visit(hoarder, 'session0')).toBe(false)
   })

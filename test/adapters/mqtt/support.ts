@@ -177,6 +177,8 @@ export function collect(client: MqttClient): Received[] {
 export class RawClient {
   readonly socket: Socket
   readonly packets: Packet[] = []
+  /** All that came, as it came: mqtt-packet's reading forgets the order of properties. */
+  bytes: Buffer = Buffer.alloc(0)
   isClosed = false
   #onChange: () => void = () => undefined
   readonly #version: 4 | 5
@@ -190,7 +192,10 @@ export class RawClient {
       this.packets.push(packet)
       this.#onChange()
     })
-    this.socket.on('data', (bytes: Buffer) => incoming.parse(bytes))
+    this.socket.on('data', (bytes: Buffer) => {
+      this.bytes = Buffer.concat([this.bytes, bytes])
+      incoming.parse(bytes)
+    })
     this.socket.on('error', () => undefined)
     this.socket.on('close', () => {
       this.isClosed = true
