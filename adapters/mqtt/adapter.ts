@@ -19,7 +19,6 @@ import { watchAuthority } from './revocation.ts'
 import { createRoutes } from './routes.ts'
 import { createCluster } from './cluster.ts'
 import type { ClusterOptions } from './cluster.ts'
-import type { Session } from './sessions.ts'
 
 export interface MqttAdapterOptions {
   readonly authority: Authority
@@ -123,7 +122,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     limits,
     broker,
     sessions,
-    routesOf: (session: Session) => (session.isDurable ? cluster.storedRoutes : liveRoutes),
+    subscriptions: cluster.subscriptions,
     lastPlace: () => cluster.lastPlace(),
     retained,
     refusals,
@@ -159,6 +158,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     log,
     refusals,
     sessions: () => sessions.all(),
+    onChecked: (session) => cluster.refresh(session),
     connectionOf: (session) => byKey.get(session.key),
   })
 

@@ -152,6 +152,28 @@ export function announceInConnack(
   client._serverKeepAlive = values.serverKeepAliveS
 }
 
+const CONNACK = 0x20
+const SHARED_SUBSCRIPTION_AVAILABLE = 0x2a
+
+/**
+ * Aedes tells every MQTT 5 client that there are no shared subscriptions, as the first property of CONNACK
+ * (`connackProperties` in its `handlers/connect.js`), and has no option for it. There are (`shared.ts`).
+ *
+ * @param first the first packet that Aedes writes; changed in place
+ */
+export function offerSharedSubscriptions(first: Buffer): Buffer {
+  if (first[0] !== CONNACK) return first
+  let at = 1
+  while ((first[at] ?? 0) >= 0x80) at += 1
+  // Behind the remaining length: flags, reason code.
+  at += 3
+  while ((first[at] ?? 0) >= 0x80) at += 1
+  // Behind the length of the properties.
+  at += 1
+  if (first[at] === SHARED_SUBSCRIPTION_AVAILABLE) first[at + 1] = 1
+  return first
+}
+
 /** A packet came that Aedes does not see: the client is alive. */
 export function refreshKeepAlive(client: AedesClient | undefined): void {
   client?._keepaliveTimer?.refresh()

@@ -20,6 +20,9 @@ import type { Routes } from './routes.ts'
 import { createSessionStore } from './session-store.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Session } from './sessions.ts'
+import { createShares } from './shared.ts'
+import { createSubscriptions } from './subscriptions.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import { createWills } from './wills.ts'
 
 export interface ClusterOptions {
@@ -45,7 +48,9 @@ export interface ClusterOptions {
 /** What makes any number of processes one broker: sessions that all of them can take up. */
 export interface Cluster {
   readonly sessions: SessionStore
-  readonly storedRoutes: Routes
+  readonly subscriptions: Subscriptions
+  /** What the session may receive has changed. */
+  refresh(session: Session): void
   /** Last place of the stream `messages`. @throws {Unavailable} */
   lastPlace(): Promise<number>
   stop(): Promise<void>
@@ -56,6 +61,8 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   const records = await createRecords(bus, publisher, SESSIONS_STREAM)
   const feed = createStreamFeed(bus)
   const storedRoutes = createRoutes(storedFeed(feed), options.log)
+  const shares = createShares(bus, options.sessionExpiryS)
+  const subscriptions = createSubscriptions({ live: options.liveRoutes, stored: storedRoutes, shares })
   const wills = createWills({ authority, publish, refusals, onStored: options.onStored })
   const claims = createClaims({ bus, nodes, records, letGo })
   const caretaker = createCaretaker({
@@ -82,7 +89,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     caretaker,
     wills,
     authority,
-    routesOf: (session) => (session.isDurable ? storedRoutes : options.liveRoutes),
+    subscriptions,
     feed,
     lastPlace,
     missed: createMissed(bus),
@@ -96,13 +103,15 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
 
   return {
     sessions,
-    storedRoutes,
+    subscriptions,
+    refresh: (session) => shares.refresh(session),
     lastPlace,
     async stop() {
       removeOnReconnect()
       claims.stop()
       caretaker.stop()
       sessions.stop()
+      shares.stop()
       storedRoutes.stop()
       await feed.stop()
     },

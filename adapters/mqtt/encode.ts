@@ -3,6 +3,7 @@ import { Reason, returnCodeFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import type { Qos, Version } from './packets.ts'
 import { Property } from './properties.ts'
+import type { Settlement } from './settlement.ts'
 import { stringBytes, variableBytes, writeString, writeVariable } from './write.ts'
 
 /** Packets that we write ourselves; Aedes writes the others. All return whole packets. */
@@ -81,6 +82,8 @@ export interface Delivery {
   readonly share: Share
   /** Where a session that outlives its connection got the message from. */
   readonly source?: Source | undefined
+  /** Of a message that a group shares. */
+  readonly settlement?: Settlement | undefined
 }
 
 /** A place in the stream, as a session that reads there sees it. */

@@ -7,9 +7,8 @@ import type { AedesBroker } from './aedes-broker.ts'
 import type { Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
 import type { RetainedStore } from './retained-store.ts'
-import type { Routes } from './routes.ts'
 import type { SessionStore } from './session-store.ts'
-import type { Session } from './sessions.ts'
+import type { Subscriptions } from './subscriptions.ts'
 
 /** Limits of the adapter, out of the configuration. */
 export interface MqttLimits {
@@ -38,8 +37,7 @@ export interface Host {
   readonly limits: MqttLimits
   readonly broker: AedesBroker
   readonly sessions: SessionStore
-  /** Where the session's messages come from. */
-  routesOf(session: Session): Routes
+  readonly subscriptions: Subscriptions
   readonly retained: RetainedStore
   readonly refusals: Refusals
   /** Aedes knows its stream alone. */

@@ -40,6 +40,7 @@ const MAX_QUEUED_BYTES = 16 * 1024 * 1024
 /** What a session that can read the stream again lets wait in memory. */
 const ENOUGH_MESSAGES = 256
 const ENOUGH_BYTES = 1024 * 1024
+const OTHERS_MS = 250
 
 /**
  * The sending side of one session: what waits, and what is in flight. In order, at most so many unacknowledged, and all of
@@ -89,8 +90,10 @@ export class Outbox {
 
   /** Resolves when nothing waits, or nothing ever will again. */
   room(): Promise<void> {
-    if (this.#queue.length === this.#queueHead) return Promise.resolve()
-    return new Promise((resolve) => this.#onRoom.push(resolve))
+    if (this.#queue.length > this.#queueHead) return new Promise((resolve) => this.#onRoom.push(resolve))
+    if (!this.#account.isOver) return Promise.resolve()
+    // Others hold what there is room for.
+    return new Promise((resolve) => setTimeout(resolve, OTHERS_MS))
   }
 
   /** Takes up what another connection, here or elsewhere, left unacknowledged. */
@@ -111,7 +114,8 @@ export class Outbox {
     const records: InFlightRecord[] = []
     for (const [packetId, delivery] of this.#inFlight) {
       if (!delivery) records.push({ packetId, ...RELEASED })
-      else if (delivery.source) {
+      // What a group shares goes to others instead, but for QoS 2, which nobody else may have [MQTT-4.8.2-5].
+      else if (delivery.source && (!delivery.settlement || delivery.qos === 2)) {
         const { topic, qos, retain, identifiers, source } = delivery
         records.push({ packetId, seq: source.seq, topic, qos, retain, identifiers, isReleased: false })
       }
@@ -148,9 +152,10 @@ export class Outbox {
       // "At most once": kept for nobody who is away or too slow.
       if (receiver && !receiver.isCongested) this.#write(receiver, delivery, 0, false)
       else if (receiver) this.#onDrop('slow_receiver')
+      delivery.settlement?.accept()
       return
     }
-    if (!this.#account.hasRoom(delivery, receiver !== undefined)) return this.#onDrop('backlog_full')
+    if (!this.#account.hasRoom(delivery, receiver !== undefined)) return this.#drop(delivery, 'backlog_full')
     const waiting = this.#queue.length - this.#queueHead
     if (waiting === 0 && receiver && this.#hasRoom(receiver)) {
       this.#account.hold(delivery)
@@ -162,18 +167,30 @@ export class Outbox {
       (isCounted && waiting >= this.#options.maxQueuedMessages) ||
       this.#queuedBytes + bytes > MAX_QUEUED_BYTES
     ) {
-      return this.#onDrop('queue_full')
+      return this.#drop(delivery, 'queue_full')
     }
     this.#queue.push(delivery)
     this.#queuedBytes += bytes
     this.#account.hold(delivery)
   }
 
-  /** The session has ended: nothing waits any more. */
+  #drop({ settlement }: Delivery, reason: string): void {
+    this.#onDrop(reason)
+    settlement?.handOver()
+  }
+
+  /** The session has ended here: nothing waits any more, and what others may have goes to them. */
   discard(): void {
     this.#receiver = undefined
-    for (const delivery of this.#queue) if (delivery) this.#account.release(delivery)
-    for (const packetId of this.#inFlight.keys()) this.#end(packetId)
+    for (const delivery of this.#queue) {
+      if (!delivery) continue
+      delivery.settlement?.handOver()
+      this.#account.release(delivery)
+    }
+    for (const [packetId, delivery] of this.#inFlight) {
+      delivery?.settlement?.handOver()
+      this.#end(packetId)
+    }
     this.#queue = []
     this.#queueHead = 0
     this.#queuedBytes = 0
@@ -230,6 +247,7 @@ export class Outbox {
   #end(packetId: number): boolean {
     const delivery = this.#inFlight.get(packetId)
     if (delivery) this.#account.release(delivery)
+    delivery?.settlement?.accept()
     return this.#inFlight.delete(packetId)
   }
 
@@ -261,6 +279,8 @@ export class Outbox {
 
   #send(receiver: Receiver, delivery: Delivery, packetId: number): void {
     if (!this.#write(receiver, delivery, packetId, false)) this.#end(packetId)
+    // From here on it is this session's, whatever happens [MQTT-4.8.2-4] [MQTT-4.8.2-5].
+    if (delivery.qos === 2) delivery.settlement?.accept()
   }
 
   /** @returns whether it was sent; if not, it never will be */

@@ -6,10 +6,11 @@ import { matchesFilter } from '../topics.ts'
 import { newShare } from './backlog.ts'
 import type { Share } from './backlog.ts'
 import { bookmarkOf } from './bookmarks.ts'
-import type { Delivery, SharedProperties, Source } from './encode.ts'
+import type { Bookmark, Delivery, SharedProperties, Source } from './encode.ts'
 import { encodeMessageProperties } from './message-properties.ts'
 import type { Qos } from './packets.ts'
 import type { Route, Session } from './sessions.ts'
+import type { Settlement } from './settlement.ts'
 
 /** Subscriptions that share a channel and the way of writing it. */
 interface Form {
@@ -107,13 +108,6 @@ export function createRoutes(feed: Feed, log: Logger): Routes {
     release(channel)
   }
 
-  function releaseGrant({ session, grant }: Route): void {
-    grant.uses -= 1
-    if (grant.uses > 0) return
-    session.grants.delete(grant.channel.channelId)
-    session.bookmarks.drop(grant.channel.channelId)
-  }
-
   function attach(channel: Channel, route: Route): void {
     let form = channel.forms.get(route.prefix)
     if (!form) {
@@ -175,6 +169,29 @@ export function createRoutes(feed: Feed, log: Logger): Routes {
     },
   }
 }
+
+/** A subscription is gone: what the session holds of the channel goes with its last. */
+export function releaseGrant({ session, grant }: Route): void {
+  grant.uses -= 1
+  if (grant.uses > 0) return
+  session.grants.delete(grant.channel.channelId)
+  session.bookmarks.drop(grant.channel.channelId)
+}
+
+/** A message that its group has given to this member. */
+export function sharedDelivery(
+  route: Route,
+  message: Message,
+  seq: number,
+  settlement: Settlement,
+): Delivery {
+  const topic = route.prefix + suffixOf(message.levels)
+  const match = { ...matchOf(route, message, seq), source: { bookmark: NO_BOOKMARK, seq } }
+  return { ...toDelivery(topic, message, match, commonOf(message)), settlement }
+}
+
+/** Of messages that a session does not read by itself. */
+const NO_BOOKMARK: Bookmark = { subject: '', channelId: '', at: 0, isLive: true, newest: 0 }
 
 interface Match {
   readonly source: Source | undefined

@@ -6,7 +6,6 @@ import { findStored } from '../../platform/bus/stored.ts'
 import type { StreamFeed } from '../../platform/bus/stream-feed.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import type { Authority } from '../authority.ts'
-import { parseTopicFilter } from '../topics.ts'
 import type { ClientPrincipal } from './access.ts'
 import { createBacklog } from './backlog.ts'
 import { bookmarkOf } from './bookmarks.ts'
@@ -18,10 +17,11 @@ import type { Missed } from './missed.ts'
 import type { OutboxOptions, Receiver } from './outbox.ts'
 import type { Connect } from './packets.ts'
 import { commonOf } from './routes.ts'
-import type { Routes } from './routes.ts'
 import { decodeRecord, encodeRecord } from './session-record.ts'
 import type { InFlightRecord, SessionRecord } from './session-record.ts'
 import { Session } from './sessions.ts'
+import { parseFilter } from './shared.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import { willRecord } from './wills.ts'
 import type { Wills } from './wills.ts'
 
@@ -59,8 +59,7 @@ export interface SessionStoreOptions {
   readonly caretaker: Caretaker
   readonly wills: Wills
   readonly authority: Authority
-  /** Of sessions that end with their connection, and of those that read from the stream. */
-  readonly routesOf: (session: Session) => Routes
+  readonly subscriptions: Subscriptions
   readonly feed: StreamFeed
   readonly lastPlace: () => Promise<number>
   readonly missed: Missed
@@ -71,7 +70,7 @@ export interface SessionStoreOptions {
 }
 
 export function createSessionStore(options: SessionStoreOptions): SessionStore {
-  const { bus, node, records, claims, caretaker, wills, authority, routesOf, missed } = options
+  const { bus, node, records, claims, caretaker, wills, authority, subscriptions, missed } = options
   const sessions = new Map<string, Session>()
   const backlog = createBacklog()
   const clock = createLedgerClock()
@@ -139,7 +138,8 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     for (const subscription of record.subscriptions) {
       const { filter, domainId, channelId, since, ...how } = subscription
       const channel = { domainId, channelId }
-      const { prefix, levels } = parseTopicFilter(filter)
+      const { group, topic } = parseFilter(filter)
+      const { prefix, levels } = topic
       const isAllowed = await authority.authorize({
         principal: session.principal,
         channelId,
@@ -150,14 +150,17 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
         grant = { channel, isAllowed, uses: 0 }
         session.grants.set(channelId, grant)
       }
-      const place = session.bookmarks.open(channel, (subject) => {
-        // What came while it was away is not for a client that may not have it when it comes back.
-        const at = isAllowed ? (record.places[subject] ?? lastSeq) : lastSeq
-        // A stream that was lost and made anew counts from 1 again.
-        return at > lastSeq ? 0 : at
-      })
+      const place =
+        group === undefined
+          ? session.bookmarks.open(channel, (subject) => {
+              // What came while it was away is not for a client that may not have it when it comes back.
+              const at = isAllowed ? (record.places[subject] ?? lastSeq) : lastSeq
+              // A stream that was lost and made anew counts from 1 again.
+              return at > lastSeq ? 0 : at
+            })
+          : undefined
       const from = since > lastSeq ? 0 : since
-      await routesOf(session).add({ session, filter, prefix, levels, grant, place, since: from, ...how })
+      await subscriptions.add({ session, filter, prefix, levels, grant, place, since: from, ...how })
     }
     const inFlight = record.inFlight.map(
       async (sent) => [sent.packetId, sent.isReleased ? undefined : await fetchAgain(session, sent)] as const,
@@ -188,7 +191,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
 
   function release(session: Session): void {
     if (sessions.get(session.key) === session) sessions.delete(session.key)
-    for (const filter of session.subscriptions.keys()) routesOf(session).remove(session, filter)
+    for (const filter of session.subscriptions.keys()) subscriptions.remove(session, filter)
     session.outbox.discard()
   }
 

@@ -1,7 +1,5 @@
 import type { Message } from '../../platform/bus/message.ts'
 import type { ChannelAddress } from '../authority.ts'
-import { parseTopicFilter } from '../topics.ts'
-import type { Topic } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { Place } from './bookmarks.ts'
 import { Reason, reasonFor } from './codes.ts'
@@ -13,6 +11,8 @@ import { readSubscribe, readUnsubscribe } from './packets.ts'
 import type { Subscription } from './packets.ts'
 import { commonOf, suffixOf } from './routes.ts'
 import type { Route, Session } from './sessions.ts'
+import { parseFilter } from './shared.ts'
+import type { Filter } from './shared.ts'
 
 /** Subscriptions of one session; a session is one device or one application, so this is a bound and not a quota. */
 const MAX_SUBSCRIPTIONS = 10_000
@@ -68,19 +68,18 @@ async function grant(
   identifier: number,
 ): Promise<Granted> {
   const { filter, qos } = subscription
-  if (filter.startsWith('$share/')) {
-    return refused(host, connection, Reason.sharedSubscriptionsNotSupported, 'shared_subscription')
-  }
   const isNew = !session.subscriptions.has(filter)
   if (isNew && session.subscriptions.size >= MAX_SUBSCRIPTIONS) {
     return refused(host, connection, Reason.quotaExceeded, 'too_many_subscriptions')
   }
   try {
-    const topic = parseTopicFilter(filter)
-    const route = await makeRoute(host, session, subscription, topic, identifier)
-    await host.routesOf(session).add(route)
+    const { group, topic } = parseFilter(filter)
+    const route = await makeRoute(host, session, subscription, { group, topic }, identifier)
+    await host.subscriptions.add(route)
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
-    const wantsRetained = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && isNew)
+    // Retained messages are none of a group's (MQTT 5 section 4.8.2).
+    const isAsking = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && isNew)
+    const wantsRetained = isAsking && group === undefined
     const { channelId } = route.grant.channel
     const retained = wantsRetained ? await host.retained.find(channelId, topic.levels) : []
     return { code: qos, route, retained }
@@ -93,7 +92,7 @@ async function makeRoute(
   host: Host,
   session: Session,
   { filter, qos, noLocal, retainAsPublished }: Subscription,
-  topic: Topic,
+  { group, topic }: Filter,
   identifier: number,
 ): Promise<Route> {
   let changes: number
@@ -110,8 +109,9 @@ async function makeRoute(
   }
   grant.isAllowed = true
   const { prefix, levels } = topic
-  const since = session.isDurable ? await host.lastPlace() : 0
-  const place = session.isDurable ? openPlace(session, channel, since) : undefined
+  const isStored = session.isDurable && group === undefined
+  const since = isStored ? await host.lastPlace() : 0
+  const place = isStored ? openPlace(session, channel, since) : undefined
   return { session, filter, prefix, levels, grant, qos, noLocal, retainAsPublished, identifier, place, since }
 }
 
@@ -152,7 +152,7 @@ export async function unsubscribe(host: Host, connection: Peer, cursor: Cursor):
   if (!session) return
   const { packetId, filters } = readUnsubscribe(cursor, version)
   const codes = filters.map((filter) =>
-    host.routesOf(session).remove(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
+    host.subscriptions.remove(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
   )
   if (session.isDurable) await written(session)
   connection.send(encodeUnsuback(version, packetId, codes)) // [MQTT-3.10.4-4]

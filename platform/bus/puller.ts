@@ -189,7 +189,7 @@ function sizeOf(msg: Msg): number {
  * `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>`, and with the JetStream domain and
  * a hash of the account in front of the stream where a server says so (NATS architecture decision 15).
  */
-function readPlace(reply: string): { streamSeq: number; consumerSeq: number; pending: number } {
+export function readPlace(reply: string): { streamSeq: number; consumerSeq: number; pending: number } {
   const tokens = reply.split('.')
   const shift = tokens.length > 9 ? 2 : 0
   return {
