@@ -45,7 +45,7 @@ describe.each([4, 5] as const)('SUBSCRIBE, protocol level %i', (version) => {
     ['elsewhere', 0x8f],
     [`m/d/c/x${'/a'.repeat(100)}`, 0x8f],
     ['m/d/c/unknown', 0x87],
-    ['$share/group/m/d/c/x', 0x9e],
+    ['$share/gr+up/m/d/c/x', 0x8f],
   ])('of %s is refused, and the connection stays', async (filter, reason) => {
     const raw = new RawClient(gateway.port, version)
     await raw.connect(gateway.tables.addClient())
