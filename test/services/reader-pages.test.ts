@@ -295,3 +295,18 @@ it('a query that takes too long is ended with an error that says so', async () =
     await own.stop()
   }
 })
+
+describe('a name', () => {
+  it('that has had numbers alone until then shows the text that comes, and all that came before', async () => {
+    const once = async (total: number, record: Row) => {
+      await publish([{ n: 'mixed', ...record }])
+      await eventually('it is stored', async () => (await read('name=mixed')).total === total)
+      return (await read('name=mixed&dir=asc')).messages as Row[]
+    }
+    expect(await once(1, { t: START, v: 1 })).toMatchObject([{ value: 1, time: START }])
+    expect(await once(2, { t: START + 1, v: 2, s: 9 })).toMatchObject([{ value: 1 }, { value: 2, sum: 9 }])
+    const rows = await once(3, { t: START + 2, vs: 'broken' })
+    expect(rows).toMatchObject([{ value: 1 }, { value: 2, sum: 9 }, { string_value: 'broken' }])
+    expect(rows[0]).not.toHaveProperty('sum')
+  })
+})
