@@ -1,11 +1,18 @@
 import type { Client } from 'pg'
 
-/** 1,000 series of one channel over the 30 days before now, one reading each in turn. */
+/** One channel whose 1,000 series have one reading each in turn, for 30 days. */
 export const SERIES = 1_000
 export const DAYS = 30
 
-/** Empties the tables and fills them with so many readings, as the writer would have stored them, the oldest first. */
-export async function loadSamples(db: Client, readings: number): Promise<string> {
+export interface Fleet {
+  readonly channelId: string
+  /** When it began to measure, in seconds since the Unix epoch, and the time between two readings. */
+  readonly start: number
+  readonly stepS: number
+}
+
+/** Empties the tables and makes the series. @param all readings of all 30 days, the last of them now */
+export async function createFleet(db: Client, all: number): Promise<Fleet> {
   await db.query('truncate samples, series, stored_channels, stored_days restart identity')
   const { rows } = await db.query<{ channel_id: string }>(
     'insert into stored_channels (channel_id, domain_id) values (gen_random_uuid(), gen_random_uuid()) returning channel_id',
@@ -16,20 +23,30 @@ export async function loadSamples(db: Client, readings: number): Promise<string>
      from generate_series(1, $1) as i`,
     [SERIES],
   )
-  const step = (DAYS * 86_400) / readings
-  const start = Date.now() / 1_000 - DAYS * 86_400
+  const channelId = rows[0]?.channel_id ?? ''
+  return { channelId, start: Date.now() / 1_000 - DAYS * 86_400, stepS: (DAYS * 86_400) / all }
+}
+
+/** Stores the fleet's readings from one number to another as the writer would, the oldest first. */
+export async function loadSamples(
+  db: Client,
+  { channelId, start, stepS }: Fleet,
+  from: number,
+  to: number,
+): Promise<void> {
   await db.query(
     `insert into samples (series_id, channel_no, time, place, value)
      select 1 + i % $1, 1, $2::float8 + i * $3::float8, i << 20, (i % 4000) / 100.0
-     from generate_series(1::bigint, $4::bigint) as i`,
-    [SERIES, start, step, readings],
+     from generate_series($4::bigint, $5::bigint - 1) as i`,
+    [SERIES, start, stepS, from, to],
   )
   await db.query(
-    `insert into stored_days select $1, 'readings', floor(time / 86400), count(*) from samples group by 3`,
-    [rows[0]?.channel_id],
+    `insert into stored_days as d select $1, 'readings', floor(time / 86400), count(*) from samples where place >= $2::bigint << 20
+     group by 3 on conflict (channel_id, kind, day) do update set stored = d.stored + excluded.stored`,
+    [channelId, from],
   )
+  // As autovacuum does, after each fiftieth part that is added.
   await db.query('vacuum analyze')
-  return rows[0]?.channel_id ?? ''
 }
 
 /** The layout before: all of a reading in one row, with the indexes that it had. Filled with the samples. */
