@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util'
 import { Client } from 'pg'
 import { createDatabase } from '../platform/db/connect.ts'
+import { migrate } from '../platform/db/migrate.ts'
 import { tidyWeeks } from '../services/messages/tidy.ts'
 import { latency } from './storage/latency.ts'
-import { DAYS, createFleet, loadSamples, loadWideRows, totalBytes } from './storage/load.ts'
+import { DAYS, loadSamples, loadWideRows, totalBytes } from './storage/load.ts'
 import { createPipeline } from './storage/pipeline.ts'
 import { QUERY_BARS, measureQueries } from './storage/queries.ts'
 import { throughput } from './storage/throughput.ts'
@@ -47,29 +48,26 @@ try {
 }
 
 async function sizesAndQueries(): Promise<Row[]> {
-  const client = new Client({ connectionString: ground.databaseUrl })
-  // Without this the end of the server would hide what went wrong.
-  client.on('error', () => undefined)
-  await client.connect()
-  const db = createDatabase({ url: ground.databaseUrl, maxConnections: 4 })
-  const fleet = await createFleet(client, readings)
-  const few = readings / 10
-  await loadSamples(client, fleet, 0, few)
-  const small = await measureQueries(db, fleet, few)
-  const wide = Math.min(few, WIDE_MAX)
-  await loadWideRows(client, wide)
-  const wideBytes = (await totalBytes(client, 'wide')) / wide
-  await client.query('drop table wide')
+  const [few, many] = [await open(await createBeside(ground.databaseUrl)), await open(ground.databaseUrl)]
+  const small = await loadSamples(few.client, readings / 10, readings)
   const start = performance.now()
-  await loadSamples(client, fleet, few, readings)
+  const large = await loadSamples(many.client, readings, readings)
   console.log(`loaded ${readings} readings in ${Math.round((performance.now() - start) / 1_000)} s`)
-  const large = await measureQueries(db, fleet, readings)
-  const bytes = (await totalBytes(client, 'samples')) / readings
+  const bytes = (await totalBytes(many.client, 'samples')) / readings
+  const times = await measureQueries([
+    { db: few.db, fleet: small },
+    { db: many.db, fleet: large },
+  ])
+  const wide = Math.min(small.readings, WIDE_MAX)
+  await loadWideRows(few.client, wide)
+  const wideBytes = (await totalBytes(few.client, 'wide')) / wide
   // The weeks that are over; what is left of the bytes is this week's.
-  await tidyWeeks(db, Date.now() / 1_000, new AbortController().signal)
-  const tidied = (await totalBytes(client, 'samples')) / readings
-  await db.destroy()
-  await client.end()
+  await tidyWeeks(many.db, Date.now() / 1_000, new AbortController().signal)
+  const tidied = (await totalBytes(many.client, 'samples')) / readings
+  for (const { db, client } of [few, many]) {
+    await db.destroy()
+    await client.end()
+  }
   const sizes = { 'bytes a reading': bytes, 'bytes a reading, finished weeks tidied': tidied }
   return [
     ...Object.entries(sizes).map(([what, measured]) => ({
@@ -80,8 +78,7 @@ async function sizesAndQueries(): Promise<Row[]> {
       ratio: measured / wideBytes,
       'ratio bar': 0.5,
     })),
-    ...Object.entries(large).map(([what, ms]) => {
-      const before = small[what] ?? Number.NaN
+    ...Object.entries(times).map(([what, [before = Number.NaN, ms = Number.NaN]]) => {
       // In 3 days there are not 30 to ask for.
       const isComparable = !what.includes(`over ${DAYS} days`)
       return {
@@ -94,4 +91,23 @@ async function sizesAndQueries(): Promise<Row[]> {
       }
     }),
   ]
+}
+
+async function open(url: string) {
+  const client = new Client({ connectionString: url })
+  // Without this the end of the server would hide what went wrong.
+  client.on('error', () => undefined)
+  await client.connect()
+  return { client, db: createDatabase({ url, maxConnections: 4 }) }
+}
+
+/** Another database in the same server. */
+async function createBeside(url: string): Promise<string> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  await client.query('create database beside')
+  await client.end()
+  const beside = url.replace(/[^/]+$/, 'beside')
+  await migrate(beside)
+  return beside
 }

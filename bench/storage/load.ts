@@ -4,49 +4,47 @@ import type { Client } from 'pg'
 export const SERIES = 1_000
 export const DAYS = 30
 
+/** The first days of the fleet, stored in a database. */
 export interface Fleet {
   readonly channelId: string
-  /** When it began to measure, in seconds since the Unix epoch, and the time between two readings. */
-  readonly start: number
-  readonly stepS: number
+  readonly readings: number
+  readonly days: number
+  /** Seconds since the Unix epoch. */
+  readonly end: number
 }
 
-/** Empties the tables and makes the series. @param all readings of all 30 days, the last of them now */
-export async function createFleet(db: Client, all: number): Promise<Fleet> {
+/**
+ * Stores the first readings as the writer would, the oldest first.
+ *
+ * @param all readings of all 30 days, the last of them now
+ */
+export async function loadSamples(db: Client, readings: number, all: number): Promise<Fleet> {
   await db.query('truncate samples, series, stored_channels, stored_days restart identity')
   const { rows } = await db.query<{ channel_id: string }>(
     'insert into stored_channels (channel_id, domain_id) values (gen_random_uuid(), gen_random_uuid()) returning channel_id',
   )
+  const channelId = rows[0]?.channel_id ?? ''
   await db.query(
     `insert into series (key, channel_no, publisher, subtopic, protocol, name, unit)
      select gen_random_uuid(), 1, gen_random_uuid(), '', 'mqtt', 'urn:dev:mac:0024befffe80' || to_hex(i) || ':temperature', 'Cel'
      from generate_series(1, $1) as i`,
     [SERIES],
   )
-  const channelId = rows[0]?.channel_id ?? ''
-  return { channelId, start: Date.now() / 1_000 - DAYS * 86_400, stepS: (DAYS * 86_400) / all }
-}
-
-/** Stores the fleet's readings from one number to another as the writer would, the oldest first. */
-export async function loadSamples(
-  db: Client,
-  { channelId, start, stepS }: Fleet,
-  from: number,
-  to: number,
-): Promise<void> {
+  const step = (DAYS * 86_400) / all
+  const start = Date.now() / 1_000 - DAYS * 86_400
   await db.query(
     `insert into samples (series_id, channel_no, time, place, value)
      select 1 + i % $1, 1, $2::float8 + i * $3::float8, i << 20, (i % 4000) / 100.0
-     from generate_series($4::bigint, $5::bigint - 1) as i`,
-    [SERIES, start, stepS, from, to],
+     from generate_series(1::bigint, $4::bigint) as i`,
+    [SERIES, start, step, readings],
   )
   await db.query(
-    `insert into stored_days as d select $1, 'readings', floor(time / 86400), count(*) from samples where place >= $2::bigint << 20
-     group by 3 on conflict (channel_id, kind, day) do update set stored = d.stored + excluded.stored`,
-    [channelId, from],
+    `insert into stored_days select $1, 'readings', floor(time / 86400), count(*) from samples group by 3`,
+    [channelId],
   )
   // As autovacuum does, after each fiftieth part that is added.
   await db.query('vacuum analyze')
+  return { channelId, readings, days: (DAYS * readings) / all, end: start + readings * step }
 }
 
 /** The layout before: all of a reading in one row, with the indexes that it had. Filled with the samples. */

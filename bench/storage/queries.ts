@@ -13,18 +13,32 @@ const DAY_S = 86_400
 /** Days that the smaller size is made of, whose questions are asked of both. */
 export const FEW_DAYS = DAYS / 10
 
+export interface Measured {
+  readonly db: Db
+  readonly fleet: Fleet
+}
+
 /**
- * The reader's questions to a fleet that has measured for some days; milliseconds that 95 of 100 stay under, by question.
- *
- * @param readings that are stored
+ * The reader's questions; milliseconds that 95 of 100 stay under, by question. Each is asked of all in turns, so that what
+ * else the machine does falls on all of them.
  */
-export async function measureQueries(
-  db: Db,
-  { channelId, start, stepS }: Fleet,
-  readings: number,
-): Promise<Record<string, number>> {
-  const end = start + readings * stepS
-  const days = (end - start) / DAY_S
+export async function measureQueries(all: readonly Measured[]): Promise<Record<string, number[]>> {
+  const asked = await Promise.all(all.map(questionsTo))
+  const result: Record<string, number[]> = {}
+  for (const name of Object.keys(QUERY_BARS)) {
+    const ask = asked.map((questions) => questions[name] ?? (() => Promise.reject(new Error(name))))
+    for (const one of ask) await timed(10, one)
+    const times: number[][] = ask.map(() => [])
+    for (let run = 0; run < RUNS; run++) {
+      for (const [i, one] of ask.entries()) times[i]?.push(...(await timed(1, one)))
+    }
+    result[name] = times.map((each) => percentile(each, 0.95))
+  }
+  return result
+}
+
+async function questionsTo({ db, fleet }: Measured): Promise<Record<string, () => Promise<unknown>>> {
+  const { channelId, days, end } = fleet
   // All that an answer takes, but HTTP and the permission.
   const read = (query: Record<string, unknown>) =>
     inSnapshot(db, async (trx) => {
@@ -39,8 +53,7 @@ export async function measureQueries(
     return read({ name: someName(), ...bounds, aggregation: 'avg', interval: '1h', limit: 1_000 })
   }
   const { cursor } = await read({ limit: '10', offset: '99990' })
-
-  const questions: Record<string, () => Promise<unknown>> = {
+  return {
     'latest 10 of the channel': () => read({}),
     'one name over a day': () => {
       const from = someDay()
@@ -51,12 +64,6 @@ export async function measureQueries(
     'latest of each of 1,000 names': () => read({ latest: 'true', limit: 1_000 }),
     'page at depth 100,000 by cursor': () => read({ cursor }),
   }
-  const result: Record<string, number> = {}
-  for (const [name, question] of Object.entries(questions)) {
-    await timed(10, question)
-    result[name] = percentile(await timed(RUNS, question), 0.95)
-  }
-  return result
 }
 
 /** What the issue asks of each, in milliseconds. */

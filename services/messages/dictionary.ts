@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Client } from 'pg'
 import type { Message } from '../../platform/bus/message.ts'
+import { Outdated } from './outdated.ts'
 import { UUID } from './payload.ts'
 
 /** Where messages come from, as far as it is stored. */
@@ -168,9 +169,9 @@ export class Dictionary {
   }
 }
 
-/** What was just inserted or found is there, unless somebody deletes from the dictionary by hand. */
+/** What was just inserted is there, unless it was removed at once, because nothing has been stored of it yet. */
 function known(number: number | undefined): number {
-  if (number === undefined) throw new Error('a series was removed while it was being stored')
+  if (number === undefined) throw new Outdated('a series was removed while it was being stored')
   return number
 }
 

@@ -4,6 +4,7 @@ import type { Client, QueryResult } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { JSON_COLUMNS } from './copy.ts'
 import { SAMPLE_COLUMNS } from './encode.ts'
+import { Outdated } from './outdated.ts'
 import type { Prepared } from './prepare.ts'
 
 const WRITER_LOCK = 7_401_004
@@ -20,13 +21,6 @@ export interface Position {
   readonly takenNs: bigint | undefined
   /** What the writer knows of series holds until some are removed, which makes another generation. */
   readonly generation: number
-}
-
-/** Another writer has moved the position, or series were removed; nothing was stored, and nothing is lost. */
-export class PositionMoved extends Error {
-  constructor() {
-    super('the position in the stream was moved, or series were removed')
-  }
 }
 
 /** Becomes the one writer, or says that there is another. Held by the connection until it ends. */
@@ -68,7 +62,7 @@ export type Rows = Pick<Prepared, 'samples' | 'json' | 'days' | 'arrivals'>
  * @param from the position that the rows follow on
  * @param to the position at the last of them
  * @param rows none when the messages up to there are not to be stored
- * @throws {PositionMoved} somebody else has stored them, or the series that they point to may be gone
+ * @throws {Outdated} somebody else has stored them, or the series that they point to may be gone
  */
 export async function store(client: Client, from: Position, to: Position, rows?: Rows): Promise<Position> {
   try {
@@ -80,7 +74,7 @@ export async function store(client: Client, from: Position, to: Position, rows?:
          where stream = ${escapeLiteral(from.stream)} and created_at = ${escapeLiteral(from.createdAt)}
          and rewinds = ${from.rewinds} and seq = ${from.seq} and series_generation = ${from.generation}`,
     )
-    if (moved?.rowCount !== 1) throw new PositionMoved()
+    if (moved?.rowCount !== 1) throw new Outdated('the position was moved, or series were removed')
     if (rows) {
       await copy(client, `copy samples (${SAMPLE_COLUMNS}) from stdin (format binary)`, rows.samples)
       await copy(client, `copy json_messages (${JSON_COLUMNS}) from stdin`, rows.json)

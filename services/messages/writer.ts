@@ -11,10 +11,11 @@ import type { Logger } from '../../platform/log.ts'
 import { DayCounts } from './day-counts.ts'
 import { buryMessage } from './dead-letters.ts'
 import { Dictionary } from './dictionary.ts'
+import { Outdated } from './outdated.ts'
 import { prepare } from './prepare.ts'
 import type { Broken, Prepared } from './prepare.ts'
 import { fitToStream } from './rewind.ts'
-import { PositionMoved, readPosition, store, tryLockWriter } from './store.ts'
+import { readPosition, store, tryLockWriter } from './store.ts'
 import type { Position } from './store.ts'
 import type { WriterMetrics } from './writer-metrics.ts'
 
@@ -69,12 +70,11 @@ export function startWriter(options: WriterOptions): Writer {
           isFailing = false
         })
       } catch (error) {
-        // Somebody else went on, or knows better which series there are: begun anew, this writer does, too.
-        if (error instanceof PositionMoved) log.debug({ err: error }, 'writer begins anew')
+        if (error instanceof Outdated) log.debug({ err: error }, 'writer begins anew')
         // Said once an outage.
         else if (!isFailing && !abort.signal.aborted)
           log.warn({ err: error }, 'writer waits; messages are kept in the stream')
-        isFailing ||= !(error instanceof PositionMoved)
+        isFailing ||= !(error instanceof Outdated)
       }
       position = undefined
       await sleep(retryMs, undefined, { signal: abort.signal }).catch(() => undefined)
