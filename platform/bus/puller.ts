@@ -175,7 +175,10 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
 }
 
 /** When the stream took the message, in nanoseconds since the Unix epoch: with its place it tells one message from all others. */
-export const takenNs = ({ msg }: Pulled): bigint => BigInt(ackToken(msg.reply ?? '', 7))
+export function takenNs({ msg }: Pulled): bigint {
+  const tokens = (msg.reply ?? '').split('.')
+  return BigInt(tokens[7 + shiftOf(tokens)] ?? '')
+}
 
 /** As the server counts it, headers included; nats.js has the method and leaves it out of its types. */
 function sizeOf(msg: Msg): number {
@@ -188,10 +191,9 @@ function sizeOf(msg: Msg): number {
  * a hash of the account in front of the stream where a server says so (NATS architecture decision 15).
  */
 function readPlace(reply: string): { streamSeq: number; consumerSeq: number } {
-  return { streamSeq: Number(ackToken(reply, 5)), consumerSeq: Number(ackToken(reply, 6)) }
+  const tokens = reply.split('.')
+  const shift = shiftOf(tokens)
+  return { streamSeq: Number(tokens[5 + shift]), consumerSeq: Number(tokens[6 + shift]) }
 }
 
-function ackToken(reply: string, index: number): string {
-  const tokens = reply.split('.')
-  return tokens[tokens.length > 9 ? index + 2 : index] ?? ''
-}
+const shiftOf = ({ length }: readonly string[]) => (length > 9 ? 2 : 0)
