@@ -310,3 +310,22 @@ describe('a name', () => {
     expect(rows[0]).not.toHaveProperty('sum')
   })
 })
+
+describe('the time of another JSON message', () => {
+  it('has all its digits, in pages and in exports', async () => {
+    await gateway.ground.query(
+      `update json_messages set created = 1700000000123456789 where ctid = (select ctid from json_messages limit 1)`,
+    )
+    const digits = /"created":(\d+)/
+    const asked = { token: site.token }
+    const page = await api.expect(200, 'GET', `${path}?format=orders&dir=asc&limit=1`, asked)
+    expect(page.headers.get('content-type')).toContain('application/json')
+    expect(digits.exec(page.text)?.[1]).toBe('1700000000123456789')
+    const lines = { token: site.token, headers: { accept: 'application/x-ndjson' } }
+    const ndjson = await api.expect(200, 'GET', `${path}?format=orders&dir=asc`, lines)
+    expect(digits.exec(ndjson.text)?.[1]).toBe('1700000000123456789')
+    const table = { token: site.token, headers: { accept: 'text/csv' } }
+    const csv = await api.expect(200, 'GET', `${path}?format=orders&dir=asc`, table)
+    expect(csv.text).toContain('\r\n1700000000123456789,')
+  })
+})
