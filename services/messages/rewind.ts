@@ -1,11 +1,12 @@
 import type { JetStreamManager, StreamState } from 'nats'
 import type { Client } from 'pg'
+import type { Bus } from '../../platform/bus/connect.ts'
 import { createPuller, takenNs } from '../../platform/bus/puller.ts'
 import { findFirstSince, findStored, takenNsOf } from '../../platform/bus/stored.ts'
+import type { Logger } from '../../platform/log.ts'
 import { store } from './store.ts'
 import type { Position } from './store.ts'
 import type { WriterMetrics } from './writer-metrics.ts'
-import type { WriterOptions } from './writer.ts'
 
 /** Far beyond the two minutes that nats-server leaves to the operating system. */
 const LOST_MS = 600_000
@@ -13,7 +14,9 @@ const NS_PER_MS = 1_000_000n
 /** A silence as long as this means that what is still to come has been removed from the stream. */
 const IDLE_MS = 5_000
 
-interface Parts extends Pick<WriterOptions, 'bus' | 'log'> {
+interface Parts {
+  readonly bus: Bus
+  readonly log: Logger
   readonly metrics: Pick<WriterMetrics, 'lost' | 'rewinds'>
   readonly manager: JetStreamManager
 }
