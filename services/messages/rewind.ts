@@ -2,7 +2,7 @@ import type { JetStreamManager, StreamState } from 'nats'
 import type { Client } from 'pg'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { createPuller, takenNs } from '../../platform/bus/puller.ts'
-import { findFirstSince, findStored, takenNsOf } from '../../platform/bus/stored.ts'
+import { findFirstSince, findLastStored, findStored, takenNsOf } from '../../platform/bus/stored.ts'
 import type { Logger } from '../../platform/log.ts'
 import { store } from './store.ts'
 import type { Position } from './store.ts'
@@ -11,8 +11,6 @@ import type { WriterMetrics } from './writer-metrics.ts'
 /** Far beyond the two minutes that nats-server leaves to the operating system. */
 const LOST_MS = 600_000
 const NS_PER_MS = 1_000_000n
-/** A silence as long as this means that what is still to come has been removed from the stream. */
-const IDLE_MS = 5_000
 
 interface Parts {
   readonly bus: Bus
@@ -65,16 +63,16 @@ async function findKept(
   { first_seq: firstSeq, last_seq: lastSeq }: Pick<StreamState, 'first_seq' | 'last_seq'>,
   { bus, manager }: Parts,
 ): Promise<Pick<Position, 'seq' | 'takenNs'>> {
-  const end = Math.min(seq, lastSeq)
-  if (stored === undefined || end < firstSeq) return { seq: end, takenNs: undefined }
+  // The last that is there: somebody may have removed those behind it by hand.
+  const last = await findLastStored(manager, stream, 'm.>')
+  const end = Math.min(seq, last?.seq ?? 0)
+  if (stored === undefined || end < firstSeq) return { seq: Math.min(seq, lastSeq), takenNs: undefined }
   const since = await findFirstSince(manager, stream, Number(stored / NS_PER_MS) - LOST_MS)
   let kept: Pick<Position, 'seq' | 'takenNs'> = { seq: Math.min(since, end) - 1, takenNs: undefined }
   const puller = await createPuller(bus, { stream, fromSeq: kept.seq + 1 })
   try {
     while (kept.seq < end) {
-      const idle = setTimeout(() => void puller.stop(), IDLE_MS)
-      const batch = await puller.next(0).finally(() => clearTimeout(idle))
-      for (const pulled of batch) {
+      for (const pulled of await puller.next(0)) {
         const taken = takenNs(pulled)
         if (pulled.seq > end || taken > stored || taken < (kept.takenNs ?? 0n)) return kept
         kept = { seq: pulled.seq, takenNs: taken }
