@@ -130,6 +130,11 @@ export function createPolicy(db: Db) {
       )
     },
 
+    /** Whether the caller's token is good for this, roles left aside. */
+    isInScope(principal: Principal, operation: OperationName, id: string, domainId: string): boolean {
+      return isInScope(principal, ...deedsOf(operation, domainId, id))
+    },
+
     /**
      * Demands that the caller's token is good for an operation that is no question of roles: on users, and on domains as such.
      *

@@ -6,7 +6,7 @@ import { NotFound } from '../../platform/errors.ts'
 import type { Vault } from '../../platform/vault.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
-import { mayUpdate, openList, withAccess } from '../entities/lists.ts'
+import { openList, withAccess } from '../entities/lists.ts'
 import { createParentRules } from '../entities/parents.ts'
 import { requireGroups } from '../entities/repository.ts'
 import { createEntityRules } from '../entities/rules.ts'
@@ -25,6 +25,7 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
   const common = { type: 'client', db, journal, policy, find: repository.findClient } as const
   const rules = createEntityRules<Client>({
     ...common,
+    hide: withoutPrivatePart,
     async release(trx, client) {
       await repository.deleteConnectionsOf(trx, client.id)
       return {}
@@ -52,10 +53,10 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
     })
   }
 
-  async function read(trx: Trx, id: string): Promise<Client> {
+  async function read(trx: Trx, principal: Principal, id: string): Promise<Client> {
     const client = await repository.findClient(trx, id)
     if (!client) throw new NotFound()
-    return client
+    return rules.show(principal, client)
   }
 
   return {
@@ -106,12 +107,6 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
       })
     },
 
-    /** The client; its private part to those who may update it. @throws {Forbidden} @throws {NotFound} */
-    async get(principal: Principal, domainId: string, id: string): Promise<Client> {
-      const client = await rules.get(principal, domainId, id)
-      return mayUpdate(principal, 'client', client.access) ? client : withoutPrivatePart(client)
-    },
-
     /** The clients that the caller may read, of one domain or of all; see {@link openList} for what it may throw. */
     async list(principal: Principal, listing: GroupedListing): Promise<Page<Client>> {
       const view = await openList(policy, principal, 'client', listing)
@@ -147,7 +142,7 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
           const hash = hashSecret(domainId, secret)
           if (!hash.equals(present)) await changeSecret(trx, principal, { id, domainId }, { hash, graceS: 0 })
         }
-        return { client: await read(trx, id), secret: secret ?? '' }
+        return { client: await read(trx, principal, id), secret: secret ?? '' }
       })
     },
 
@@ -169,7 +164,7 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
         if (!(await secrets.lockSecret(trx, id))) throw new NotFound()
         const hash = hashSecret(domainId, secret)
         await changeSecret(trx, principal, { id, domainId }, { hash, graceS })
-        return { client: await read(trx, id), secret }
+        return { client: await read(trx, principal, id), secret }
       })
     },
 
