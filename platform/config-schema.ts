@@ -11,8 +11,8 @@ import {
   oneOf,
   text,
   url,
-  username,
 } from './config-values.ts'
+import { username } from './identifiers.ts'
 
 /** What a process of Sluice does: all of it on a laptop, a part where it is scaled out. */
 export const ROLES = ['http', 'mqtt', 'ws', 'api', 'writer', 'reader'] as const
@@ -138,7 +138,7 @@ export const SETTINGS = {
   adminUsername: setting(
     'SLUICE_ADMIN_USERNAME',
     'admin',
-    username(),
+    username,
     'Name of the super-admin that the first start makes: 1 to 32 letters, digits, `-` and `_`.',
   ),
   adminEmail: setting(

@@ -1,4 +1,5 @@
 import { Forbidden, Unauthenticated } from '../../platform/errors.ts'
+import { isUuid } from '../../platform/identifiers.ts'
 import type { Action, Authority, ChannelAddress, Credentials, Principal } from '../authority.ts'
 import { parseTopicName } from '../topics.ts'
 import type { Connect } from './packets.ts'
@@ -23,15 +24,13 @@ export async function findAllowed(
   return address
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 /**
  * User name and password as credentials: client id and secret.
  *
  * @throws {Unauthenticated} one is missing, or the user name is no client id
  */
 export function credentialsOf({ username, password }: Connect): Credentials {
-  if (username === undefined || password === undefined || password === '' || !UUID.test(username)) {
+  if (username === undefined || password === undefined || password === '' || !isUuid(username)) {
     throw new Unauthenticated()
   }
   return { kind: 'client', clientId: username.toLowerCase(), secret: password }

@@ -4,6 +4,7 @@ import { violates } from '../../platform/db/connect.ts'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import type { ChannelsTable } from '../../platform/db/tables.ts'
+import { isUuid } from '../../platform/identifiers.ts'
 import { groupedColumns, listGrouped } from '../entities/list-repository.ts'
 import type { GroupedColumns } from '../entities/list-repository.ts'
 import { inIdOrder } from '../entities/repository.ts'
@@ -91,20 +92,18 @@ export async function listChannels(db: Db, view: View, listing: GroupedListing):
   return { total: page.total, items: page.items.map(toChannel) }
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
 /** A channel by what a topic calls it: domain and channel each by id or route, the channel by its id where no domain is named. */
 export async function findAddress(
   db: Db,
   reference: { readonly domain?: string | undefined; readonly channel: string },
 ): Promise<{ domainId: string; channelId: string } | undefined> {
   const named = (table: string, value: string) =>
-    UUID.test(value)
+    isUuid(value)
       ? sql<boolean>`${sql.ref(`${table}.id`)} = ${value}`
       : sql<boolean>`lower(${sql.ref(`${table}.route`)}) = ${value}`
   const channel = reference.channel.toLowerCase()
   const domain = reference.domain?.toLowerCase()
-  if (domain === undefined && !UUID.test(channel)) return undefined
+  if (domain === undefined && !isUuid(channel)) return undefined
   let query = db
     .selectFrom('channels')
     .innerJoin('domains', 'domains.id', 'channels.domain_id')

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { metadata, optional, text, uuid } from '../../platform/http/input.ts'
+import { metadata, optional, text } from '../../platform/http/input.ts'
+import { route, uuid } from '../../platform/identifiers.ts'
 import { listEndpoints } from '../entities/list-routes.ts'
 import { entityEndpoints, parentEndpoints } from '../entities/routes.ts'
 import type { DomainNames } from '../entities/routes.ts'
@@ -19,12 +20,6 @@ import type { Channels } from './service.ts'
 import type { Channel, NewChannel } from './types.ts'
 
 const MAX_BULK = 1_000
-
-const route = z
-  .string()
-  .regex(/^[a-zA-Z][a-zA-Z0-9_-]{0,35}$/, 'must be 1 to 36 letters, digits, - or _, a letter first')
-  .refine((value) => !/__|--/.test(value), 'must not hold __ or --')
-  .refine((value) => !uuid.safeParse(value).success, 'must not be in the form of a UUID')
 
 const CreateChannel = z
   .object({ ...newGrouped, description: optional(text(1024)), route: optional(route) })

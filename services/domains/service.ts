@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
+import { isUuid } from '../../platform/identifiers.ts'
 import type { Principal } from '../auth/types.ts'
 import * as invitationRepository from './invitation-repository.ts'
 import type { DomainsParts } from './parts.ts'
@@ -13,8 +14,6 @@ import type { Domain, DomainAsSeen, DomainChange, NewDomain } from './types.ts'
 export type { DomainListing } from './repository.ts'
 export type { Invitations } from './invitations.ts'
 export type Domains = ReturnType<typeof createDomains>
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** What becomes of a domain by each of these. */
 const STATUS_AFTER = { enable: 'enabled', disable: 'disabled', freeze: 'freezed', delete: 'deleted' } as const
@@ -147,7 +146,7 @@ export function createDomains({ db, journal, policy, roles }: DomainsParts) {
     /** The id that an id or a route stands for; an id is not looked up. */
     async findId(reference: string): Promise<string | undefined> {
       const lower = reference.toLowerCase()
-      return UUID.test(lower) ? lower : repository.findIdByRoute(db, lower)
+      return isUuid(lower) ? lower : repository.findIdByRoute(db, lower)
     },
   }
 }

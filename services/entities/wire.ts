@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { flag, metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
+import { flag, metadata, optional, tags, text } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import { commaList, listingQuery, toListing } from '../../platform/http/listing.ts'
 import { grants, PresentedAccess, presentAccess } from '../auth/service.ts'
 import type { ContainedType, Principal } from '../auth/types.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { uuid } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import { envelope, listingQuery, pageOf, toListing } from '../../platform/http/listing.ts'
 import type { Domains } from '../domains/service.ts'
 import type { Assignments } from './assignments.ts'
