@@ -3,6 +3,7 @@ import type { AuthorityBackend } from '../adapters/authority.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import { eventSubject } from '../platform/bus/events.ts'
 import type { BusEvent } from '../platform/bus/events.ts'
+import { publishAndWait } from '../platform/bus/publisher.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import type { Db } from '../platform/db/connect.ts'
 import type { Endpoint } from '../platform/http/endpoint.ts'
@@ -110,10 +111,5 @@ function announce(publisher: Publisher, entry: Entry): Promise<void> {
     occurred_at: entry.occurredAt.toISOString(),
     attributes: entry.attributes,
   }
-  return new Promise((resolve, reject) => {
-    publisher.publish(eventSubject(event), Buffer.from(JSON.stringify(event)), undefined, (error) => {
-      if (error) reject(error)
-      else resolve()
-    })
-  })
+  return publishAndWait(publisher, eventSubject(event), Buffer.from(JSON.stringify(event)))
 }
