@@ -1,16 +1,14 @@
-import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
-import type { Page } from '../../platform/db/listing.ts'
 import { transact } from '../../platform/db/transact.ts'
 import { NotFound } from '../../platform/errors.ts'
 import type { Vault } from '../../platform/vault.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
-import { openList, withAccess } from '../entities/lists.ts'
+import { createGrouped } from '../entities/creation.ts'
 import { createParentRules } from '../entities/parents.ts'
-import { requireGroups } from '../entities/repository.ts'
 import { createEntityRules } from '../entities/rules.ts'
-import type { GroupedListing } from '../entities/types.ts'
+import type { Placed } from '../entities/types.ts'
 import type { Journal } from '../journal/service.ts'
 import * as repository from './repository.ts'
 import * as secrets from './secrets.ts'
@@ -22,8 +20,15 @@ const SECRET_PURPOSE = 'client secret'
 
 export function createClients(parts: { db: Db; journal: Journal; policy: Policy; vault: Vault }) {
   const { db, journal, policy, vault } = parts
-  const common = { type: 'client', db, journal, policy, find: repository.findClient } as const
-  const rules = createEntityRules<Client>({
+  const common = {
+    type: 'client',
+    db,
+    journal,
+    policy,
+    find: repository.find,
+    list: repository.list,
+  } as const
+  const rules = createEntityRules({
     ...common,
     hide: withoutPrivatePart,
     async release(trx, client) {
@@ -54,64 +59,38 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
   }
 
   async function read(trx: Trx, principal: Principal, id: string): Promise<Client> {
-    const client = await repository.findClient(trx, id)
+    const client = await repository.find(trx, id)
     if (!client) throw new NotFound()
     return rules.show(principal, client)
   }
 
   return {
     ...rules,
-    ...createParentRules<Client>(common),
+    ...createParentRules(common),
 
     /**
      * Creates clients in a domain, all or none, and makes the caller admin of each.
      *
      * @returns in the order given, each with its secret, which is never shown again
      * @throws {Forbidden} @throws {NotFound} no such parent group in the domain
-     * @throws {ClientIdTaken} @throws {SecretTaken}
+     * @throws {IdTaken} @throws {SecretTaken}
      */
     async create(
       principal: Principal,
       domainId: string,
       inputs: readonly NewClient[],
     ): Promise<ClientWithSecret[]> {
-      const parents = [...new Set(inputs.map((input) => input.parentGroupId))]
-      for (const parent of parents) await policy.requireCreate(principal, 'client', domainId, parent)
       const given = inputs.map((input) => input.secret ?? newSecret())
-      const rows = inputs.map((input, index) => ({
-        ...input,
-        id: input.id ?? randomUUID(),
-        domainId,
-        secretHash: hashSecret(domainId, given[index] ?? ''),
-        createdBy: principal.userId,
-      }))
-      const ids = rows.map((row) => row.id)
-      return transact(db, async (trx) => {
-        await requireGroups(trx, domainId, parents)
-        const clients = await repository.insertClients(trx, rows)
-        const hashes = rows.map((row) => row.secretHash)
+      async function insert(trx: Trx, rows: readonly Placed<NewClient>[]): Promise<Client[]> {
+        const hashes = given.map((secret) => hashSecret(domainId, secret))
+        const clients = rows.map((row, index) => ({ ...row, secretHash: hashes[index] as Buffer }))
+        const inserted = await repository.insertClients(trx, clients)
+        const ids = rows.map((row) => row.id)
         await secrets.requireUnusedSecrets(trx, domainId, hashes, ids)
-        await policy.grantAdmin(trx, principal, 'client', ids, domainId)
-        await journal.record(
-          trx,
-          ...clients.map((client) => ({
-            operation: 'client.create',
-            domainId,
-            entityType: 'client' as const,
-            entityId: client.id,
-            actorId: principal.userId,
-            attributes: { name: client.name, status: client.status },
-          })),
-        )
-        return clients.map((client, index) => ({ client, secret: given[index] ?? '' }))
-      })
-    },
-
-    /** The clients that the caller may read, of one domain or of all; see {@link openList} for what it may throw. */
-    async list(principal: Principal, listing: GroupedListing): Promise<Page<Client>> {
-      const view = await openList(policy, principal, 'client', listing)
-      const page = await repository.listClients(db, view, listing)
-      return withAccess(policy, view, page, withoutPrivatePart)
+        return inserted
+      }
+      const created = await createGrouped({ ...common, insert, describe }, principal, domainId, inputs)
+      return created.map((client, index) => ({ client, secret: given[index] ?? '' }))
     },
 
     /** @throws {Forbidden} @throws {NotFound} */
@@ -207,6 +186,8 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
     },
   }
 }
+
+const describe = ({ name, status }: Client) => ({ name, status })
 
 const withoutPrivatePart = (client: Client): Client => ({ ...client, privateMetadata: undefined })
 

@@ -8,7 +8,7 @@ import * as invitationRepository from './invitation-repository.ts'
 import type { DomainsParts } from './parts.ts'
 import * as repository from './repository.ts'
 import type { DomainListing } from './repository.ts'
-import { StatusUnchanged } from './errors.ts'
+import { StatusUnchanged } from '../entities/errors.ts'
 import type { Domain, DomainAsSeen, DomainChange, NewDomain } from './types.ts'
 
 export type { DomainListing } from './repository.ts'

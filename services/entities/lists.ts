@@ -71,7 +71,7 @@ export async function withAccess<T extends Entity>(
   policy: Policy,
   { principal, viewer, reach }: View,
   page: Page<T>,
-  hide: (item: T) => T = (item) => item,
+  hide: (item: T) => T,
 ): Promise<Page<T>> {
   const { type } = reach
   const ids = page.items.map((item) => item.id)

@@ -1,33 +1,36 @@
 import type { Db, Trx } from '../../platform/db/connect.ts'
+import type { Page } from '../../platform/db/listing.ts'
 import { transact } from '../../platform/db/transact.ts'
 import { NotFound } from '../../platform/errors.ts'
 import type { Policy } from '../auth/service.ts'
 import type { ContainedType, Principal } from '../auth/types.ts'
 import type { Journal } from '../journal/service.ts'
 import { StatusUnchanged } from './errors.ts'
-import { mayUpdate } from './lists.ts'
+import { mayUpdate, openList, withAccess } from './lists.ts'
+import type { View } from './lists.ts'
 import * as repository from './repository.ts'
 import type { Columns } from './repository.ts'
-import type { Entity } from './types.ts'
+import type { Entity, EntityListing } from './types.ts'
 
-export interface EntityParts<T extends Entity> {
+export interface EntityParts<T extends Entity, L extends EntityListing = EntityListing> {
   readonly type: ContainedType
   readonly db: Db
   readonly journal: Journal
   readonly policy: Policy
   /** `undefined` for what was deleted. */
   readonly find: (db: Db, id: string) => Promise<T | undefined>
+  readonly list: (db: Db, view: View, listing: L) => Promise<Page<T>>
   /** Makes of an entity what is shown to those who may not update it. */
   readonly hide?: (entity: T) => T
   /** Undoes what hangs on an entity that is about to be deleted. @returns what to tell the journal */
   readonly release: (trx: Trx, entity: T, principal: Principal) => Promise<Record<string, unknown>>
 }
 
-export type EntityRules<T extends Entity> = ReturnType<typeof createEntityRules<T>>
+export type EntityRules<T extends Entity> = ReturnType<typeof createEntityRules<T, EntityListing>>
 
 /** What is done to a group, a client and a channel alike. A service takes these among its own methods. */
-export function createEntityRules<T extends Entity>(parts: EntityParts<T>) {
-  const { type, db, journal, policy, find, release, hide = (entity) => entity } = parts
+export function createEntityRules<T extends Entity, L extends EntityListing>(parts: EntityParts<T, L>) {
+  const { type, db, journal, policy, find, list, release, hide = (entity) => entity } = parts
 
   async function read(from: Db, id: string): Promise<T> {
     const entity = await find(from, id)
@@ -84,6 +87,12 @@ export function createEntityRules<T extends Entity>(parts: EntityParts<T>) {
       return { ...(mayUpdate(policy, principal, type, entity, access) ? entity : hide(entity)), access }
     },
 
+    /** Those that the caller may read, of one domain or of all; see {@link openList} for what it may throw. */
+    async list(principal: Principal, listing: L): Promise<Page<T>> {
+      const view = await openList(policy, principal, type, listing)
+      return withAccess(policy, view, await list(db, view, listing), hide)
+    },
+
     /**
      * Changes columns; what is `undefined` stays.
      *
@@ -95,7 +104,7 @@ export function createEntityRules<T extends Entity>(parts: EntityParts<T>) {
       domainId: string,
       id: string,
       columns: Columns,
-      attributes: Record<string, unknown>,
+      attributes: Record<string, unknown> = columns,
     ): Promise<T> {
       await policy.require(principal, `${type}.update`, id, domainId)
       return transact(db, async (trx) => {
