@@ -46,7 +46,7 @@ interface Questions<V> {
     key: string,
     question: () => Promise<V>,
     factsOf: (answer: V) => AuthorityFacts,
-    ttlOf?: () => number | undefined,
+    ttlOf?: (answer: V) => number | undefined,
   ): Promise<V>
   /** Forgets refusals, what the change touches, and what is under way; without a change, refusals and what is under way. */
   forget(change: AuthorityChange | undefined): void
@@ -117,7 +117,7 @@ export function createAuthority({
         credentialsKey(credentials),
         () => backend.authenticate(credentials),
         principalFacts,
-        () => (credentials.kind === 'token' ? remainingMs(credentials.token) : undefined),
+        remainingMs,
       )
     },
 
@@ -164,13 +164,13 @@ function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> 
     key: string,
     question: () => Promise<V>,
     factsOf: (answer: V) => AuthorityFacts,
-    ttlOf: () => number | undefined,
+    ttlOf: (answer: V) => number | undefined,
   ): Promise<V> {
     try {
       const answer = await question()
       if (asked === underWay) {
         if (answer === null || answer === false) refused.set(key, answer, {}, limits.refusalTtlMs)
-        else granted.set(key, answer, factsOf(answer), Math.min(ttlOf() ?? limits.ttlMs, limits.ttlMs))
+        else granted.set(key, answer, factsOf(answer), Math.min(ttlOf(answer) ?? limits.ttlMs, limits.ttlMs))
       }
       return answer
     } finally {
@@ -207,17 +207,8 @@ function principalFacts(principal: Principal | null): AuthorityFacts {
   return { principal, channelId: null, domainId: principal?.kind === 'client' ? principal.domainId : null }
 }
 
-/**
- * Milliseconds until a JWT ends, so that it is not taken from the cache after that. Only read after the backend has accepted
- * the token, so what it says of itself holds; a token that says nothing gets the cache's own limit.
- */
-function remainingMs(token: string): number | undefined {
-  const [, payload, signature] = token.split('.')
-  if (payload === undefined || signature === undefined) return undefined
-  try {
-    const { exp } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { exp?: unknown }
-    return typeof exp === 'number' ? Math.max(1, exp * 1000 - Date.now()) : undefined
-  } catch {
-    return undefined
-  }
+/** Milliseconds until the token ends that somebody came with, so that it is not taken from the cache after that. */
+function remainingMs(principal: Principal | null): number | undefined {
+  if (principal?.kind !== 'user' || principal.expiresAtMs === undefined) return undefined
+  return Math.max(1, principal.expiresAtMs - Date.now())
 }

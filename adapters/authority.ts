@@ -17,6 +17,8 @@ export type Principal =
       readonly id: string
       /** The personal access token that the user came with; its scopes bound what is allowed. */
       readonly patId?: string | undefined
+      /** When the token ends, in milliseconds since the epoch. */
+      readonly expiresAtMs?: number | undefined
     }
 
 export type Action = 'publish' | 'subscribe'

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import { callAt } from '../../platform/alarm.ts'
 import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
 import { Forbidden, Unauthenticated, Unavailable } from '../../platform/errors.ts'
 import { readCredentials, splitUrl } from '../../platform/http/credentials.ts'
@@ -183,7 +184,14 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     connections.add(connection)
     heartbeat.add(connection)
     open.value += 1
+    const { principal } = entitlement
+    const endsAtMs = principal.kind === 'user' ? principal.expiresAtMs : undefined
+    const disarm =
+      endsAtMs === undefined
+        ? undefined
+        : callAt(endsAtMs, () => connection.refuse('expired', CLOSE.policyViolation))
     ws.on('close', () => {
+      disarm?.()
       connections.delete(connection)
       heartbeat.remove(connection)
       open.value -= 1

@@ -23,6 +23,8 @@ export interface Admission {
   readonly channelId: string
   /** Whom changes of permissions are to be matched with. */
   readonly principal: { readonly kind: 'user' | 'client'; readonly id: string }
+  /** When the token ends that the reader came with, in milliseconds since the epoch. */
+  readonly expiresAtMs?: number | undefined
 }
 
 export interface AccessParts {
@@ -46,7 +48,8 @@ export function createChannelAccess({ policy, domains, channels, clients }: Acce
       throw new NotFound()
     }
     await policy.require(principal, `channel.${type}`, address.channelId, address.domainId)
-    return { ...address, principal: { kind: 'user' as const, id: principal.userId } }
+    const { userId: id, expiresAtMs } = principal
+    return { ...address, principal: { kind: 'user' as const, id }, expiresAtMs }
   }
 
   async function admitClient(

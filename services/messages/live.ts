@@ -30,7 +30,10 @@ export type Live = ReturnType<typeof createLive>
 
 /** A caller that takes nothing for this long is dropped. */
 const STALL_MS = 30_000
-const REVOKED = { type: 'end', data: { error: 'revoked', message: 'the permission to read was taken away' } }
+const REVOKED = {
+  type: 'end',
+  data: { error: 'revoked', message: 'the permission to read was taken away, or the token has ended' },
+}
 
 /** Messages of a channel as they come, for as long as the caller may and wants. */
 export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
