@@ -1,6 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import { subscribeEvents } from '../platform/bus/events.ts'
 import type { Bus } from '../platform/bus/connect.ts'
+import type { SecretBrake } from '../platform/secret-brake.ts'
 import type {
   Authority,
   AuthorityBackend,
@@ -48,6 +49,8 @@ interface Questions<V> {
     factsOf: (answer: V) => AuthorityFacts,
     ttlOf?: (answer: V) => number | undefined,
   ): Promise<V>
+  /** A remembered answer that is no refusal. */
+  granted(key: string): V | undefined
   /** Forgets refusals, what the change touches, and what is under way; without a change, refusals and what is under way. */
   forget(change: AuthorityChange | undefined): void
   clear(): void
@@ -60,10 +63,13 @@ interface Questions<V> {
 export function createAuthority({
   backend,
   bus,
+  brake,
   limits: given = {},
 }: {
   backend: AuthorityBackend
   bus: Bus
+  /** Slows down those who try secrets. */
+  brake?: SecretBrake
   limits?: Partial<AuthorityLimits>
 }): CachedAuthority {
   const limits = { ...DEFAULT_LIMITS, ...given }
@@ -112,13 +118,14 @@ export function createAuthority({
       )
     },
 
-    authenticate(credentials) {
-      return principals.ask(
-        credentialsKey(credentials),
-        () => backend.authenticate(credentials),
-        principalFacts,
-        remainingMs,
-      )
+    authenticate(credentials, address) {
+      const key = credentialsKey(credentials)
+      const ask = () =>
+        principals.ask(key, () => backend.authenticate(credentials), principalFacts, remainingMs)
+      // Tokens are not for guessing: they are signed, or 100 random characters.
+      if (address === undefined || !brake || credentials.kind === 'token') return ask()
+      const known = principals.granted(key)
+      return known ? Promise.resolve(known) : brake.ask(credentials, address, ask)
     },
 
     authorize(request) {
@@ -189,6 +196,7 @@ function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> 
       }
       return answer
     },
+    granted: (key) => granted.get(key),
     forget(change) {
       forgetUnderWay()
       refused.clear()

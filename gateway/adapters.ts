@@ -12,6 +12,7 @@ import type { Bus } from '../platform/bus/connect.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import { createChannelFeed } from '../platform/bus/subscriptions.ts'
 import type { Config } from '../platform/config.ts'
+import type { AddressReader } from '../platform/http/client-address.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -27,6 +28,7 @@ export interface AdaptersParts {
   readonly bus: Bus
   readonly publisher: Publisher
   readonly authority: Authority
+  readonly addressOf: AddressReader
 }
 
 export interface Adapters {
@@ -38,7 +40,7 @@ export interface Adapters {
 
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
 export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
-  const { config, life, log, metrics, bus, publisher, authority } = parts
+  const { config, life, log, metrics, bus, publisher, authority, addressOf } = parts
   const stored = config.ack === 'stored' ? createStoredAcks(bus) : undefined
   // Behind the adapters, which wait for what is under way.
   if (stored) life.onStop('stored acknowledgements', () => stored.stop())
@@ -49,12 +51,13 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   const onUpgrade: UpgradeHandler[] = []
 
   const http = has('http')
-    ? createHttpAdapter({ authority, publish, log, metrics, maxPayloadBytes, checkPayload })
+    ? createHttpAdapter({ authority, addressOf, publish, log, metrics, maxPayloadBytes, checkPayload })
     : undefined
 
   if (has('ws')) {
     const ws = createWsAdapter({
       authority,
+      addressOf,
       publish,
       feed,
       log,
@@ -77,7 +80,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       limits: mqttLimits(config),
     })
     life.onStop('mqtt', () => mqtt.stop())
-    const overWebSocket = createMqttWebSocket(mqtt, { maxPacketBytes: maxPayloadBytes })
+    const overWebSocket = createMqttWebSocket(mqtt, { maxPacketBytes: maxPayloadBytes, addressOf })
     life.onStop('mqtt over websocket', () => overWebSocket.stop())
     onUpgrade.push((...upgrade) => overWebSocket.handleUpgrade(...upgrade))
     const { host } = config

@@ -2,6 +2,7 @@ import type { Attempts } from '../platform/attempts.ts'
 import type { Background } from '../platform/background.ts'
 import type { Db } from '../platform/db/connect.ts'
 import type { Mailer } from '../platform/mail.ts'
+import type { SecretBrake } from '../platform/secret-brake.ts'
 import type { Vault } from '../platform/vault.ts'
 import { createAuth } from '../services/auth/service.ts'
 import type { AuthParts } from '../services/auth/service.ts'
@@ -34,6 +35,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'> {
   readonly signup: SignupRules
   readonly exports: ExportLimits
   readonly attempts: Attempts
+  readonly secretBrake: SecretBrake
   readonly mailer: Mailer
   readonly background: Background
   readonly links: Links
@@ -41,7 +43,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'> {
 
 /** All services, from left to right as their imports point. */
 export async function createServices(parts: ServicesParts) {
-  const { db, storedDb, vault, attempts, exports } = parts
+  const { db, storedDb, vault, attempts, secretBrake, exports } = parts
   const journal = createJournal()
   const auth = await createAuth({ ...parts, journal })
   const { policy, roles, tokens, pats } = auth
@@ -57,7 +59,7 @@ export async function createServices(parts: ServicesParts) {
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const telemetry = createTelemetry({ db, policy, domains })
-  const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients })
+  const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients, secretBrake })
   return {
     auth,
     attempts,

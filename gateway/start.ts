@@ -7,11 +7,12 @@ import { createPublisher } from '../platform/bus/publisher.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
 import type { Config, Role } from '../platform/config.ts'
 import { migrate } from '../platform/db/migrate.ts'
-import { createAddressReader } from '../platform/http/client-address.ts'
+import { createAddressList, createAddressReader } from '../platform/http/client-address.ts'
 import type { Endpoint } from '../platform/http/endpoint.ts'
 import { createLifecycle } from '../platform/lifecycle.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import { createSecretBrake } from '../platform/secret-brake.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { startAdapters } from './adapters.ts'
 import { createApp } from './http/app.ts'
@@ -78,13 +79,20 @@ async function start(
   life.onStop('publisher', () => publisher.stop())
 
   // Not among what stands on the database: a process of adapters alone has doors to guess at too.
-  const attempts = createAttempts({
+  const limits = {
     perAccount: config.maxFailuresPerAccount,
     perAddress: config.maxFailuresPerAddress,
     windowS: config.failureWindowS,
-  })
+  }
+  const attempts = createAttempts(limits)
+  const proxies = config.trustProxy ?? []
+  // Counted apart from people's: devices of one address that try secrets keep nobody there from signing in.
+  const secretBrake = createSecretBrake({ ...limits, isShared: createAddressList(proxies) })
+  const addressOf = createAddressReader(proxies)
   const database =
-    databaseUrl === undefined ? undefined : await openDatabase({ config, databaseUrl, life, log, attempts })
+    databaseUrl === undefined
+      ? undefined
+      : await openDatabase({ config, databaseUrl, life, log, attempts, secretBrake })
   const common = { config, life, log, metrics, bus, publisher }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
@@ -93,10 +101,10 @@ async function start(
   }
 
   const backend = management?.backend ?? createRemoteBackend(bus)
-  const authority = createAuthority({ backend, bus })
+  const authority = createAuthority({ backend, bus, brake: secretBrake })
   life.onStop('authority', () => authority.stop())
   await authority.ready
-  const adapters = await startAdapters({ ...common, authority })
+  const adapters = await startAdapters({ ...common, authority, addressOf })
   const reading =
     database && has('reader')
       ? startReading({ ...common, authority, messages: database.services.messages })
@@ -113,7 +121,7 @@ async function start(
   const app = createApp({
     endpoints,
     authenticate: database && ((token) => database.services.auth.authenticate(token)),
-    addressOf: createAddressReader(config.trustProxy ?? []),
+    addressOf,
     maxBodyBytes: config.maxBodyBytes,
     log,
   })

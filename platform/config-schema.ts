@@ -199,7 +199,7 @@ export const SETTINGS = {
     'SLUICE_MAX_FAILURES_PER_ACCOUNT',
     '10',
     integer(1, 1_000_000),
-    'Failed attempts to sign in to one account that are answered before further ones are put off; also mails asked for to one address. They are forgotten evenly over `SLUICE_FAILURE_WINDOW_S`. Each process counts by itself.',
+    'Failed attempts to sign in to one account that are answered before further ones are put off; also wrong secrets tried for one client, and mails asked for to one address. They are forgotten evenly over `SLUICE_FAILURE_WINDOW_S`. Each process counts by itself.',
   ),
   maxFailuresPerAddress: setting(
     'SLUICE_MAX_FAILURES_PER_ADDRESS',

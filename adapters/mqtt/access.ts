@@ -39,6 +39,8 @@ export function credentialsOf({ username, password }: Connect): Credentials {
 /**
  * Who connects, after the will, if any, was found to be one that the client may publish.
  *
+ * @param from the address of the connection
+ * @throws {RateLimited} too many secrets that did not hold came from there, or for the client
  * @throws {Unauthenticated} the credentials do not hold
  * @throws {InvalidTopic} the will's topic
  * @throws {Forbidden} the will
@@ -48,8 +50,9 @@ export async function admit(
   authority: Authority,
   credentials: Credentials,
   connect: Connect,
+  from: string,
 ): Promise<ClientPrincipal> {
-  const principal = await authority.authenticate(credentials)
+  const principal = await authority.authenticate(credentials, from)
   if (principal?.kind !== 'client') throw new Unauthenticated()
   if (connect.will) {
     await findAllowed(authority, principal, parseTopicName(connect.will.topic), 'publish')

@@ -5,6 +5,7 @@ import type { WebSocket } from 'ws'
 import { callAt } from '../../platform/alarm.ts'
 import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
 import { Forbidden, Unauthenticated, Unavailable } from '../../platform/errors.ts'
+import type { AddressReader } from '../../platform/http/client-address.ts'
 import { readCredentials, splitUrl } from '../../platform/http/credentials.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
@@ -54,6 +55,7 @@ export interface WsAdapter {
 
 export interface WsAdapterOptions {
   readonly authority: Authority
+  readonly addressOf: AddressReader
   readonly publish: Publish
   readonly feed: ChannelFeed
   readonly log: Logger
@@ -66,7 +68,7 @@ export interface WsAdapterOptions {
  * soon as it has lost what it was let in with.
  */
 export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
-  const { authority, publish, feed, log, metrics } = options
+  const { authority, addressOf, publish, feed, log, metrics } = options
   const limits: WsLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const refusals = createRefusals({ log, metrics, protocol: 'ws' })
   const open = metrics.connections('ws')
@@ -122,7 +124,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     const presented = readCredentials(req.headers.authorization, query.get('authorization'))
     if (!presented) throw new Unauthenticated()
     if (topic instanceof Error) throw topic
-    const { principal, address } = await admit(authority, presented, topic)
+    const { principal, address } = await admit(authority, presented, topic, addressOf(req))
     const { domainId, channelId } = address
     const [mayPublish, canSubscribe] = await Promise.all([
       authority.authorize({ principal, channelId, action: 'publish' }),
@@ -214,7 +216,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
         () => socket.off('error', ignore),
         (error: unknown) => {
           const prefix = topic instanceof Error ? undefined : topic.prefix
-          refusals.noteError(error, { address: req.socket.remoteAddress, topic: prefix })
+          refusals.noteError(error, { address: addressOf(req), topic: prefix })
           rejectUpgrade(socket, error)
         },
       )

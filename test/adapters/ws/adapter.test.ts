@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createAddressReader } from '../../../platform/http/client-address.ts'
 import { WebSocket } from 'ws'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
 import type { CachedAuthority } from '../../../adapters/authority-cache.ts'
@@ -69,6 +70,7 @@ async function start(limits: Partial<WsLimits>): Promise<void> {
   metrics = createMetrics()
   const publish = createPublish(publisher)
   adapter = createWsAdapter({
+    addressOf: createAddressReader([]),
     authority,
     publish: (message, done) => (intercept ?? publish)(message, done),
     feed: createChannelFeed(bus.bus),
