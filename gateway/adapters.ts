@@ -7,6 +7,8 @@ import { listenMqtt } from '../adapters/mqtt/listen.ts'
 import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
 import { createPublish } from '../adapters/publish.ts'
 import { createStoredAcks } from '../adapters/stored.ts'
+import { startTraffic } from '../adapters/traffic.ts'
+import type { TrafficSink } from '../adapters/traffic.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
@@ -29,6 +31,7 @@ export interface AdaptersParts {
   readonly publisher: Publisher
   readonly authority: Authority
   readonly addressOf: AddressReader
+  readonly trafficSink: TrafficSink
 }
 
 export interface Adapters {
@@ -41,6 +44,9 @@ export interface Adapters {
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
 export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   const { config, life, log, metrics, bus, publisher, authority, addressOf } = parts
+  const traffic = startTraffic({ sink: parts.trafficSink, log })
+  // Behind the adapters, whose last counts it reports.
+  life.onStop('traffic', () => traffic.stop())
   const stored = config.ack === 'stored' ? createStoredAcks(bus) : undefined
   // Behind the adapters, which wait for what is under way.
   if (stored) life.onStop('stored acknowledgements', () => stored.stop())
@@ -58,6 +64,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     const ws = createWsAdapter({
       authority,
       addressOf,
+      traffic,
       publish,
       feed,
       log,
@@ -77,6 +84,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       log,
       metrics,
       checkPayload,
+      traffic,
       limits: mqttLimits(config),
     })
     life.onStop('mqtt', () => mqtt.stop())

@@ -1,5 +1,7 @@
 import { serveBackend } from '../adapters/authority-rpc.ts'
 import type { AuthorityBackend } from '../adapters/authority.ts'
+import { serveTraffic } from '../adapters/traffic-rpc.ts'
+import type { TrafficSink } from '../adapters/traffic.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import { eventSubject } from '../platform/bus/events.ts'
 import type { BusEvent } from '../platform/bus/events.ts'
@@ -45,6 +47,7 @@ export interface ManagementParts {
 
 export interface Management {
   readonly backend: AuthorityBackend
+  readonly trafficSink: TrafficSink
   readonly endpoints: readonly Endpoint[]
 }
 
@@ -55,11 +58,15 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   const served = serveBackend(bus, backend)
   life.onStop('authority service', () => served.stop())
   await served.ready
+  const trafficSink = services.telemetry
+  const reports = serveTraffic(bus, trafficSink)
+  life.onStop('traffic reports', () => reports.stop())
+  await reports.ready
   const relay = startRelay({ db, databaseUrl, announce: (entry) => announce(publisher, entry), log })
   life.onStop('journal relay', () => relay.stop())
   const expiry = startSecretExpiry({ clients: services.clients, log })
   life.onStop('expiry of secrets', () => expiry.stop())
-  return { backend, endpoints: managementEndpoints(services) }
+  return { backend, trafficSink, endpoints: managementEndpoints(services) }
 }
 
 function managementEndpoints(services: Services): Endpoint[] {

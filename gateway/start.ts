@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createAuthority } from '../adapters/authority-cache.ts'
 import { createRemoteBackend } from '../adapters/authority-rpc.ts'
+import { createRemoteSink } from '../adapters/traffic-rpc.ts'
 import { createAttempts } from '../platform/attempts.ts'
 import { connectBus } from '../platform/bus/connect.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
@@ -101,10 +102,11 @@ async function start(
   }
 
   const backend = management?.backend ?? createRemoteBackend(bus)
+  const trafficSink = management?.trafficSink ?? createRemoteSink(bus)
   const authority = createAuthority({ backend, bus, brake: secretBrake })
   life.onStop('authority', () => authority.stop())
   await authority.ready
-  const adapters = await startAdapters({ ...common, authority, addressOf })
+  const adapters = await startAdapters({ ...common, authority, addressOf, trafficSink })
   const reading =
     database && has('reader')
       ? startReading({ ...common, authority, messages: database.services.messages })

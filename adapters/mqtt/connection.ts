@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
+import type { Usage } from '../traffic.ts'
 import { checkForAedes, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
 import { announceInConnack, handOver, reasonOfAedesError, refreshKeepAlive } from './aedes-broker.ts'
@@ -59,6 +60,7 @@ export class Connection implements Peer {
   #aedesStream: AedesStream | undefined
   #client: AedesClient | undefined
   #inbound: Inbound | undefined
+  #usage: Usage | undefined
   #keepAliveS = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is being worked on: what follows waits. */
   #isBusy = false
@@ -101,6 +103,10 @@ export class Connection implements Peer {
     this.#wire.send(bytes)
   }
 
+  onDelivered(): void {
+    if (this.#usage) this.#usage.client.delivered += 1
+  }
+
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *
@@ -125,6 +131,7 @@ export class Connection implements Peer {
   }
 
   #leave(state: State): void {
+    this.#usage?.end()
     const { session } = this
     if (session) {
       const expiryS = this.#client?.sessionExpiryInterval ?? this.#host.limits.sessionExpiryS
@@ -335,6 +342,8 @@ export class Connection implements Peer {
     if (this.#state !== 'accepting' || !this.session) return
     this.#state = 'open'
     clearTimeout(this.#connectTimer)
+    const { principal, subscriptions } = this.session
+    this.#usage = this.#host.traffic.begin(principal.id, () => subscriptions.size)
     this.#host.onOpen(this)
     this.session.outbox.attach(this)
     this.#advance()

@@ -12,6 +12,8 @@ export interface Receiver {
   readonly maximumPacketSize: number
   readonly isCongested: boolean
   send(bytes: Buffer): void
+  /** A message was sent. */
+  onDelivered(): void
 }
 
 export interface OutboxOptions {
@@ -174,6 +176,7 @@ export class Outbox {
     }
     receiver.send(encodePublish(delivery, version, packetId, isDuplicate))
     this.#options.delivered.value += 1
+    receiver.onDelivered()
     return true
   }
 

@@ -19,6 +19,7 @@ import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
 import { hasWildcard, InvalidTopic, parseTopicPath } from '../topics.ts'
 import type { Topic } from '../topics.ts'
+import type { Traffic } from '../traffic.ts'
 import { CLOSE } from './close-codes.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionContext, Entitlement } from './connection.ts'
@@ -56,6 +57,7 @@ export interface WsAdapter {
 export interface WsAdapterOptions {
   readonly authority: Authority
   readonly addressOf: AddressReader
+  readonly traffic: Traffic
   readonly publish: Publish
   readonly feed: ChannelFeed
   readonly log: Logger
@@ -68,7 +70,7 @@ export interface WsAdapterOptions {
  * soon as it has lost what it was let in with.
  */
 export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
-  const { authority, addressOf, publish, feed, log, metrics } = options
+  const { authority, addressOf, traffic, publish, feed, log, metrics } = options
   const limits: WsLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const refusals = createRefusals({ log, metrics, protocol: 'ws' })
   const open = metrics.connections('ws')
@@ -183,10 +185,13 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
   ): Connection {
     const connection = new Connection(ws, socket, entitlement, context)
     if (following) connection.following = following
+    const { principal } = entitlement
+    const usage =
+      principal.kind === 'client' ? traffic.begin(principal.id, () => (following ? 1 : 0)) : undefined
+    connection.counted = usage?.client
     connections.add(connection)
     heartbeat.add(connection)
     open.value += 1
-    const { principal } = entitlement
     const endsAtMs = principal.kind === 'user' ? principal.expiresAtMs : undefined
     const disarm =
       endsAtMs === undefined
@@ -194,6 +199,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
         : callAt(endsAtMs, () => connection.refuse('expired', CLOSE.policyViolation))
     ws.on('close', () => {
       disarm?.()
+      usage?.end()
       connections.delete(connection)
       heartbeat.remove(connection)
       open.value -= 1

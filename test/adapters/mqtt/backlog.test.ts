@@ -35,6 +35,7 @@ function receiver(given: Partial<Receiver> = {}): Receiver {
     maximumPacketSize: Infinity,
     isCongested: false,
     send: () => undefined,
+    onDelivered: () => undefined,
     ...given,
   }
 }

@@ -10,6 +10,8 @@ import { createAuthority } from '../../../adapters/authority-cache.ts'
 import type { CachedAuthority } from '../../../adapters/authority-cache.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
+import { startTraffic } from '../../../adapters/traffic.ts'
+import type { Traffic } from '../../../adapters/traffic.ts'
 import { createWsAdapter } from '../../../adapters/ws/adapter.ts'
 import type { WsAdapter, WsLimits } from '../../../adapters/ws/adapter.ts'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
@@ -33,6 +35,7 @@ let client: Client
 let metrics: Metrics
 let server: Server
 let adapter: WsAdapter
+let traffic: Traffic
 let port: number
 let sockets: { terminate(): void }[] = []
 /** What stands between the adapter and the stream in one test. */
@@ -63,13 +66,16 @@ afterEach(async () => {
   for (const socket of sockets) socket.terminate()
   sockets = []
   await stop()
+  await traffic.stop()
   authority.stop()
 })
 
 async function start(limits: Partial<WsLimits>): Promise<void> {
   metrics = createMetrics()
   const publish = createPublish(publisher)
+  traffic = startTraffic({ sink: { report: () => Promise.resolve() }, log })
   adapter = createWsAdapter({
+    traffic,
     addressOf: createAddressReader([]),
     authority,
     publish: (message, done) => (intercept ?? publish)(message, done),
