@@ -29,7 +29,7 @@ export interface Usage {
   /** Messages handed to the client so far, over all its connections: to be counted up. */
   readonly client: { delivered: number }
   /** The connection is gone. */
-  end(): void
+  readonly end: () => void
 }
 
 export interface Traffic {
@@ -91,14 +91,14 @@ export function startTraffic({
 
   async function report(): Promise<void> {
     try {
-      do {
+      let hasMore = true
+      while (hasMore) {
         unanswered ??= collect()
         await sink.report(unanswered)
-        const isLast = unanswered.clients.length < MAX_CLIENTS_PER_REPORT
+        hasMore = unanswered.clients.length === MAX_CLIENTS_PER_REPORT
         unanswered = undefined
         isFailing = false
-        if (isLast) return
-      } while (true)
+      }
     } catch (error) {
       // Said once an outage; nothing is lost by it.
       if (!isFailing) log.warn({ err: error }, 'traffic of clients could not be reported; trying again')

@@ -44,16 +44,19 @@ export interface Gateway {
  * When any of it fails, what was started is stopped again.
  *
  * @param onFailure a server of our own has ended; the gateway cannot go on
+ * @param signal gives the start up, between two of its steps
  * @throws {StartError} with the sentence to print
+ * @throws the signal's reason
  */
 export async function startGateway(
   config: Config,
   log: Logger,
   onFailure: (reason: string) => void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<Gateway> {
   const life = createLifecycle(log)
   try {
-    return await start(config, log, life, onFailure)
+    return await start(config, log, life, onFailure, signal)
   } catch (error) {
     await life.stop()
     throw error
@@ -65,9 +68,11 @@ async function start(
   log: Logger,
   life: Lifecycle,
   onFailure: (reason: string) => void,
+  signal: AbortSignal | undefined,
 ): Promise<Gateway> {
   const has = (role: Role) => config.roles.includes(role)
   const { databaseUrl, natsUrl } = await startInfrastructure(config, life, log, onFailure)
+  signal?.throwIfAborted()
   const metrics = createMetrics()
 
   const [bus] = await Promise.all([
@@ -75,6 +80,7 @@ async function start(
     databaseUrl === undefined ? undefined : migrate(databaseUrl),
   ])
   life.onStop('bus', () => bus.drain())
+  signal?.throwIfAborted()
   await ensureStreams(bus, { messagesMaxBytes: config.streamMaxBytes, replicas: config.streamReplicas })
   const publisher = createPublisher(bus)
   life.onStop('publisher', () => publisher.stop())
@@ -94,6 +100,7 @@ async function start(
     databaseUrl === undefined
       ? undefined
       : await openDatabase({ config, databaseUrl, life, log, attempts, secretBrake })
+  signal?.throwIfAborted()
   const common = { config, life, log, metrics, bus, publisher }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
@@ -106,6 +113,7 @@ async function start(
   const authority = createAuthority({ backend, bus, brake: secretBrake })
   life.onStop('authority', () => authority.stop())
   await authority.ready
+  signal?.throwIfAborted()
   const adapters = await startAdapters({ ...common, authority, addressOf, trafficSink })
   const reading =
     database && has('reader')
@@ -140,6 +148,7 @@ async function start(
   life.onStop('http', () => servers.stop())
   // Before the servers, which wait for answers under way.
   if (reading) life.onStop('live readers', () => reading.stop())
+  signal?.throwIfAborted()
   // Last of all: its password is shown once, and a start that fails after making it would never show it.
   const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
   return {
