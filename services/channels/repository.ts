@@ -8,10 +8,11 @@ import { inIdOrder } from '../entities/repository.ts'
 import type { Placed } from '../entities/types.ts'
 import type { Channel, NewChannel } from './types.ts'
 
-export const { find, list, readAll, deleteConnectionsOf } = createGroupedRepository(
-  'channel',
-  (row): Channel => ({ ...toGrouped(row), description: row.description, route: row.route }),
-)
+export const stored = createGroupedRepository('channel', (row): Channel => ({
+  ...toGrouped(row),
+  description: row.description,
+  route: row.route,
+}))
 
 /**
  * Inserts all or none, in one statement.
@@ -36,7 +37,7 @@ export async function insertChannels(trx: Trx, channels: readonly Placed<NewChan
     if (violates(error, 'channels_route_key')) throw new RouteTaken({ cause: error })
     throw error
   }
-  return readAll(
+  return stored.readAll(
     trx,
     channels.map((channel) => channel.id),
   )

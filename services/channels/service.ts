@@ -4,8 +4,7 @@ import { Forbidden, InvalidInput } from '../../platform/errors.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
 import { createGrouped } from '../entities/creation.ts'
-import { createParentRules } from '../entities/parents.ts'
-import { createEntityRules } from '../entities/rules.ts'
+import { createGroupedRules } from '../entities/grouped.ts'
 import type { Journal } from '../journal/service.ts'
 import { AlreadyConnected } from './errors.ts'
 import * as wiring from './connections.ts'
@@ -15,21 +14,8 @@ import type { Channel, ChannelChange, Connections, ConnectionType, NewChannel } 
 export type Channels = ReturnType<typeof createChannels>
 
 export function createChannels({ db, journal, policy }: { db: Db; journal: Journal; policy: Policy }) {
-  const common = {
-    type: 'channel',
-    db,
-    journal,
-    policy,
-    find: repository.find,
-    list: repository.list,
-  } as const
-  const rules = createEntityRules({
-    ...common,
-    async release(trx, channel) {
-      await repository.deleteConnectionsOf(trx, channel.id)
-      return {}
-    },
-  })
+  const common = { type: 'channel', db, journal, policy } as const
+  const rules = createGroupedRules({ ...common, stored: repository.stored })
 
   async function requireWiring(
     principal: Principal,
@@ -65,7 +51,6 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
 
   return {
     ...rules,
-    ...createParentRules(common),
 
     /**
      * Creates channels in a domain, all or none, and makes the caller admin of each.

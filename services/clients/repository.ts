@@ -7,14 +7,11 @@ import type { Placed } from '../entities/types.ts'
 import { SecretTaken } from './errors.ts'
 import type { Client, NewClient } from './types.ts'
 
-export const { find, list, readAll, deleteConnectionsOf } = createGroupedRepository(
-  'client',
-  (row): Client => ({
-    ...toGrouped(row),
-    identity: row.identity,
-    privateMetadata: row.private_metadata,
-  }),
-)
+export const stored = createGroupedRepository('client', (row): Client => ({
+  ...toGrouped(row),
+  identity: row.identity,
+  privateMetadata: row.private_metadata,
+}))
 
 export type InsertClient = Placed<NewClient> & { readonly secretHash: Buffer }
 
@@ -42,7 +39,7 @@ export async function insertClients(trx: Trx, clients: readonly InsertClient[]):
     if (violates(error, 'clients_secret_key')) throw new SecretTaken({ cause: error })
     throw error
   }
-  return readAll(
+  return stored.readAll(
     trx,
     clients.map((client) => client.id),
   )

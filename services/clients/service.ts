@@ -6,8 +6,7 @@ import type { Vault } from '../../platform/vault.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
 import { createGrouped } from '../entities/creation.ts'
-import { createParentRules } from '../entities/parents.ts'
-import { createEntityRules } from '../entities/rules.ts'
+import { createGroupedRules } from '../entities/grouped.ts'
 import type { Placed } from '../entities/types.ts'
 import type { Journal } from '../journal/service.ts'
 import * as repository from './repository.ts'
@@ -20,22 +19,8 @@ const SECRET_PURPOSE = 'client secret'
 
 export function createClients(parts: { db: Db; journal: Journal; policy: Policy; vault: Vault }) {
   const { db, journal, policy, vault } = parts
-  const common = {
-    type: 'client',
-    db,
-    journal,
-    policy,
-    find: repository.find,
-    list: repository.list,
-  } as const
-  const rules = createEntityRules({
-    ...common,
-    hide: withoutPrivatePart,
-    async release(trx, client) {
-      await repository.deleteConnectionsOf(trx, client.id)
-      return {}
-    },
-  })
+  const common = { type: 'client', db, journal, policy } as const
+  const rules = createGroupedRules({ ...common, stored: repository.stored, hide: withoutPrivatePart })
 
   // The domain goes into the hash, so that equal secrets in two domains do not look alike in a dump.
   const hashSecret = (domainId: string, secret: string) => vault.hash(SECRET_PURPOSE, `${domainId} ${secret}`)
@@ -59,14 +44,13 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
   }
 
   async function read(trx: Trx, principal: Principal, id: string): Promise<Client> {
-    const client = await repository.find(trx, id)
+    const client = await repository.stored.find(trx, id)
     if (!client) throw new NotFound()
     return rules.show(principal, client)
   }
 
   return {
     ...rules,
-    ...createParentRules(common),
 
     /**
      * Creates clients in a domain, all or none, and makes the caller admin of each.
