@@ -11,6 +11,7 @@ import { startTraffic } from '../adapters/traffic.ts'
 import type { TrafficSink } from '../adapters/traffic.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
+import type { Nodes } from '../platform/bus/nodes.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import { createChannelFeed } from '../platform/bus/subscriptions.ts'
 import type { Config } from '../platform/config.ts'
@@ -29,6 +30,7 @@ export interface AdaptersParts {
   readonly metrics: Metrics
   readonly bus: Bus
   readonly publisher: Publisher
+  readonly nodes: Nodes
   readonly authority: Authority
   readonly addressOf: AddressReader
   readonly trafficSink: TrafficSink
@@ -43,7 +45,7 @@ export interface Adapters {
 
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
 export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
-  const { config, life, log, metrics, bus, publisher, authority, addressOf } = parts
+  const { config, life, log, metrics, bus, publisher, nodes, authority, addressOf } = parts
   const traffic = startTraffic({ sink: parts.trafficSink, log })
   // Behind the adapters, whose last counts it reports.
   life.onStop('traffic', () => traffic.stop())
@@ -81,6 +83,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       authority,
       publish,
       feed,
+      cluster: { bus, publisher, nodes },
       log,
       metrics,
       checkPayload,

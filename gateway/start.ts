@@ -4,6 +4,7 @@ import { createRemoteBackend } from '../adapters/authority-rpc.ts'
 import { createRemoteSink } from '../adapters/traffic-rpc.ts'
 import { createAttempts } from '../platform/attempts.ts'
 import { connectBus } from '../platform/bus/connect.ts'
+import { createNodes } from '../platform/bus/nodes.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
 import type { Config, Role } from '../platform/config.ts'
@@ -82,6 +83,8 @@ async function start(
   life.onStop('bus', () => bus.drain())
   signal?.throwIfAborted()
   await ensureStreams(bus, { messagesMaxBytes: config.streamMaxBytes, replicas: config.streamReplicas })
+  const nodes = createNodes(bus)
+  life.onStop('nodes', () => nodes.stop())
   const publisher = createPublisher(bus)
   life.onStop('publisher', () => publisher.stop())
 
@@ -101,7 +104,7 @@ async function start(
       ? undefined
       : await openDatabase({ config, databaseUrl, life, log, attempts, secretBrake })
   signal?.throwIfAborted()
-  const common = { config, life, log, metrics, bus, publisher }
+  const common = { config, life, log, metrics, bus, publisher, nodes }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
     const { replayWindowS, messageRetentionDays: retentionDays } = config

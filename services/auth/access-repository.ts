@@ -54,6 +54,7 @@ function accesses(type: EntityType, ids: readonly string[]) {
       select 'domain', 'domain', e.domain_id, null, 30, ${actions('onDomain')} where e.type <> 'domain'
     ) as way
     join role_members m on m.entity_type = way.on_type and m.entity_id = way.on_id
+    join users u on u.id = m.user_id and u.status <> 'deleted'
     join roles r on r.id = m.role_id
     where e.type = ${type} and e.id = any (${[...ids]}::uuid[]) and (way.reaching is null
       or exists (select from role_actions a where a.role_id = r.id and a.action = any (way.reaching)))`

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Page } from '../../platform/db/listing.ts'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import type { Principal } from '../auth/types.ts'
 import { listEndpoints } from './list-routes.ts'
 import type { createParentRules } from './parents.ts'
@@ -12,7 +13,11 @@ import { connectionType, EntityQuery, InDomain } from './wire.ts'
 
 const MAX_BULK = 1_000
 
-const ListGrouped = EntityQuery.extend({ connection_type: connectionType.optional() })
+const ListGrouped = EntityQuery.extend({
+  /** Empty for those in no group, which `groupFilter` reads. */
+  group: uuid.optional(),
+  connection_type: connectionType.optional(),
+})
 
 interface GroupedRoutes<T extends Grouped, Change, New, Created, Q extends typeof ListGrouped> extends Omit<
   EntityRoutes<T, Change>,

@@ -367,10 +367,9 @@ describe('the policy', () => {
           expect(questions.filter((_question, index) => answers[index] !== expected[index])).toEqual([])
         }
       }),
-      { numRuns: 60, interruptAfterTimeLimit: 6_000 },
+      { numRuns: 30 },
     )
     // A model that grants nothing would agree with a policy that is broken.
-    // How many there are depends on how far the time reaches.
-    expect(granted).toBeGreaterThan(0)
-  }, 60_000)
+    expect(granted).toBeGreaterThan(30)
+  }, 240_000)
 })
