@@ -9,7 +9,18 @@ const count = z.int().min(0)
 const Report = z.object({
   node: z.uuid(),
   number: z.int().min(1),
-  clients: z.array(z.object({ clientId: z.uuid(), delivered: count, subscriptions: count })),
+  isWhole: z.boolean(),
+  clients: z.array(
+    z.object({
+      clientId: z.uuid(),
+      delivered: count,
+      subscriptions: count,
+      connections: count,
+      seen: z
+        .object({ protocol: z.enum(['mqtt', 'ws', 'http']), atMs: count, hasConnected: z.boolean() })
+        .optional(),
+    }),
+  ),
 })
 
 const handlersOf = (sink: TrafficSink) => ({

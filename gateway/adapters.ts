@@ -46,7 +46,7 @@ export interface Adapters {
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
 export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   const { config, life, log, metrics, bus, publisher, nodes, authority, addressOf } = parts
-  const traffic = startTraffic({ sink: parts.trafficSink, log })
+  const traffic = startTraffic({ node: nodes.id, sink: parts.trafficSink, log })
   // Behind the adapters, whose last counts it reports.
   life.onStop('traffic', () => traffic.stop())
   const stored = config.ack === 'stored' ? createStoredAcks(bus) : undefined
@@ -59,7 +59,16 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   const onUpgrade: UpgradeHandler[] = []
 
   const http = has('http')
-    ? createHttpAdapter({ authority, addressOf, publish, log, metrics, maxPayloadBytes, checkPayload })
+    ? createHttpAdapter({
+        authority,
+        addressOf,
+        publish,
+        traffic,
+        log,
+        metrics,
+        maxPayloadBytes,
+        checkPayload,
+      })
     : undefined
 
   if (has('ws')) {

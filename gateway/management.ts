@@ -3,6 +3,7 @@ import type { AuthorityBackend } from '../adapters/authority.ts'
 import { serveTraffic } from '../adapters/traffic-rpc.ts'
 import type { TrafficSink } from '../adapters/traffic.ts'
 import type { Bus } from '../platform/bus/connect.ts'
+import type { Nodes } from '../platform/bus/nodes.ts'
 import { eventSubject } from '../platform/bus/events.ts'
 import type { BusEvent } from '../platform/bus/events.ts'
 import { publishAndWait } from '../platform/bus/publisher.ts'
@@ -17,6 +18,8 @@ import { roleEndpoints } from '../services/auth/role-routes.ts'
 import { connectionEndpoints } from '../services/channels/connection-routes.ts'
 import { channelEndpoints } from '../services/channels/routes.ts'
 import { startSecretExpiry } from '../services/clients/expiry.ts'
+import { startPresenceWatch } from '../services/clients/presence-watch.ts'
+import { createPresence } from '../services/clients/presence.ts'
 import { clientEndpoints } from '../services/clients/routes.ts'
 import { invitationEndpoints } from '../services/domains/invitation-routes.ts'
 import { domainEndpoints } from '../services/domains/routes.ts'
@@ -28,6 +31,7 @@ import { startRelay } from '../services/journal/relay.ts'
 import { journalEndpoints } from '../services/journal/routes.ts'
 import type { Entry } from '../services/journal/types.ts'
 import { telemetryEndpoints } from '../services/messages/telemetry-routes.ts'
+import { createTrafficSink } from '../services/messages/traffic.ts'
 import { accountEndpoints } from '../services/users/account-routes.ts'
 import { recoveryEndpoints } from '../services/users/recovery-routes.ts'
 import { userEndpoints } from '../services/users/routes.ts'
@@ -40,6 +44,7 @@ export interface ManagementParts {
   readonly log: Logger
   readonly bus: Bus
   readonly publisher: Publisher
+  readonly nodes: Nodes
   readonly db: Db
   readonly databaseUrl: string
   readonly services: Services
@@ -53,15 +58,18 @@ export interface Management {
 
 /** The role `api`: REST for administrators, answers for adapters in other processes, and the journal's way to the bus. */
 export async function startManagement(parts: ManagementParts): Promise<Management> {
-  const { life, log, bus, publisher, db, databaseUrl, services } = parts
+  const { life, log, bus, publisher, nodes, db, databaseUrl, services } = parts
   const backend = createAuthorityBackend(services)
   const served = serveBackend(bus, backend)
   life.onStop('authority service', () => served.stop())
   await served.ready
-  const trafficSink = services.telemetry
+  const presence = createPresence({ db, bus })
+  const trafficSink = createTrafficSink({ db, presence })
   const reports = serveTraffic(bus, trafficSink)
   life.onStop('traffic reports', () => reports.stop())
   await reports.ready
+  const watch = startPresenceWatch({ presence, nodes, log })
+  life.onStop('presence', () => watch.stop())
   const relay = startRelay({ db, databaseUrl, announce: (entry) => announce(publisher, entry), log })
   life.onStop('journal relay', () => relay.stop())
   const expiry = startSecretExpiry({ clients: services.clients, log })

@@ -59,7 +59,7 @@ export async function createServices(parts: ServicesParts) {
   const assignments = createAssignments({ policy, roles })
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
-  const telemetry = createTelemetry({ db, policy, domains })
+  const telemetry = createTelemetry({ db, policy, domains, clients })
   const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients, secretBrake })
   return {
     auth,

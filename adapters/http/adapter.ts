@@ -15,6 +15,7 @@ import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
 import type { Topic } from '../topics.ts'
+import type { Traffic } from '../traffic.ts'
 import { answerEmpty, answerError, answerPreflight } from './answer.ts'
 import { discardBody, readBody } from './body.ts'
 import { envelopeLimitBytes, readEnvelope } from './envelope.ts'
@@ -30,6 +31,7 @@ export interface HttpAdapterOptions {
   readonly authority: Doorkeeper
   readonly addressOf: AddressReader
   readonly publish: Publish
+  readonly traffic: Traffic
   readonly log: Logger
   readonly metrics: Metrics
   readonly maxPayloadBytes: number
@@ -45,7 +47,7 @@ const STRANGER_LIMIT_BYTES = 16_384
  * second take. The answer is "accepted" only after JetStream has the message on file.
  */
 export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
-  const { authority, addressOf, metrics, maxPayloadBytes } = options
+  const { authority, addressOf, traffic, metrics, maxPayloadBytes } = options
   const refusals = createRefusals({ ...options, protocol: 'http' })
   const received = metrics.received('http')
 
@@ -72,6 +74,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
         (error) => {
           if (error) return reject(error)
           received.value += 1
+          if (principal.kind === 'client') traffic.noteRequest(principal.id)
           resolve()
         },
       )

@@ -364,7 +364,7 @@ export class Connection implements Peer {
     this.#state = 'open'
     clearTimeout(this.#connectTimer)
     const { principal, subscriptions } = this.session
-    this.#usage = this.#host.traffic.begin(principal.id, () => subscriptions.size)
+    this.#usage = this.#host.traffic.begin(principal.id, 'mqtt', () => subscriptions.size)
     this.#host.onOpen(this)
     this.#host.sessions.begin(this.session, this)
     this.#advance()

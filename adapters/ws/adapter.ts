@@ -187,7 +187,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     if (following) connection.following = following
     const { principal } = entitlement
     const usage =
-      principal.kind === 'client' ? traffic.begin(principal.id, () => (following ? 1 : 0)) : undefined
+      principal.kind === 'client' ? traffic.begin(principal.id, 'ws', () => (following ? 1 : 0)) : undefined
     connection.counted = usage?.client
     connections.add(connection)
     heartbeat.add(connection)

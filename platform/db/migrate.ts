@@ -10,6 +10,7 @@ import * as storage from './migrations/0006-storage.ts'
 import * as series from './migrations/0007-series.ts'
 import * as lists from './migrations/0008-lists.ts'
 import * as traffic from './migrations/0009-traffic.ts'
+import * as presence from './migrations/0010-presence.ts'
 
 /** All migrations, oldest first. A merged one is frozen; a change is a new file and a new line here. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -22,6 +23,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0007-series': series,
   '0008-lists': lists,
   '0009-traffic': traffic,
+  '0010-presence': presence,
 }
 
 /**

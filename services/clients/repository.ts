@@ -5,13 +5,23 @@ import { createGroupedRepository, groupedValues, toGrouped } from '../entities/g
 import { inIdOrder } from '../entities/repository.ts'
 import type { Placed } from '../entities/types.ts'
 import { SecretTaken } from './errors.ts'
+import { presenceColumn } from './presence-repository.ts'
+import type { PresenceColumn } from './presence-repository.ts'
 import type { Client, NewClient } from './types.ts'
 
-export const stored = createGroupedRepository('client', (row): Client => ({
-  ...toGrouped(row),
-  identity: row.identity,
-  privateMetadata: row.private_metadata,
-}))
+export const stored = createGroupedRepository<'client', Client, PresenceColumn>(
+  'client',
+  (row) => ({
+    ...toGrouped(row),
+    identity: row.identity,
+    privateMetadata: row.private_metadata,
+    isConnected: row.presence?.is_connected ?? false,
+    lastSeen: row.presence
+      ? { at: new Date(row.presence.seen_at), protocol: row.presence.protocol }
+      : undefined,
+  }),
+  presenceColumn,
+)
 
 export type InsertClient = Placed<NewClient> & { readonly secretHash: Buffer }
 

@@ -46,6 +46,11 @@ const ClientBody = z.object({
   identity: z.string(),
   private_metadata: z.record(z.string(), z.unknown()).optional(),
   owner: z.uuid(),
+  connected: z.boolean(),
+  /** When it last had a connection, or published without one. */
+  last_seen: z.iso.datetime().optional(),
+  /** Over which it is connected, or was seen last. */
+  protocol: z.enum(['mqtt', 'ws', 'http']).optional(),
 })
 
 export function clientEndpoints(parts: { clients: Clients; domains: DomainNames }): Endpoint[] {
@@ -114,5 +119,8 @@ function present(client: Client, secret = '') {
     identity: client.identity,
     private_metadata: client.privateMetadata,
     owner: client.createdBy,
+    connected: client.isConnected,
+    last_seen: client.lastSeen?.at,
+    protocol: client.lastSeen?.protocol,
   }
 }

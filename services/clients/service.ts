@@ -9,9 +9,12 @@ import { createGrouped } from '../entities/creation.ts'
 import { createGroupedRules } from '../entities/grouped.ts'
 import type { Placed } from '../entities/types.ts'
 import type { Journal } from '../journal/service.ts'
+import { countSubscriptions } from './presence-repository.ts'
 import * as repository from './repository.ts'
 import * as secrets from './secrets.ts'
 import type { Client, ClientChange, ClientWithSecret, NewClient } from './types.ts'
+
+export type { NodeReport, Presence } from './presence.ts'
 
 export type Clients = ReturnType<typeof createClients>
 
@@ -130,6 +133,9 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
         return { client: await read(trx, principal, id), secret }
       })
     },
+
+    /** What its connections are subscribed to, as of a few seconds ago; whoever asks has checked who may know. */
+    countSubscriptions: (id: string) => countSubscriptions(db, id),
 
     /** Ends old secrets whose time is over, and says so, so that connections which came in with them close. */
     async expireOldSecrets(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { SeenOver } from '../../platform/bus/presence.ts'
 import type { EntityChange, Grouped, NewGrouped } from '../entities/types.ts'
 
 /** A device or an application that sends and receives messages. Its secret is never read back. */
@@ -5,6 +6,10 @@ export interface Client extends Grouped {
   readonly identity: string
   /** `undefined` to those who may not update the client. */
   readonly privateMetadata: Record<string, unknown> | undefined
+  /** As of a second ago. */
+  readonly isConnected: boolean
+  /** When it last had a connection, or published without one, and over what; `undefined` when it never did. */
+  readonly lastSeen: { readonly at: Date; readonly protocol: SeenOver } | undefined
 }
 
 export interface NewClient extends NewGrouped {

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Selectable, SqlBool } from 'kysely'
+import type { RawBuilder, Selectable, SqlBool } from 'kysely'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { withinGroup } from '../../platform/db/listing.ts'
 import type { Page } from '../../platform/db/listing.ts'
@@ -44,21 +44,27 @@ export const groupedValues = (input: Placed) => ({
   updated_by: null,
 })
 
-/** Reading clients and channels, and what hangs on both. */
-export function createGroupedRepository<Type extends GroupedType, T extends Grouped>(
+/**
+ * Reading clients and channels, and what hangs on both.
+ *
+ * @param further column that is read besides those of the table
+ */
+export function createGroupedRepository<Type extends GroupedType, T extends Grouped, Further = object>(
   type: Type,
-  toItem: (row: Rows[Type]) => T,
+  toItem: (row: Rows[Type] & Further) => T,
+  further?: RawBuilder<unknown>,
 ) {
   const table = sql.table(`${type}s`)
   const column = (name: string) => sql.ref(`${type}s.${name}`)
   const columns = sql`${table}.*,
-    (select g.path from groups g where g.id = ${column('parent_group_id')}) as parent_group_path`
+    (select g.path from groups g where g.id = ${column('parent_group_id')}) as parent_group_path
+    ${further === undefined ? sql`` : sql`, ${further}`}`
   const [here, there] = type === 'client' ? ['client_id', 'channel_id'] : ['channel_id', 'client_id']
 
   return {
     /** `undefined` for what was deleted. */
     find: async (db: Db, id: string): Promise<T | undefined> => {
-      const { rows } = await sql<Rows[Type]>`
+      const { rows } = await sql<Rows[Type] & Further>`
         select ${columns} from ${table} where ${column('id')} = ${id} and ${column('status')} <> 'deleted'`.execute(
         db,
       )
@@ -67,7 +73,7 @@ export function createGroupedRepository<Type extends GroupedType, T extends Grou
 
     /** @returns in the order of the ids */
     readAll: async (db: Db, ids: readonly string[]): Promise<T[]> => {
-      const { rows } = await sql<Rows[Type]>`
+      const { rows } = await sql<Rows[Type] & Further>`
         select ${columns} from ${table} join unnest(${[...ids]}::uuid[]) with ordinality as given (id, place) using (id)
         order by given.place`.execute(db)
       return rows.map(toItem)
@@ -86,7 +92,12 @@ export function createGroupedRepository<Type extends GroupedType, T extends Grou
         all.push(sql<SqlBool>`exists (select ${connections} ${ofType})`)
         shown = sql`${columns}, (select array_agg(n.type order by n.type) ${connections}) as connection_types`
       }
-      const page = await listEntities<Rows[Type]>(db, { reach, listing, conditions: all, columns: shown })
+      const page = await listEntities<Rows[Type] & Further>(db, {
+        reach,
+        listing,
+        conditions: all,
+        columns: shown,
+      })
       return { total: page.total, items: page.items.map(toItem) }
     },
 

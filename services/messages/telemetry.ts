@@ -1,9 +1,9 @@
 import type { Db } from '../../platform/db/connect.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
+import type { Clients } from '../clients/service.ts'
 import type { Domains } from '../domains/service.ts'
-import { findTraffic, saveTraffic } from './traffic.ts'
-import type { TrafficReport } from './traffic.ts'
+import { countDeliveries } from './traffic.ts'
 
 /** What is known of a client's traffic. */
 export interface ClientTelemetry {
@@ -23,7 +23,8 @@ export interface ClientTelemetry {
 export type Telemetry = ReturnType<typeof createTelemetry>
 
 /** A client's messages: those that came, which the writer counts while it stores them, and those that went, which adapters report. */
-export function createTelemetry({ db, policy, domains }: { db: Db; policy: Policy; domains: Domains }) {
+export function createTelemetry(parts: { db: Db; policy: Policy; domains: Domains; clients: Clients }) {
+  const { db, policy, domains, clients } = parts
   return {
     /**
      * @param domain id or route
@@ -32,9 +33,10 @@ export function createTelemetry({ db, policy, domains }: { db: Db; policy: Polic
     async ofClient(principal: Principal, domain: string, clientId: string): Promise<ClientTelemetry> {
       const domainId = await domains.resolveId(domain)
       await policy.require(principal, 'client.view', clientId, domainId)
-      const [row, traffic] = await Promise.all([
+      const [row, outboundMessages, subscriptions] = await Promise.all([
         db.selectFrom('arrivals').selectAll().where('publisher', '=', clientId).executeTakeFirst(),
-        findTraffic(db, clientId),
+        countDeliveries(db, clientId),
+        clients.countSubscriptions(clientId),
       ])
       return {
         clientId,
@@ -42,12 +44,9 @@ export function createTelemetry({ db, policy, domains }: { db: Db; policy: Polic
         inboundMessages: row?.messages ?? 0,
         firstSeen: row?.first_at,
         lastSeen: row?.last_at,
-        outboundMessages: traffic.delivered,
-        subscriptions: traffic.subscriptions,
+        outboundMessages,
+        subscriptions,
       }
     },
-
-    /** Takes what the adapters of a process have counted. */
-    report: (report: TrafficReport) => saveTraffic(db, report),
   }
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { WebSocket } from 'ws'
 import { createRemoteSink } from '../../adapters/traffic-rpc.ts'
 import { connectBus } from '../../platform/bus/connect.ts'
+import { createNodes } from '../../platform/bus/nodes.ts'
 import { createLogger } from '../../platform/log.ts'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
@@ -33,11 +34,24 @@ async function telemetry({ domain, client, token }: Site): Promise<{ subscriptio
   return { subscriptions: body.subscriptions, out: body.outbound_messages }
 }
 
-const becomes = (site: Site, subscriptions: number, out: number) =>
-  eventually(`${subscriptions} subscriptions, ${out} messages`, async () => {
-    const found = await telemetry(site)
-    return found.subscriptions === subscriptions && found.out === out
-  })
+const becomes = (site: Site, subscriptions: number, out: number, withinMs?: number) =>
+  eventually(
+    `${subscriptions} subscriptions, ${out} messages`,
+    async () => {
+      const found = await telemetry(site)
+      return found.subscriptions === subscriptions && found.out === out
+    },
+    withinMs,
+  )
+
+/** What a process without a database has of the rest. */
+async function startProcess() {
+  const bus = await connectBus({ servers: ground.natsUrl, name: 'test', log: createLogger('fatal') })
+  onTestFinished(() => bus.drain())
+  const nodes = createNodes(bus)
+  onTestFinished(() => nodes.stop())
+  return { sink: createRemoteSink(bus), nodes }
+}
 
 describe('the telemetry of a client', () => {
   it('counts deliveries and subscriptions over all its connections, on every node', async () => {
@@ -75,36 +89,54 @@ describe('the telemetry of a client', () => {
 
   it('counts a report that comes twice once, and no subscriptions of a process that is gone', async () => {
     const site = await api.given.site()
-    const bus = await connectBus({ servers: ground.natsUrl, name: 'test', log: createLogger('fatal') })
-    onTestFinished(() => bus.drain())
-    const sink = createRemoteSink(bus)
-    const node = randomUUID()
-    const clients = [{ clientId: site.client.id, delivered: 4, subscriptions: 2 }]
-    await sink.report({ node, number: 1, clients })
-    await sink.report({ node, number: 1, clients })
+    const { sink, nodes } = await startProcess()
+    const seen = { protocol: 'mqtt', atMs: Date.now(), hasConnected: true } as const
+    const client = { clientId: site.client.id, delivered: 4, subscriptions: 2, connections: 1 }
+    const common = { node: nodes.id, isWhole: false }
+    const first = { ...common, number: 1, isWhole: true, clients: [{ ...client, seen }] }
+    expect(await sink.report(first)).toEqual({ wantsAll: false })
+    expect(await sink.report(first)).toEqual({ wantsAll: false })
     expect(await telemetry(site)).toEqual({ subscriptions: 2, out: 4 })
-    await sink.report({ node, number: 2, clients: [{ ...clients[0]!, subscriptions: 0 }] })
+    await sink.report({ ...common, number: 2, clients: [{ ...client, subscriptions: 0 }] })
     expect(await telemetry(site)).toEqual({ subscriptions: 0, out: 8 })
-    await sink.report({ node, number: 3, clients })
-    await ground.query(`update adapter_nodes set seen_at = now() - interval '1 minute' where id = $1`, [node])
-    expect(await telemetry(site)).toEqual({ subscriptions: 0, out: 12 })
+    await sink.report({ ...common, number: 3, clients: [client] })
+    expect(await telemetry(site)).toEqual({ subscriptions: 2, out: 12 })
+    nodes.stop()
+    await becomes(site, 0, 12, 40_000)
+    // It was there all the time: what it says counts, and it is asked for all that it has.
+    const change = { ...common, number: 4, clients: [client] }
+    expect(await sink.report(change)).toEqual({ wantsAll: true })
+    expect(await sink.report(change)).toEqual({ wantsAll: false })
+    const all = { ...common, isWhole: true, clients: [{ ...client, delivered: 0, seen }] }
+    expect(await sink.report({ ...all, number: 5 })).toEqual({ wantsAll: false })
+    expect(await telemetry(site)).toEqual({ subscriptions: 2, out: 16 })
   })
 
-  it('stands a report of nonsense, and of two processes about the same clients at once', async () => {
-    const bus = await connectBus({ servers: ground.natsUrl, name: 'test', log: createLogger('fatal') })
-    onTestFinished(() => bus.drain())
-    const sink = createRemoteSink(bus)
-    const bad = { node: 'x', number: 1, clients: [] }
+  it('stands a report of nonsense, and of many processes about the same clients at once', async () => {
+    const { sink, nodes } = await startProcess()
+    const bad = { node: 'x', number: 1, isWhole: true, clients: [] }
     await expect(sink.report(bad)).rejects.toThrow()
     const site = await api.given.site()
-    const ids = [site.client.id, ...Array.from({ length: 500 }, () => randomUUID())]
-    const report = (clientIds: string[]) =>
+    const { body } = await api.expect(200, 'POST', `/${site.domain.id}/clients/bulk`, {
+      token: site.token,
+      body: Array.from({ length: 200 }, () => ({ name: 'Sensor' })),
+    })
+    const others = (body.clients as { id: string }[]).map(({ id }) => id)
+    const ids = [site.client.id as string, ...others, ...Array.from({ length: 200 }, () => randomUUID())]
+    const seen = { protocol: 'ws', atMs: Date.now(), hasConnected: true } as const
+    const rest = { delivered: 1, subscriptions: 1, connections: 1, seen }
+    const report = (node: string, clientIds: string[]) =>
       sink.report({
-        node: randomUUID(),
+        node,
         number: 1,
-        clients: clientIds.map((clientId) => ({ clientId, delivered: 1, subscriptions: 1 })),
+        isWhole: true,
+        clients: clientIds.map((clientId) => ({ clientId, ...rest })),
       })
-    await Promise.all(Array.from({ length: 10 }, (_, i) => report(i % 2 ? ids : ids.toReversed())))
+    const alive = [
+      nodes,
+      ...(await Promise.all(Array.from({ length: 9 }, startProcess))).map((one) => one.nodes),
+    ]
+    await Promise.all(alive.map(({ id }, i) => report(id, i % 2 ? ids : ids.toReversed())))
     expect(await telemetry(site)).toEqual({ subscriptions: 10, out: 10 })
   })
 })

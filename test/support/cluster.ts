@@ -23,6 +23,9 @@ export interface Node {
   readonly mqttPort: number
   /** `kill -9`, and up again. */
   kill(): Promise<void>
+  /** `kill -9`. */
+  die(): Promise<void>
+  stop(): Promise<void>
 }
 
 const ROLES = ['api,http,mqtt,ws,writer,reader', 'api,http,mqtt,ws,writer,reader', 'http,mqtt,ws']
@@ -30,7 +33,7 @@ const ROLES = ['api,http,mqtt,ws,writer,reader', 'api,http,mqtt,ws,writer,reader
 /** Three processes; the third has adapters alone, and no database URL. */
 export async function startCluster(): Promise<Cluster> {
   const ground = await startGround()
-  const nodes: (Node & { stop(): Promise<void> })[] = []
+  const nodes: Node[] = []
   for (const roles of ROLES) nodes.push(await startNode(ground, roles))
   return {
     ground,
@@ -42,7 +45,8 @@ export async function startCluster(): Promise<Cluster> {
   }
 }
 
-async function startNode(ground: Ground, roles: string): Promise<Node & { stop(): Promise<void> }> {
+/** A process of its own. Without the role `api` it has no database. */
+export async function startNode(ground: Ground, roles: string): Promise<Node> {
   const [httpPort, mqttPort] = [await freePort(), await freePort()]
   let program: Program
 
@@ -84,6 +88,7 @@ async function startNode(ground: Ground, roles: string): Promise<Node & { stop()
       await end('SIGKILL')
       await run()
     },
+    die: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
   }
 }

@@ -7,6 +7,7 @@ import { createAddressReader } from '../../../platform/http/client-address.ts'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
 import type { CachedAuthority } from '../../../adapters/authority-cache.ts'
 import { createHttpAdapter } from '../../../adapters/http/adapter.ts'
+import type { Traffic } from '../../../adapters/traffic.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
 import type { Message } from '../../../platform/bus/message.ts'
@@ -20,6 +21,7 @@ import type { Channel, Client } from '../../support/authority.ts'
 import { startTestBus } from '../../support/bus.ts'
 import type { TestBus } from '../../support/bus.ts'
 import { captureLog } from '../../support/log.ts'
+import { startUntoldTraffic } from '../../support/traffic.ts'
 
 const SENML = 'application/senml+json'
 const PACK = '[{"n":"t","v":21.5}]'
@@ -31,6 +33,7 @@ let server: Server
 let origin: string
 let tables: AuthorityTables
 let authority: CachedAuthority
+let traffic: Traffic
 let channel: Channel
 let client: Client
 const received: Message[] = []
@@ -45,9 +48,11 @@ beforeAll(async () => {
   tables = new AuthorityTables()
   authority = createAuthority({ backend: tables, bus: bus.bus, limits: { refusalTtlMs: 1, ttlMs: 1 } })
   const publish = createPublish(publisher)
+  traffic = startUntoldTraffic(log)
   const adapter = createHttpAdapter({
     addressOf: createAddressReader([]),
     authority,
+    traffic,
     publish: (message, done) => (intercept ?? publish)(message, done),
     log,
     metrics,
@@ -66,6 +71,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
+  await traffic.stop()
   server.closeAllConnections()
   await new Promise((resolve) => {
     server.close(resolve)
@@ -438,6 +444,7 @@ describe('a stream that is away', () => {
   it('one slow acknowledgement does not hold up the others', async () => {
     const waiting: (() => void)[] = []
     const publish = createPublish(publisher)
+    traffic = startUntoldTraffic(log)
     intercept = (message, done) => {
       if (message.levels[0] === 'slow') waiting.push(() => publish(message, done))
       else publish(message, done)

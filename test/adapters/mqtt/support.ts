@@ -7,7 +7,6 @@ import { generate, parser } from 'mqtt-packet'
 import type { Packet } from 'mqtt-packet'
 import { afterAll, beforeAll, vi } from 'vitest'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
-import { startTraffic } from '../../../adapters/traffic.ts'
 import { createMqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttLimits } from '../../../adapters/mqtt/host.ts'
@@ -27,6 +26,7 @@ import type { Channel, Client } from '../../support/authority.ts'
 import { startTestBus } from '../../support/bus.ts'
 import type { TestBus } from '../../support/bus.ts'
 import { captureLog } from '../../support/log.ts'
+import { startUntoldTraffic } from '../../support/traffic.ts'
 
 export const LIMITS: MqttLimits = {
   maxPacketBytes: 64 * 1024,
@@ -70,7 +70,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
   const nodes = createNodes(bus, options.nodes)
   const authority = createAuthority({ backend: tables, bus })
   await authority.ready
-  const traffic = startTraffic({ sink: { report: () => Promise.resolve() }, log })
+  const traffic = startUntoldTraffic(log)
   const adapter = await createMqttAdapter({
     traffic,
     authority,

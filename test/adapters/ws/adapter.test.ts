@@ -10,7 +10,6 @@ import { createAuthority } from '../../../adapters/authority-cache.ts'
 import type { CachedAuthority } from '../../../adapters/authority-cache.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
-import { startTraffic } from '../../../adapters/traffic.ts'
 import type { Traffic } from '../../../adapters/traffic.ts'
 import { createWsAdapter } from '../../../adapters/ws/adapter.ts'
 import type { WsAdapter, WsLimits } from '../../../adapters/ws/adapter.ts'
@@ -25,6 +24,7 @@ import type { Channel, Client } from '../../support/authority.ts'
 import { startTestBus } from '../../support/bus.ts'
 import type { TestBus } from '../../support/bus.ts'
 import { captureLog } from '../../support/log.ts'
+import { startUntoldTraffic } from '../../support/traffic.ts'
 
 let bus: TestBus
 let publisher: Publisher
@@ -73,7 +73,7 @@ afterEach(async () => {
 async function start(limits: Partial<WsLimits>): Promise<void> {
   metrics = createMetrics()
   const publish = createPublish(publisher)
-  traffic = startTraffic({ sink: { report: () => Promise.resolve() }, log })
+  traffic = startUntoldTraffic(log)
   adapter = createWsAdapter({
     traffic,
     addressOf: createAddressReader([]),
