@@ -146,9 +146,7 @@ export interface PresenceColumn {
 
 /** Of each client that is read. A connected one was seen when the process that holds its connection last reported. */
 export const presenceColumn: RawBuilder<unknown> = sql`(
-  select json_build_object('is_connected', l.protocol is not null, 'protocol', coalesce(l.protocol, s.protocol),
-    'seen_at', greatest(s.at, l.seen_at))
-  from sightings s cross join lateral (
-    select (array_agg(l.protocol order by l.changed_at desc))[1] as protocol, max(n.seen_at) as seen_at
-    from live_connections l join adapter_nodes n on n.id = l.node_id where l.client_id = s.client_id
-  ) l where s.client_id = clients.id) as presence`
+  select json_build_object('is_connected', l.client_id is not null, 'protocol', coalesce(l.protocol, s.protocol),
+    'seen_at', greatest(s.at, n.seen_at))
+  from sightings s left join live_connections l using (client_id) left join adapter_nodes n on n.id = l.node_id
+  where s.client_id = clients.id order by l.changed_at desc limit 1) as presence`

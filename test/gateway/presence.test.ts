@@ -280,3 +280,28 @@ describe('a process that ends', () => {
     expect(told(site)).toEqual(['connected mqtt 1', 'disconnected mqtt 0'])
   })
 })
+
+describe('a process that is taken for gone and is not', () => {
+  it('has its clients connected again as soon as it is heard', { timeout: 120_000 }, async () => {
+    const site = await givenSite()
+    await openSocket(far, site)
+    await becomes(site, { connected: true })
+    const node = site.events[0]?.node ?? ''
+    const removed = () => site.events.some(({ event }) => event === 'disconnected')
+    // Whoever watches believes it once he is up for longer than a lease, and has not just had a report.
+    await eventually(
+      'its connections are taken off',
+      async () => {
+        await ground.query(`update adapter_nodes set seen_at = now() - interval '1 minute' where id = $1`, [
+          node,
+        ])
+        bus.connection.publish('nodes.gone', node)
+        await bus.flush()
+        return removed()
+      },
+      LEASE_MS,
+    )
+    await becomes(site, { connected: true, protocol: 'ws' })
+    expect(told(site)).toEqual(['connected ws 1', 'disconnected ws 0', 'connected ws 1'])
+  })
+})

@@ -10,7 +10,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     drop table live_subscriptions;
     create table live_connections (
       client_id uuid not null,
-      node_id uuid not null references adapter_nodes (id),
+      node_id uuid not null,
       connections int not null check (connections > 0),
       subscriptions int not null default 0,
       protocol text not null,
