@@ -5,6 +5,7 @@ import type { Metrics } from '../../platform/metrics.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
+import type { Traffic } from '../traffic.ts'
 import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
 import type { AedesClient } from './aedes-broker.ts'
@@ -30,6 +31,7 @@ export interface MqttAdapterOptions {
   readonly checkPayload?: CheckPayload
   readonly log: Logger
   readonly metrics: Metrics
+  readonly traffic: Traffic
   readonly limits: MqttLimits
 }
 
@@ -126,6 +128,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     lastPlace: () => cluster.lastPlace(),
     retained,
     refusals,
+    traffic: options.traffic,
     connectionOf,
     async claim(connection, key) {
       connection.sessionKey = key

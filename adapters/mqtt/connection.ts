@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
+import type { Usage } from '../traffic.ts'
 import { checkForAedes, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
 import {
@@ -68,6 +69,7 @@ export class Connection implements Peer {
   #aedesStream: AedesStream | undefined
   #client: AedesClient | undefined
   #inbound: Inbound | undefined
+  #usage: Usage | undefined
   /** Of PUBLISH packets on their way through Aedes, which keeps their order. Those without any have no place here. */
   readonly #properties: MessageProperties[] = []
   #keepAliveS = 0
@@ -112,6 +114,10 @@ export class Connection implements Peer {
     this.#wire.send(bytes)
   }
 
+  onDelivered(): void {
+    if (this.#usage) this.#usage.client.delivered += 1
+  }
+
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *
@@ -136,6 +142,7 @@ export class Connection implements Peer {
   }
 
   async #leave(wasOpen: boolean, wasAccepted: boolean): Promise<void> {
+    this.#usage?.end()
     const { session } = this
     if (session) {
       const limitS = session.isDurable ? this.#host.limits.sessionExpiryS : 0
@@ -356,6 +363,8 @@ export class Connection implements Peer {
     if (this.#state !== 'accepting' || !this.session) return
     this.#state = 'open'
     clearTimeout(this.#connectTimer)
+    const { principal, subscriptions } = this.session
+    this.#usage = this.#host.traffic.begin(principal.id, () => subscriptions.size)
     this.#host.onOpen(this)
     this.#host.sessions.begin(this.session, this)
     this.#advance()

@@ -3,6 +3,7 @@ import type { Message } from '../../platform/bus/message.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Traffic } from '../traffic.ts'
 import type { AedesBroker } from './aedes-broker.ts'
 import type { Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
@@ -40,6 +41,7 @@ export interface Host {
   readonly subscriptions: Subscriptions
   readonly retained: RetainedStore
   readonly refusals: Refusals
+  readonly traffic: Traffic
   /** Aedes knows its stream alone. */
   readonly connectionOf: WeakMap<object, Peer>
   /** Takes the session's name for the connection, and ends the one that had it in this process [MQTT-3.1.4-3]. */

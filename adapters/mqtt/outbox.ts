@@ -12,6 +12,8 @@ export interface Receiver extends PackLimits {
   readonly receiveMaximum: number
   readonly isCongested: boolean
   send(bytes: Buffer): void
+  /** A message was sent. */
+  onDelivered(): void
 }
 
 export interface OutboxOptions {
@@ -292,6 +294,7 @@ export class Outbox {
     }
     receiver.send(packet)
     this.#options.delivered.value += 1
+    receiver.onDelivered()
     return true
   }
 

@@ -181,6 +181,25 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
 }
 
 /**
+ * {@link Publisher.publish} for those who wait for each message.
+ *
+ * @throws {Unavailable} @throws {TooLarge} @throws {InvalidInput}
+ */
+export function publishAndWait(
+  publisher: Publisher,
+  subject: string,
+  payload: Uint8Array,
+  headers?: MsgHdrs,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    publisher.publish(subject, payload, headers, (error) => {
+      if (error) reject(error)
+      else resolve()
+    })
+  })
+}
+
+/**
  * The place in the stream that an acknowledgement tells. Read by those who want it: not everybody should pay for it.
  *
  * @param ack as a publication's callback gets it

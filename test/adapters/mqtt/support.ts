@@ -7,6 +7,7 @@ import { generate, parser } from 'mqtt-packet'
 import type { Packet } from 'mqtt-packet'
 import { afterAll, beforeAll, vi } from 'vitest'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
+import { startTraffic } from '../../../adapters/traffic.ts'
 import { createMqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttLimits } from '../../../adapters/mqtt/host.ts'
@@ -69,7 +70,9 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
   const nodes = createNodes(bus, options.nodes)
   const authority = createAuthority({ backend: tables, bus })
   await authority.ready
+  const traffic = startTraffic({ sink: { report: () => Promise.resolve() }, log })
   const adapter = await createMqttAdapter({
+    traffic,
     authority,
     publish: options.publish?.(publish) ?? publish,
     feed: createChannelFeed(bus),
@@ -91,6 +94,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
     async stop() {
       await listener.stop()
       await adapter.stop()
+      await traffic.stop()
       authority.stop()
       nodes.stop()
       await publisher.stop()
