@@ -12,6 +12,7 @@ import type { Publish } from '../publish.ts'
 import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
+import { ProtocolViolation, Reason } from './codes.ts'
 import type { Session } from './sessions.ts'
 
 type Done = (error?: Error) => void
@@ -24,6 +25,8 @@ export interface InboundOptions {
   readonly publish: Publish
   readonly session: Session
   readonly checkPayload: CheckPayload
+  /** QoS 1 and 2 publications that the client may leave unacknowledged. */
+  readonly receiveMaximum: number
   /** The message is on the stream. */
   onStored(message: Message): void
   /** A QoS 0 message is not on the stream, and nobody waits to hear it. */
@@ -68,6 +71,9 @@ export class Inbound {
   readonly #held: Done[] = []
   readonly #onIdle: (() => void)[] = []
   #unanswered = 0
+  #unansweredQos1 = 0
+  /** Packet identifiers of QoS 2 from PUBLISH to PUBREL, of this connection. */
+  readonly #unreleased = new Set<number>()
   /** Grows whenever what is known was forgotten: an answer asked for before that is not to be kept. */
   #generation = 0
 
@@ -98,12 +104,24 @@ export class Inbound {
   }
 
   take(packet: AedesPublish, done: Done): void {
+    if (packet.qos === 1) this.#unansweredQos1 += 1
+    else if (packet.qos === 2 && packet.messageId !== undefined) this.#unreleased.add(packet.messageId)
+    if (this.#unansweredQos1 + this.#unreleased.size > this.#options.receiveMaximum) {
+      const text = `more than ${this.#options.receiveMaximum} publications are unacknowledged`
+      this.#break(new ProtocolViolation(Reason.receiveMaximumExceeded, 'receive_maximum_exceeded', text))
+      return
+    }
     if (this.#lookups.length === 0) {
       const address = this.#topics.get(packet.topic)
       if (address) return this.#store(address, packet, done)
     }
     this.#lookups.push({ packet, done })
     if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
+  }
+
+  /** PUBREL: the packet identifier is free again. */
+  release(packetId: number): void {
+    this.#unreleased.delete(packetId)
   }
 
   /** Gives up what waits, so that nobody waits for it for ever. */
@@ -166,7 +184,7 @@ export class Inbound {
       payload: packet.payload,
       qos: packet.qos,
       retain: packet.retain,
-      properties: properties && forBus(properties, contentType),
+      properties: propertiesOf(properties, contentType, this.#options.session.origin),
     }
     const flaw = this.#findFlaw(message)
     if (flaw) {
@@ -251,7 +269,10 @@ export class Inbound {
     for (let entry = this.#line[0]; entry?.isSettled; entry = this.#line[0]) {
       this.#line.shift()
       const { error, message, packet, done } = entry
+      if (packet.qos === 1) this.#unansweredQos1 -= 1
       if (error) {
+        // A refusal ends the exchange (MQTT 5 section 4.3.3).
+        if (packet.messageId !== undefined) this.#unreleased.delete(packet.messageId)
         this.#options.onRefused(error, packet, done)
         continue
       }
@@ -274,11 +295,18 @@ function contentTypeOf(properties: MessageProperties | undefined): string {
 }
 
 /** What the message itself does not say already. */
-function forBus(properties: MessageProperties, contentType: string): MessageProperties | undefined {
-  // Also where there is one and it is empty [MQTT-3.3.2-20].
-  const { contentType: declared, ...others } = properties
-  if (declared !== undefined && (declared === '' || declared !== contentType)) return properties
-  return Object.keys(others).length === 0 ? undefined : others
+function propertiesOf(
+  given: MessageProperties | undefined,
+  contentType: string,
+  session: string | undefined,
+): MessageProperties | undefined {
+  if (!given) return session === undefined ? undefined : { session }
+  const { contentType: declared, ...others } = given
+  // Also one that is empty [MQTT-3.3.2-20].
+  const isSaid = declared === undefined || (declared !== '' && declared === contentType)
+  const properties: MessageProperties = isSaid ? others : given
+  if (session !== undefined) return { ...properties, session }
+  return Object.keys(properties).length === 0 ? undefined : properties
 }
 
 function remember<V>(known: Map<string, V>, key: string, value: V): void {

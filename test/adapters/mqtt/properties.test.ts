@@ -280,7 +280,7 @@ describe('properties that a message may not have', () => {
     const { channel, member } = given()
     const raw = new RawClient(gateway.port, 5)
     const will = { topic: topicOf(channel), payload, properties }
-    const connack = await raw.connect(member, { will: will as never })
+    const connack = await raw.connect(member, { will })
     expect(connack).toMatchObject({ reasonCode: reason })
     await raw.closed()
   })
