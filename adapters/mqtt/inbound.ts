@@ -2,7 +2,6 @@ import { isUtf8 } from 'node:buffer'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import { isOverLimit, MAX_PROPERTY_BYTES } from '../../platform/bus/properties.ts'
-import type { MessageProperties } from '../../platform/bus/properties.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
 import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import type { DomainError } from '../../platform/errors.ts'
@@ -13,6 +12,7 @@ import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
 import { ProtocolViolation, Reason } from './codes.ts'
+import { contentTypeOf, propertiesForBus } from './message-properties.ts'
 import type { Session } from './sessions.ts'
 
 type Done = (error?: Error) => void
@@ -184,7 +184,7 @@ export class Inbound {
       payload: packet.payload,
       qos: packet.qos,
       retain: packet.retain,
-      properties: propertiesOf(properties, contentType, this.#options.session.origin),
+      properties: propertiesForBus(properties, contentType, this.#options.session.origin),
     }
     const flaw = this.#findFlaw(message)
     if (flaw) {
@@ -281,32 +281,6 @@ export class Inbound {
     }
     this.#tellIdle()
   }
-}
-
-// Anything else would not survive as a header of the bus.
-const PRINTABLE = /^[\x20-\x7e]{1,255}$/
-
-function contentTypeOf(properties: MessageProperties | undefined): string {
-  const type = properties?.contentType
-  if (type === undefined || !PRINTABLE.test(type)) return ''
-  // As it stands, unless it is one of those that mean something to us.
-  const name = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  return SENML_TYPES.has(name) ? name : type
-}
-
-/** What the message itself does not say already. */
-function propertiesOf(
-  given: MessageProperties | undefined,
-  contentType: string,
-  session: string | undefined,
-): MessageProperties | undefined {
-  if (!given) return session === undefined ? undefined : { session }
-  const { contentType: declared, ...others } = given
-  // Also one that is empty [MQTT-3.3.2-20].
-  const isSaid = declared === undefined || (declared !== '' && declared === contentType)
-  const properties: MessageProperties = isSaid ? others : given
-  if (session !== undefined) return { ...properties, session }
-  return Object.keys(properties).length === 0 ? undefined : properties
 }
 
 function remember<V>(known: Map<string, V>, key: string, value: V): void {

@@ -1,5 +1,6 @@
 import { isTopicName } from '../../platform/bus/properties.ts'
 import type { MessageProperties, PropertyDraft } from '../../platform/bus/properties.ts'
+import { SENML_TYPES } from '../content-type.ts'
 import { protocolError } from './codes.ts'
 import { Cursor } from './cursor.ts'
 import { Property, readProperties } from './properties.ts'
@@ -65,6 +66,37 @@ function readResponseTopic(cursor: Cursor): string {
   const topic = cursor.string()
   if (!isTopicName(topic)) throw protocolError('response topic is empty or has a wildcard') // [MQTT-3.3.2-14]
   return topic
+}
+
+// Anything else would not survive as a header of the bus.
+const PRINTABLE = /^[\x20-\x7e]{1,255}$/
+
+/** The content type as the bus and the services know it: empty for none, and for one that no header holds. */
+export function contentTypeOf(properties: MessageProperties | undefined): string {
+  const type = properties?.contentType
+  if (type === undefined || !PRINTABLE.test(type)) return ''
+  // As it stands, unless it is one of those that mean something to us.
+  const name = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return SENML_TYPES.has(name) ? name : type
+}
+
+/**
+ * What goes onto the bus beside what the message itself says already.
+ *
+ * @param session names the publisher's session, where that matters
+ */
+export function propertiesForBus(
+  given: MessageProperties | undefined,
+  contentType: string,
+  session: string | undefined,
+): MessageProperties | undefined {
+  if (!given) return session === undefined ? undefined : { session }
+  const { contentType: declared, ...others } = given
+  // Also one that is empty [MQTT-3.3.2-20].
+  const isSaid = declared === undefined || (declared !== '' && declared === contentType)
+  const properties: MessageProperties = isSaid ? others : given
+  if (session !== undefined) return { ...properties, session }
+  return Object.keys(properties).length === 0 ? undefined : properties
 }
 
 /** What all MQTT 5 subscribers of a message get, as it stands in the packet; all but the expiry, which runs. */
