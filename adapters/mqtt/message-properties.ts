@@ -24,6 +24,11 @@ export function readMessageProperties(
     if (needsAlias) throw protocolError('empty topic') // [MQTT-4.7.3-1]
     return undefined
   }
+  return readSome(cursor, block, needsAlias)
+}
+
+/** A function of its own: its closure would cost every PUBLISH without properties, too. */
+function readSome(cursor: Cursor, block: 'publish' | 'will', needsAlias: boolean): MessageProperties {
   const draft: PropertyDraft = {}
   let hasAlias = false
   readProperties(cursor, block, (identifier, value, start) => {
