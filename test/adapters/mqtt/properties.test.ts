@@ -118,7 +118,7 @@ describe('the properties of a message', () => {
     const { channel, member } = given()
     const other = await startMqttGateway(await testBus.connect(), { tables: gateway.tables })
     const here = await subscriber(member, topicOf(channel, '#'))
-    const there = await subscriber(member, topicOf(channel, '#'), {}, other)
+    const there = await subscriber(member, topicOf(channel, '#'), { clientId: 'there' }, other)
     here.write(publishPacket(topicOf(channel, 'a'), BLOCK))
     for (const raw of [here, there]) {
       await raw.next('publish')

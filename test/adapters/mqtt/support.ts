@@ -15,6 +15,8 @@ import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
 import type { Bus } from '../../../platform/bus/connect.ts'
+import { createNodes } from '../../../platform/bus/nodes.ts'
+import type { NodesOptions } from '../../../platform/bus/nodes.ts'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
 import { createChannelFeed } from '../../../platform/bus/subscriptions.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
@@ -56,6 +58,7 @@ export interface GatewayOptions {
   /** Puts something in front of the real one. */
   readonly publish?: (real: Publish) => Publish
   readonly checkPayload?: CheckPayload
+  readonly nodes?: NodesOptions
 }
 
 export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): Promise<TestGateway> {
@@ -64,12 +67,14 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
   const metrics = createMetrics()
   const publisher = createPublisher(bus)
   const publish = createPublish(publisher)
+  const nodes = createNodes(bus, options.nodes)
   const authority = createAuthority({ backend: tables, bus })
   await authority.ready
   const adapter = await createMqttAdapter({
     authority,
     publish: options.publish?.(publish) ?? publish,
     feed: createChannelFeed(bus),
+    cluster: { bus, publisher, nodes },
     log,
     metrics,
     limits: { ...LIMITS, ...options.limits },
@@ -88,6 +93,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
       await listener.stop()
       await adapter.stop()
       authority.stop()
+      nodes.stop()
       await publisher.stop()
     },
   }
