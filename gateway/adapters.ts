@@ -18,6 +18,8 @@ import type { Metrics } from '../platform/metrics.ts'
 import { checkPayload } from './check-payload.ts'
 import { explainPort } from './start-error.ts'
 import type { UpgradeHandler } from './http/server.ts'
+import { listenSecured } from './secured.ts'
+import type { Secured } from './secured.ts'
 
 export interface AdaptersParts {
   readonly config: Config
@@ -34,6 +36,9 @@ export interface Adapters {
   /** Asked in this order, before anything else has an upgrade. */
   readonly onUpgrade: readonly UpgradeHandler[]
   readonly mqttPort: number | undefined
+  readonly mqttsPort: number | undefined
+  /** Reads the files of certificates again; absent where there are none. Never throws. */
+  readonly reload: (() => void) | undefined
 }
 
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
@@ -66,6 +71,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   }
 
   let mqttPort: number | undefined
+  let secured: Secured | undefined
   if (has('mqtt')) {
     const mqtt = await createMqttAdapter({
       authority,
@@ -81,14 +87,15 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     life.onStop('mqtt over websocket', () => overWebSocket.stop())
     onUpgrade.push((...upgrade) => overWebSocket.handleUpgrade(...upgrade))
     const { host } = config
-    const listener = await listenMqtt(mqtt, { host, port: config.mqttPort, log }).catch((error: unknown) => {
+    const plain = await listenMqtt(mqtt, { host, port: config.mqttPort, log }).catch((error: unknown) => {
       throw explainPort(error, config.mqttPort, 'SLUICE_MQTT_PORT')
     })
-    life.onStop('mqtt port', () => listener.stop())
-    mqttPort = listener.port
+    life.onStop('mqtt port', () => plain.stop())
+    mqttPort = plain.port
+    secured = await listenSecured(parts, mqtt)
   }
 
-  return { http, onUpgrade, mqttPort }
+  return { http, onUpgrade, mqttPort, mqttsPort: secured?.port, reload: secured?.reload }
 }
 
 const mqttLimits = (config: Config): MqttLimits => ({
@@ -101,4 +108,5 @@ const mqttLimits = (config: Config): MqttLimits => ({
   maxKeepAliveS: config.maxKeepAliveS,
   maxConnections: config.maxConnections,
   maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
+  maxConnectsPerS: config.maxListenerConnectsPerS,
 })

@@ -41,6 +41,8 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   try {
     const config = loadConfig(env)
     gateway = await startGateway(config, createLogger(config.logLevel), fail)
+    // Without certificates it ends us, as it ends others whose terminal has gone.
+    if (gateway.reload) process.on('SIGHUP', gateway.reload)
     // Somebody changed their mind while it started.
     if (wasSignalled) return end(0)
     process.stdout.write(`${banner(config, gateway, performance.now() - began)}\n`)

@@ -31,6 +31,9 @@ export interface Gateway {
   readonly endpoints: readonly Endpoint[]
   readonly httpPorts: readonly number[]
   readonly mqttPort: number | undefined
+  readonly mqttsPort: number | undefined
+  /** Reads the files of certificates again; absent where there are none. Never throws. */
+  readonly reload: (() => void) | undefined
   /** The superadmin that this start has made; the password only when nobody had chosen one. */
   readonly firstAdmin: { readonly username: string; readonly password: string | undefined } | undefined
   /** Drains and stops everything, children included. Further calls wait for the same stop. */
@@ -136,6 +139,8 @@ async function start(
     endpoints,
     httpPorts: servers.ports,
     mqttPort: adapters.mqttPort,
+    mqttsPort: adapters.mqttsPort,
+    reload: adapters.reload,
     firstAdmin,
     stop: () => life.stop(),
   }

@@ -81,6 +81,38 @@ export const SETTINGS = {
     'Port of everything HTTP, or a comma list. `0` takes a free one.',
   ),
   mqttPort: setting('SLUICE_MQTT_PORT', '1883', integer(0, 65_535), 'Port of MQTT. `0` takes a free one.'),
+  mqttsPort: setting(
+    'SLUICE_MQTTS_PORT',
+    '8883',
+    integer(0, 65_535),
+    'Port of MQTT over TLS, open when there is a certificate. `0` takes a free one.',
+  ),
+  tlsCert: optional(
+    'SLUICE_TLS_CERT',
+    text(),
+    'File with the certificate of the MQTT port with TLS, in PEM, and behind it those between it and its root. It and the other files are read again on SIGHUP: new connections get the new certificate, and what cannot be read leaves the old one.',
+  ),
+  tlsKey: optional(
+    'SLUICE_TLS_KEY',
+    text(),
+    "File with the certificate's private key, in PEM, without a passphrase.",
+  ),
+  tlsCa: optional(
+    'SLUICE_TLS_CA',
+    text(),
+    'File with the certificates, in PEM, of those who sign certificates of clients. With it clients may show one: if its common name, or a URI of its alternative names, is the id of a client (a UUID, `urn:uuid:` in front or not), that is who connects, and no password is needed.',
+  ),
+  tlsCrl: optional(
+    'SLUICE_TLS_CRL',
+    text(),
+    'File with lists of revoked client certificates, in PEM: one, in force, of each authority in `SLUICE_TLS_CA` and between it and a client, or clients are refused.',
+  ),
+  tlsClientAuth: setting(
+    'SLUICE_TLS_CLIENT_AUTH',
+    'optional',
+    oneOf(['optional', 'required']),
+    'Whether clients need a certificate on the port with TLS once `SLUICE_TLS_CA` is given. One that names no client opens the connection alone, and user name and password count.',
+  ),
   compatPorts: setting(
     'SLUICE_COMPAT_PORTS',
     '0',
@@ -238,11 +270,16 @@ export const SETTINGS = {
     integer(1, 1_000_000),
     'Connections from one address that have not yet said who they are.',
   ),
+  maxListenerConnectsPerS: optional(
+    'SLUICE_MAX_LISTENER_CONNECTS_PER_S',
+    integer(1, 1_000_000),
+    'New connections in a second on each listener: MQTT, MQTT over TLS, MQTT over WebSocket, WebSocket. Without it any number.',
+  ),
   connectTimeoutS: setting(
     'SLUICE_CONNECT_TIMEOUT_S',
     '15',
     integer(1, 3_600),
-    'Seconds that a new connection has to say who it is.',
+    'Seconds that a new connection has to say who it is; as many before that for a TLS handshake.',
   ),
   maxSubscriptionsPerRequest: setting(
     'SLUICE_MAX_SUBSCRIPTIONS_PER_REQUEST',

@@ -26,11 +26,19 @@ export async function findAllowed(
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /**
- * User name and password as credentials: client id and secret.
+ * What the client proves with who it is: a certificate that names it, or else client id and secret as user name and password.
  *
- * @throws {Unauthenticated} one is missing, or the user name is no client id
+ * @param certifiedId whom its certificate names; a password is not looked at then
+ * @throws {Unauthenticated} one is missing, the user name is no client id, or not the one of the certificate
  */
-export function credentialsOf({ username, password }: Connect): Credentials {
+export function credentialsOf(
+  { username, password }: Pick<Connect, 'username' | 'password'>,
+  certifiedId: string | undefined,
+): Credentials {
+  if (certifiedId !== undefined) {
+    if (username !== undefined && username.toLowerCase() !== certifiedId) throw new Unauthenticated()
+    return { kind: 'certificate', clientId: certifiedId }
+  }
   if (username === undefined || password === undefined || password === '' || !UUID.test(username)) {
     throw new Unauthenticated()
   }

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Logger } from '../../platform/log.ts'
 import type { ChannelFeed } from '../../platform/bus/subscriptions.ts'
 import type { Metrics } from '../../platform/metrics.ts'
+import { createRate } from '../../platform/rate.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
@@ -30,6 +31,14 @@ export interface MqttAdapterOptions {
 }
 
 export interface MqttAdapter {
+  /**
+   * Counts a connection in that has something to do before it speaks MQTT; then it costs what others do.
+   *
+   * @returns whether there is room; if so, {@link handle} or {@link dismiss} must follow
+   */
+  admit(info: ConnectionInfo): boolean
+  /** Counts it out again. @param reason why it was refused, if it was; one of a closed set */
+  dismiss(info: ConnectionInfo, reason?: string, detail?: string): void
   /** Serves MQTT on a stream: a socket, or the bytes of a WebSocket's frames. Owns it from then on. */
   handle(stream: Duplex, info: ConnectionInfo): void
   /** Ends all connections (MQTT 5: 0x8B, server shutting down), sends their wills, and forgets all sessions. */
@@ -42,6 +51,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const received = metrics.received('mqtt')
   const open = metrics.connections('mqtt')
   const admission = createAdmission(limits)
+  const connects = limits.maxConnectsPerS === undefined ? undefined : createRate(limits.maxConnectsPerS)
   const routes = createRoutes(feed, log)
   const retained = createRetained({
     onEvict: ({ domainId, channelId }) => refusals.note('retained_evicted', { domainId, channelId }),
@@ -101,6 +111,15 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     retained,
     refusals,
     connectionOf,
+    admitConnect({ transport, remoteAddress }) {
+      if (!connects) return true
+      if (connects.waitMs(transport) > 0) {
+        refusals.note('connect_rate', { code: Reason.connectionRateExceeded, address: remoteAddress })
+        return false
+      }
+      connects.take(transport)
+      return true
+    },
     async claim(connection, sessionId) {
       connection.sessionId = sessionId
       const previous = bySession.get(sessionId)
@@ -139,16 +158,27 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   })
 
   let isStopping = false
+
+  function admit({ remoteAddress }: ConnectionInfo): boolean {
+    const refusal = isStopping ? 'stopping' : admission.admit(remoteAddress)
+    if (refusal) refusals.note(refusal, { code: Reason.serverBusy, address: remoteAddress })
+    return !refusal
+  }
+
   return {
+    admit(info) {
+      // Before the handshake, of which the server has most of the work.
+      if (!host.admitConnect(info)) return false
+      return admit(info)
+    },
+    dismiss({ remoteAddress }, reason, detail) {
+      admission.onClosed(remoteAddress, false)
+      if (reason !== undefined) refusals.note(reason, { address: remoteAddress, detail })
+    },
     handle(stream, info) {
-      const refusal = isStopping ? 'stopping' : admission.admit(info.remoteAddress)
-      if (refusal) {
-        refusals.note(refusal, { code: Reason.serverBusy, address: info.remoteAddress })
-        stream.on('error', () => undefined)
-        stream.destroy()
-        return
-      }
-      all.add(new Connection(host, stream, info))
+      if (info.isAdmitted || admit(info)) return void all.add(new Connection(host, stream, info))
+      stream.on('error', () => undefined)
+      stream.destroy()
     },
     async stop() {
       isStopping = true

@@ -25,6 +25,7 @@ export const Reason = {
   quotaExceeded: 0x97,
   payloadFormatInvalid: 0x99,
   sharedSubscriptionsNotSupported: 0x9e,
+  connectionRateExceeded: 0x9f,
   maximumConnectTime: 0xa0,
 } as const
 
@@ -76,11 +77,17 @@ export function reasonFor(error: unknown, request: keyof typeof REASONS): Reason
   return isPayload ? Reason.payloadFormatInvalid : REASONS[request][error.kind]
 }
 
+const UNAVAILABLE: ReadonlySet<ReasonCode> = new Set([
+  Reason.serverUnavailable,
+  Reason.quotaExceeded,
+  Reason.connectionRateExceeded,
+])
+
 /** CONNACK return code of MQTT 3.1.1 section 3.2.2.3 for a reason code of MQTT 5. */
 export function returnCodeFor(reason: ReasonCode): 1 | 2 | 3 | 4 | 5 {
   if (reason === Reason.unsupportedProtocolVersion) return 1
   if (reason === Reason.identifierNotValid) return 2
-  if (reason === Reason.serverUnavailable || reason === Reason.quotaExceeded) return 3
+  if (UNAVAILABLE.has(reason)) return 3
   if (reason === Reason.badCredentials) return 4
   return 5
 }

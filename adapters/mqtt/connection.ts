@@ -282,6 +282,10 @@ export class Connection implements Peer {
       throw opening.violation
     }
     this.#state = 'authenticating'
+    // Over TLS it was asked before the handshake.
+    if (!this.info.isAdmitted && !this.#host.admitConnect(this.info)) {
+      return this.close(Reason.connectionRateExceeded)
+    }
     this.receiveMaximum = opening.connect.receiveMaximum
     this.maximumPacketSize = opening.connect.maximumPacketSize
     this.#keepAliveS = opening.connect.keepAliveS

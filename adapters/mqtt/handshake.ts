@@ -16,7 +16,7 @@ export async function openSession(
   connection: Peer,
   connect: Connect,
 ): Promise<Session | undefined> {
-  const credentials = credentialsOf(connect)
+  const credentials = credentialsOf(connect, connection.info.certifiedId)
   const principal = await admit(host.authority, credentials, connect)
   if (connection.isClosed) return undefined
   if (connect.identifier === '') connection.assignedIdentifier = `auto-${randomUUID()}`

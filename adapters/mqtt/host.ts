@@ -4,7 +4,7 @@ import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import type { Refusals } from '../refusals.ts'
 import type { AedesBroker } from './aedes-broker.ts'
-import type { Peer } from './peer.ts'
+import type { ConnectionInfo, Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
 import type { Retained } from './retained.ts'
 import type { Routes } from './routes.ts'
@@ -26,6 +26,8 @@ export interface MqttLimits {
   readonly maxConnections: number
   /** Connections of one address that have not shown who they are. */
   readonly maxUnauthenticatedPerAddress: number
+  /** New connections of each transport; any number when not given. */
+  readonly maxConnectsPerS?: number | undefined
 }
 
 /** What the connections of one adapter share. */
@@ -42,6 +44,8 @@ export interface Host {
   readonly refusals: Refusals
   /** Aedes knows its stream alone. */
   readonly connectionOf: WeakMap<object, Peer>
+  /** Whether the transport's rate has room for one more connection; else it is a refusal, which is noted here. */
+  admitConnect(info: ConnectionInfo): boolean
   /** Takes the session's name for the connection, and ends the one that had it [MQTT-3.1.4-3]. */
   claim(connection: Peer, sessionId: string): Promise<void>
   onAuthenticated(connection: Peer): void
