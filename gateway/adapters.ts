@@ -6,7 +6,9 @@ import type { MqttLimits } from '../adapters/mqtt/host.ts'
 import { listenMqtt } from '../adapters/mqtt/listen.ts'
 import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
 import { createPublish } from '../adapters/publish.ts'
+import { createMessageRates, limitPublish } from '../adapters/rates.ts'
 import { createStoredAcks } from '../adapters/stored.ts'
+import type { TopicLimits } from '../adapters/topics.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
@@ -49,22 +51,40 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   if (stored) life.onStop('stored acknowledgements', () => stored.stop())
   const publish = createPublish(publisher, stored)
   const feed = createChannelFeed(bus)
+  const rates = createMessageRates({
+    perClient: config.maxClientMessagesPerS,
+    perDomain: config.maxDomainMessagesPerS,
+    perListener: config.maxListenerMessagesPerS,
+  })
   const has = (role: Config['roles'][number]) => config.roles.includes(role)
   const { maxPayloadBytes, maxConnections } = config
   const onUpgrade: UpgradeHandler[] = []
 
   const http = has('http')
-    ? createHttpAdapter({ authority, publish, log, metrics, maxPayloadBytes, checkPayload })
+    ? createHttpAdapter({
+        authority,
+        publish: limitPublish(publish, rates?.('http')),
+        log,
+        metrics,
+        maxPayloadBytes,
+        checkPayload,
+        topics: topicLimits(config),
+      })
     : undefined
 
   if (has('ws')) {
     const ws = createWsAdapter({
       authority,
-      publish,
+      publish: limitPublish(publish, rates?.('ws')),
       feed,
       log,
       metrics,
-      limits: { maxPayloadBytes, maxConnections },
+      limits: {
+        maxPayloadBytes,
+        maxConnections,
+        topics: topicLimits(config),
+        maxConnectsPerS: config.maxListenerConnectsPerS,
+      },
     })
     life.onStop('websocket', () => ws.stop())
     onUpgrade.push((...upgrade) => ws.handleUpgrade(...upgrade))
@@ -80,6 +100,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       log,
       metrics,
       checkPayload,
+      rates,
       limits: mqttLimits(config),
     })
     life.onStop('mqtt', () => mqtt.stop())
@@ -98,10 +119,17 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   return { http, onUpgrade, mqttPort, mqttsPort: secured?.port, reload: secured?.reload }
 }
 
+const topicLimits = ({ maxTopicLevels, maxTopicBytes }: Config): TopicLimits => ({
+  maxLevels: maxTopicLevels,
+  maxBytes: maxTopicBytes,
+})
+
 const mqttLimits = (config: Config): MqttLimits => ({
   maxPacketBytes: config.maxPayloadBytes,
+  topics: topicLimits(config),
   connectTimeoutMs: config.connectTimeoutS * 1_000,
   maxSubscriptionsPerRequest: config.maxSubscriptionsPerRequest,
+  maxSubscriptions: config.maxSubscriptions,
   maxQueuedMessages: config.maxQueuedMessages,
   maxInflight: config.maxInflight,
   sessionExpiryS: config.sessionExpiryS,

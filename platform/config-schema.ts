@@ -21,6 +21,9 @@ export type Role = (typeof ROLES)[number]
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 const DAY_S = 86_400
 
+const PER_PROCESS =
+  'Each process counts by itself: with several behind a load balancer, divide. As many as in a second may come at once. What is too much: HTTP 429, WebSocket closed with 1013, MQTT 5 reason 0x97, MQTT 3.1.1 slowed down; QoS 0 is dropped and counted.'
+
 export interface Setting<Value> {
   /** The environment variable. */
   readonly variable: string
@@ -286,6 +289,39 @@ export const SETTINGS = {
     '64',
     integer(1, 10_000),
     'Filters in one MQTT SUBSCRIBE.',
+  ),
+  maxTopicLevels: setting(
+    'SLUICE_MAX_TOPIC_LEVELS',
+    '100',
+    integer(5, 100),
+    "Levels of a topic or a filter, those in front of a channel's own counted.",
+  ),
+  maxTopicBytes: setting(
+    'SLUICE_MAX_TOPIC_BYTES',
+    '3900',
+    integer(128, 3_900),
+    'Bytes of a topic or a filter. Characters that NATS cannot carry count threefold towards what fits at all.',
+  ),
+  maxSubscriptions: setting(
+    'SLUICE_MAX_SUBSCRIPTIONS',
+    '10000',
+    integer(1, 1_000_000),
+    'Filters that one MQTT session may be subscribed to.',
+  ),
+  maxClientMessagesPerS: optional(
+    'SLUICE_MAX_CLIENT_MESSAGES_PER_S',
+    integer(1, 1_000_000),
+    `Messages that one client may publish in a second. Without it any number, here and in the next two. ${PER_PROCESS}`,
+  ),
+  maxDomainMessagesPerS: optional(
+    'SLUICE_MAX_DOMAIN_MESSAGES_PER_S',
+    integer(1, 10_000_000),
+    'Messages that all of one domain may publish in a second, counted like those of a client.',
+  ),
+  maxListenerMessagesPerS: optional(
+    'SLUICE_MAX_LISTENER_MESSAGES_PER_S',
+    integer(1, 10_000_000),
+    'Messages that each listener takes in a second, counted like those of a client: HTTP publish, WebSocket, MQTT over TCP, over TLS, over WebSocket.',
   ),
   maxQueuedMessages: setting(
     'SLUICE_MAX_QUEUED_MESSAGES',

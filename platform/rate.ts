@@ -16,7 +16,7 @@ const MAX_KEYS = 100_000
  */
 export function createRate(perS: number): Rate {
   const intervalMs = 1_000 / perS
-  const toleranceMs = 1_000 - intervalMs
+  const toleranceMs = Math.max(0, 1_000 - intervalMs)
   const fullAt = new LRUCache<string, number>({ max: MAX_KEYS })
 
   return {

@@ -1,6 +1,7 @@
 import { Forbidden, Unauthenticated } from '../../platform/errors.ts'
 import type { Action, Authority, ChannelAddress, Credentials, Principal } from '../authority.ts'
 import { parseTopicName } from '../topics.ts'
+import type { TopicLimits } from '../topics.ts'
 import type { Connect } from './packets.ts'
 
 export type ClientPrincipal = Principal & { kind: 'client' }
@@ -57,11 +58,12 @@ export async function admit(
   authority: Authority,
   credentials: Credentials,
   connect: Connect,
+  topics: TopicLimits,
 ): Promise<ClientPrincipal> {
   const principal = await authority.authenticate(credentials)
   if (principal?.kind !== 'client') throw new Unauthenticated()
   if (connect.will) {
-    await findAllowed(authority, principal, parseTopicName(connect.will.topic), 'publish')
+    await findAllowed(authority, principal, parseTopicName(connect.will.topic, topics), 'publish')
   }
   return principal
 }

@@ -5,6 +5,7 @@ import type { Metrics } from '../../platform/metrics.ts'
 import { createRate } from '../../platform/rate.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
+import type { MessageRate } from '../rates.ts'
 import { createRefusals } from '../refusals.ts'
 import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
@@ -25,6 +26,8 @@ export interface MqttAdapterOptions {
   readonly feed: ChannelFeed
   /** Asked about payloads of MQTT 5 clients that say they are SenML (contract D31). */
   readonly checkPayload?: CheckPayload
+  /** The rate of messages of a listener, where one is set. */
+  readonly rates?: ((listener: string) => MessageRate) | undefined
   readonly log: Logger
   readonly metrics: Metrics
   readonly limits: MqttLimits
@@ -103,6 +106,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     authority,
     publish,
     checkPayload: options.checkPayload ?? (() => undefined),
+    rates: options.rates,
     log,
     limits,
     broker,

@@ -17,7 +17,7 @@ export async function openSession(
   connect: Connect,
 ): Promise<Session | undefined> {
   const credentials = credentialsOf(connect, connection.info.certifiedId)
-  const principal = await admit(host.authority, credentials, connect)
+  const principal = await admit(host.authority, credentials, connect, host.limits.topics)
   if (connection.isClosed) return undefined
   if (connect.identifier === '') connection.assignedIdentifier = `auto-${randomUUID()}`
   const sessionId = `${principal.id}:${connect.identifier || connection.assignedIdentifier}`

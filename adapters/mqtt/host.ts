@@ -2,6 +2,8 @@ import type { Logger } from '../../platform/log.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
+import type { MessageRate } from '../rates.ts'
+import type { TopicLimits } from '../topics.ts'
 import type { Refusals } from '../refusals.ts'
 import type { AedesBroker } from './aedes-broker.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
@@ -13,9 +15,12 @@ import type { Sessions } from './sessions.ts'
 /** Limits of the adapter, out of the configuration. */
 export interface MqttLimits {
   readonly maxPacketBytes: number
+  readonly topics: TopicLimits
   /** From the first byte of a connection to its CONNECT being accepted. */
   readonly connectTimeoutMs: number
   readonly maxSubscriptionsPerRequest: number
+  /** Of one session. */
+  readonly maxSubscriptions: number
   /** Messages that wait for one session. */
   readonly maxQueuedMessages: number
   /** Unacknowledged QoS 1 and 2 messages to one session, and from one connection (Receive Maximum). */
@@ -35,6 +40,8 @@ export interface Host {
   readonly authority: Authority
   readonly publish: Publish
   readonly checkPayload: CheckPayload
+  /** The rate of messages of a listener, where one is set. */
+  readonly rates: ((listener: string) => MessageRate) | undefined
   readonly log: Logger
   readonly limits: MqttLimits
   readonly broker: AedesBroker

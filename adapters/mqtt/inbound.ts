@@ -1,11 +1,14 @@
+import { setTimeout } from 'node:timers/promises'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
-import type { DomainError } from '../../platform/errors.ts'
+import type { DomainError, RateLimited } from '../../platform/errors.ts'
 import type { Authority, ChannelAddress } from '../authority.ts'
 import { SENML_TYPES } from '../content-type.ts'
 import type { Publish } from '../publish.ts'
+import type { MessageRate } from '../rates.ts'
 import { parseTopicName } from '../topics.ts'
+import type { TopicLimits } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
 import type { Session } from './sessions.ts'
@@ -19,7 +22,15 @@ export interface InboundOptions {
   readonly authority: Authority
   readonly publish: Publish
   readonly session: Session
+  readonly topics: TopicLimits
   readonly checkPayload: CheckPayload
+  /** What the connection's listener may take; everything when not given. */
+  readonly rate?: MessageRate | undefined
+  /** The protocol has no answer for one message too many: what waits for an acknowledgement waits for its turn then. */
+  readonly isPatient: boolean
+  readonly isClosed: () => boolean
+  /** A message waits for its turn. */
+  onDelayed(refusal: Error): void
   /** The message is on the stream. */
   onStored(message: Message): void
   /** A QoS 0 message is not on the stream, and nobody waits to hear it. */
@@ -43,6 +54,8 @@ interface Entry {
 const MAX_UNANSWERED = 256
 /** Larger ones are waited for, each: with the number above this bounds the bytes. */
 const MAX_UNANSWERED_BYTES = 4 * 1024
+/** How often a message that waits for its turn asks at the least: many may wait for the same turn. */
+const LONGEST_TURN_MS = 1_000
 /** Topics and prefixes whose addresses a connection remembers; forgotten all at once when there are more. */
 const MAX_KNOWN = 512
 
@@ -96,7 +109,7 @@ export class Inbound {
   take(packet: AedesPublish, done: Done): void {
     if (this.#lookups.length === 0) {
       const address = this.#topics.get(packet.topic)
-      if (address) return this.#store(address, packet, done)
+      if (address && !this.#delayOf(address, packet)) return this.#store(address, packet, done)
     }
     this.#lookups.push({ packet, done })
     if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
@@ -115,8 +128,10 @@ export class Inbound {
       let address = this.#topics.get(next.packet.topic)
       try {
         address ??= await this.#resolve(next.packet.topic)
+        if (address && this.#delayOf(address, next.packet)) await this.#turn(address, next.packet)
       } catch (thrown) {
         error = thrown instanceof Error ? thrown : new Error(String(thrown))
+        address = undefined
       }
       const { packet, done } = next
       if (address) this.#store(address, packet, done)
@@ -129,7 +144,7 @@ export class Inbound {
   /** @returns `undefined` for what is taken and kept nowhere */
   async #resolve(text: string): Promise<MessageAddress | undefined> {
     if (HEALTH.test(text)) return undefined
-    const topic = parseTopicName(text)
+    const topic = parseTopicName(text, this.#options.topics)
     const { authority, session } = this.#options
     let channel = this.#prefixes.get(topic.prefix)
     while (!channel) {
@@ -148,6 +163,26 @@ export class Inbound {
     return address
   }
 
+  /** Why the message has to wait for its turn, if it has to. A will has nobody left to wait, and is always taken. */
+  #delayOf({ domainId }: MessageAddress, { qos, cmd }: AedesPublish): RateLimited | undefined {
+    const { rate, isPatient, session } = this.#options
+    if (!rate || !isPatient || qos === 0 || cmd === undefined) return undefined
+    return rate.refusalOf({ publisher: session.principal.id, domainId })
+  }
+
+  /** Meanwhile nothing more is read from the connection, so its sender is slowed down, and loses nothing. */
+  async #turn(address: MessageAddress, packet: AedesPublish): Promise<void> {
+    let delay = this.#delayOf(address, packet)
+    if (delay) this.#options.onDelayed(delay)
+    let turnMs = 1
+    for (; delay; delay = this.#delayOf(address, packet)) {
+      // It was not acknowledged, so it will be sent again.
+      if (this.#options.isClosed()) throw delay
+      await setTimeout(Math.min(Math.max(turnMs, delay.waitS * 1_000), LONGEST_TURN_MS))
+      turnMs *= 2
+    }
+  }
+
   #store(address: MessageAddress, packet: AedesPublish, done: Done): void {
     const message: Message = {
       domainId: address.domainId,
@@ -161,6 +196,8 @@ export class Inbound {
       qos: packet.qos,
       retain: packet.retain,
     }
+    const refusal = packet.cmd === undefined ? undefined : this.#options.rate?.admit(message)
+    if (refusal) return this.#refuse(refusal, packet, done)
     const flaw = SENML_TYPES.has(message.contentType)
       ? this.#options.checkPayload(message.contentType, packet.payload)
       : undefined
@@ -173,6 +210,16 @@ export class Inbound {
       const entry = this.#enqueue({ packet, message, done, isSettled: false, error: undefined })
       this.#options.publish(message, (error) => this.#settle(entry, error))
     }
+  }
+
+  #refuse(refusal: Error, packet: AedesPublish, done: Done): void {
+    if (packet.qos > 0) {
+      this.#enqueue({ packet, message: undefined, done, isSettled: true, error: refusal })
+      return
+    }
+    // "At most once", and no reason to end the connection.
+    this.#options.onLost(refusal)
+    done()
   }
 
   /** Not waited for, up to a bound. */

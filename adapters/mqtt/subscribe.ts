@@ -14,9 +14,6 @@ import type { Subscription } from './packets.ts'
 import { suffixOf } from './routes.ts'
 import type { Route, Session } from './sessions.ts'
 
-/** Subscriptions of one session; a session is one device or one application, so this is a bound and not a quota. */
-const MAX_SUBSCRIPTIONS = 10_000
-
 /** What one filter of a SUBSCRIBE came to. */
 interface Granted {
   /** Granted QoS, or the reason of the refusal. */
@@ -71,11 +68,11 @@ async function grant(
     return refused(host, connection, Reason.sharedSubscriptionsNotSupported, 'shared_subscription')
   }
   const isNew = !session.subscriptions.has(filter)
-  if (isNew && session.subscriptions.size >= MAX_SUBSCRIPTIONS) {
+  if (isNew && session.subscriptions.size >= host.limits.maxSubscriptions) {
     return refused(host, connection, Reason.quotaExceeded, 'too_many_subscriptions')
   }
   try {
-    const topic = parseTopicFilter(filter)
+    const topic = parseTopicFilter(filter, host.limits.topics)
     const route = await makeRoute(host, session, subscription, topic, identifier)
     await host.routes.add(route)
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
