@@ -5,6 +5,7 @@ import { createDatabase } from '../platform/db/connect.ts'
 import { createProbe } from '../platform/db/probe.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import { createMailer } from '../platform/mail.ts'
 import { createVault } from '../platform/vault.ts'
 import { createLinks } from '../services/users/links.ts'
@@ -17,6 +18,7 @@ export interface DatabaseParts {
   readonly databaseUrl: string
   readonly life: Lifecycle
   readonly log: Logger
+  readonly metrics: Metrics
   readonly attempts: Attempts
 }
 
@@ -24,8 +26,14 @@ export interface DatabaseParts {
 const MAX_WAITING_READS = 100
 
 /** The database, and the services over it. */
-export async function openDatabase({ config, databaseUrl, life, log, attempts }: DatabaseParts) {
-  const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
+export async function openDatabase({ config, databaseUrl, life, log, metrics, attempts }: DatabaseParts) {
+  const db = createDatabase({
+    url: databaseUrl,
+    maxConnections: 20,
+    statementTimeoutMs: 30_000,
+    log,
+    shown: { metrics, as: 'main' },
+  })
   life.onStop('database', () => db.destroy())
   const storedDb = createDatabase({
     url: databaseUrl,
@@ -33,6 +41,7 @@ export async function openDatabase({ config, databaseUrl, life, log, attempts }:
     statementTimeoutMs: config.readTimeoutS * 1_000,
     maxWaiting: MAX_WAITING_READS,
     log,
+    shown: { metrics, as: 'messages' },
   })
   life.onStop('database of stored messages', () => storedDb.destroy())
   const probe = createProbe(databaseUrl)

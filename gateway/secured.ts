@@ -3,6 +3,7 @@ import { listenMqtt } from '../adapters/mqtt/listen.ts'
 import type { Config } from '../platform/config.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import { loadTls, TlsFileError } from '../platform/tls.ts'
 import type { TlsFiles, TlsIdentity } from '../platform/tls.ts'
 import { explainPort, StartError } from './start-error.ts'
@@ -13,6 +14,13 @@ export interface Secured {
   readonly reload: () => void
 }
 
+export interface SecuredParts {
+  readonly config: Config
+  readonly life: Lifecycle
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
 /**
  * Opens the port of MQTT over TLS.
  *
@@ -20,7 +28,7 @@ export interface Secured {
  * @throws {StartError} a file cannot be used, or the port not be opened
  */
 export async function listenSecured(
-  { config, life, log }: { readonly config: Config; readonly life: Lifecycle; readonly log: Logger },
+  { config, life, log, metrics }: SecuredParts,
   mqtt: MqttAdapter,
 ): Promise<Secured | undefined> {
   const { host, mqttsPort: port, tlsCert, tlsKey, tlsCa, tlsCrl } = config
@@ -35,8 +43,12 @@ export async function listenSecured(
     return identity
   }
 
+  let identity = loadAtStart(load)
+  metrics.gauge('sluice_tls_certificate_expiry_timestamp_seconds', 'When the certificate ends', () =>
+    Math.floor(identity.expiresAt.getTime() / 1_000),
+  )
   const tls = {
-    identity: loadAtStart(load),
+    identity,
     clientAuth: tlsCa === undefined ? 'none' : config.tlsClientAuth,
     handshakeTimeoutMs: config.connectTimeoutS * 1_000,
   } as const
@@ -49,8 +61,9 @@ export async function listenSecured(
     port: listener.port,
     reload() {
       try {
-        const identity = load()
-        listener.renew(identity)
+        const fresh = load()
+        listener.renew(fresh)
+        identity = fresh
         log.info({ expiresAt: identity.expiresAt }, 'certificate read again')
       } catch (error) {
         log.error({ err: error }, `the old certificate stays: ${(error as Error).message}`)

@@ -19,6 +19,7 @@ import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
+import { showBus } from './bus-metrics.ts'
 import { startInfrastructure } from './infrastructure.ts'
 import { startManagement } from './management.ts'
 import { startReading } from './reading.ts'
@@ -78,6 +79,7 @@ async function start(
   life.onStop('bus', () => bus.drain())
   await ensureStreams(bus, { messagesMaxBytes: config.streamMaxBytes, replicas: config.streamReplicas })
   const publisher = createPublisher(bus)
+  showBus(metrics, bus, publisher)
   life.onStop('publisher', () => publisher.stop())
 
   // Not among what stands on the database: a process of adapters alone has doors to guess at too.
@@ -87,7 +89,9 @@ async function start(
     windowS: config.failureWindowS,
   })
   const database =
-    databaseUrl === undefined ? undefined : await openDatabase({ config, databaseUrl, life, log, attempts })
+    databaseUrl === undefined
+      ? undefined
+      : await openDatabase({ config, databaseUrl, life, log, metrics, attempts })
   const common = { config, life, log, metrics, bus, publisher }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
@@ -96,7 +100,7 @@ async function start(
   }
 
   const backend = management?.backend ?? createRemoteBackend(bus)
-  const authority = createAuthority({ backend, bus })
+  const authority = createAuthority({ backend, bus, metrics })
   life.onStop('authority', () => authority.stop())
   await authority.ready
   const adapters = await startAdapters({ ...common, authority })

@@ -13,6 +13,7 @@ import type { AedesClient } from './aedes-broker.ts'
 import { Reason } from './codes.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
+import { showConnections, showHoldings } from './gauges.ts'
 import type { Host, MqttLimits } from './host.ts'
 import type { CheckPayload } from './inbound.ts'
 import { createRetained } from './retained.ts'
@@ -54,8 +55,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const received = metrics.received('mqtt')
   const open = metrics.connections('mqtt')
   const admission = createAdmission(limits)
-  const connects = limits.maxConnectsPerS === undefined ? undefined : createRate(limits.maxConnectsPerS)
-  const routes = createRoutes(feed, log)
+  const connectRate = limits.maxConnectsPerS === undefined ? undefined : createRate(limits.maxConnectsPerS)
+  const routes = createRoutes(feed, log, metrics.delivery('mqtt'))
   const retained = createRetained({
     onEvict: ({ domainId, channelId }) => refusals.note('retained_evicted', { domainId, channelId }),
   })
@@ -73,6 +74,9 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
       for (const filter of session.subscriptions.keys()) routes.remove(session, filter)
     },
   })
+
+  const connects = showConnections(metrics, all)
+  showHoldings(metrics, sessions, retained)
 
   const known = (client: AedesClient): Peer | undefined => connectionOf.get(client.conn)
 
@@ -116,12 +120,12 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     refusals,
     connectionOf,
     admitConnect({ transport, remoteAddress }) {
-      if (!connects) return true
-      if (connects.waitMs(transport) > 0) {
+      if (!connectRate) return true
+      if (connectRate.waitMs(transport) > 0) {
         refusals.note('connect_rate', { code: Reason.connectionRateExceeded, address: remoteAddress })
         return false
       }
-      connects.take(transport)
+      connectRate.take(transport)
       return true
     },
     async claim(connection, sessionId) {
@@ -136,6 +140,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     onAuthenticated: (connection) => admission.onAuthenticated(connection.info.remoteAddress),
     onOpen(connection) {
       open.value += 1
+      connects[connection.info.transport].value += 1
       // A change between our questions and here found no session to look at.
       if (connection.session) revocation.recheck(connection.session)
     },

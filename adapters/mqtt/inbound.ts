@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
@@ -12,6 +11,7 @@ import type { TopicLimits } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
 import type { Session } from './sessions.ts'
+import { waitForTurn } from './turn.ts'
 
 type Done = (error?: Error) => void
 
@@ -54,8 +54,6 @@ interface Entry {
 const MAX_UNANSWERED = 256
 /** Larger ones are waited for, each: with the number above this bounds the bytes. */
 const MAX_UNANSWERED_BYTES = 4 * 1024
-/** How often a message that waits for its turn asks at the least: many may wait for the same turn. */
-const LONGEST_TURN_MS = 1_000
 /** Topics and prefixes whose addresses a connection remembers; forgotten all at once when there are more. */
 const MAX_KNOWN = 512
 
@@ -125,19 +123,30 @@ export class Inbound {
   async #resolveAll(): Promise<void> {
     for (let next = this.#lookups[0]; next; next = this.#lookups[0]) {
       let error: Error | undefined
-      let address = this.#topics.get(next.packet.topic)
+      let address: MessageAddress | undefined
       try {
-        address ??= await this.#resolve(next.packet.topic)
-        if (address && this.#delayOf(address, next.packet)) await this.#turn(address, next.packet)
+        address = await this.#admit(next.packet)
       } catch (thrown) {
         error = thrown instanceof Error ? thrown : new Error(String(thrown))
-        address = undefined
       }
       const { packet, done } = next
       if (address) this.#store(address, packet, done)
       else this.#enqueue({ packet, message: undefined, done, isSettled: true, error })
       this.#lookups.shift()
       this.#tellIdle()
+    }
+  }
+
+  /** Where the packet goes, now that it is its turn. @returns `undefined` for what is taken and kept nowhere */
+  async #admit(packet: AedesPublish): Promise<MessageAddress | undefined> {
+    for (;;) {
+      const address = this.#topics.get(packet.topic) ?? (await this.#resolve(packet.topic))
+      const delay = address && this.#delayOf(address, packet)
+      if (!delay) return address
+      this.#options.onDelayed(delay)
+      // Nothing more is read from the connection meanwhile: its sender is slowed down, and loses nothing. What it may do can
+      // change in that time, so it is asked again.
+      await waitForTurn(() => this.#delayOf(address, packet), this.#options.isClosed)
     }
   }
 
@@ -168,19 +177,6 @@ export class Inbound {
     const { rate, isPatient, session } = this.#options
     if (!rate || !isPatient || qos === 0 || cmd === undefined) return undefined
     return rate.refusalOf({ publisher: session.principal.id, domainId })
-  }
-
-  /** Meanwhile nothing more is read from the connection, so its sender is slowed down, and loses nothing. */
-  async #turn(address: MessageAddress, packet: AedesPublish): Promise<void> {
-    let delay = this.#delayOf(address, packet)
-    if (delay) this.#options.onDelayed(delay)
-    let turnMs = 1
-    for (; delay; delay = this.#delayOf(address, packet)) {
-      // It was not acknowledged, so it will be sent again.
-      if (this.#options.isClosed()) throw delay
-      await setTimeout(Math.min(Math.max(turnMs, delay.waitS * 1_000), LONGEST_TURN_MS))
-      turnMs *= 2
-    }
   }
 
   #store(address: MessageAddress, packet: AedesPublish, done: Done): void {

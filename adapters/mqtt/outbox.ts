@@ -62,6 +62,14 @@ export class Outbox {
     this.#onDrop = onDrop
   }
 
+  get waiting(): number {
+    return this.#queue.length - this.#queueHead
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size
+  }
+
   /** The client is there (again): first what it did not acknowledge, in the order first sent, then what waits. */
   attach(receiver: Receiver): void {
     this.#receiver = receiver
@@ -85,7 +93,7 @@ export class Outbox {
       return
     }
     if (!this.#account.hasRoom(delivery, receiver !== undefined)) return this.#onDrop('backlog_full')
-    const waiting = this.#queue.length - this.#queueHead
+    const { waiting } = this
     if (waiting === 0 && receiver && this.#hasRoom(receiver)) {
       this.#account.hold(delivery)
       return this.#begin(receiver, delivery)

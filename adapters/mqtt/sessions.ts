@@ -66,6 +66,8 @@ export interface Sessions {
   /** The connection is gone: ends the session now, or so many seconds later unless it is opened again. */
   close(session: Session, expiryS: number): void
   all(): Iterable<Session>
+  /** Bytes that all of them hold. */
+  heldBytes(): number
   stop(): void
 }
 
@@ -171,6 +173,7 @@ export function createSessions(options: {
       makeRoom(session.principal)
     },
     all: () => sessions.values(),
+    heldBytes: () => backlog.bytes,
     stop() {
       clearInterval(sweep)
       for (const session of sessions.values()) end(session)

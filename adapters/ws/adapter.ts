@@ -83,6 +83,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     refusals,
     received: metrics.received('ws'),
     delivered: metrics.delivered('ws'),
+    onDelivered: metrics.delivery('ws'),
     maxBufferedBytes: limits.maxBufferedBytes,
     corks: createCorks(),
   }

@@ -65,6 +65,26 @@ export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Pro
   })
 }
 
+export interface StreamState {
+  readonly createdAt: string
+  readonly lastSeq: number
+  readonly messages: number
+  readonly bytes: number
+  readonly maxBytes: number
+}
+
+/** What the server says of the streams of Sluice, by name. */
+export async function readStreams(bus: Bus): Promise<ReadonlyMap<string, StreamState>> {
+  const manager = await bus.connection.jetstreamManager({ checkAPI: false, timeout: 2_000 })
+  const names = [MESSAGES_STREAM, EVENTS_STREAM, DEADLETTERS_STREAM]
+  const states = names.map(async (name): Promise<[string, StreamState]> => {
+    const { config, created, state } = await manager.streams.info(name)
+    const { messages, bytes, last_seq: lastSeq } = state
+    return [name, { createdAt: created, lastSeq, messages, bytes, maxBytes: config.max_bytes }]
+  })
+  return new Map(await Promise.all(states))
+}
+
 const FILE_STREAM = { retention: RetentionPolicy.Limits, storage: StorageType.File } as const
 
 type Wanted = Pick<

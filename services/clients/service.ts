@@ -192,7 +192,9 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
     },
 
     /** The client of this id, who has proven by other means than a secret that it is the one. Disabled ones are none. */
-    async identify(clientId: string): Promise<{ readonly id: string; readonly domainId: string } | undefined> {
+    async identify(
+      clientId: string,
+    ): Promise<{ readonly id: string; readonly domainId: string } | undefined> {
       const identity = await secrets.findIdentity(db, clientId)
       return identity && { id: identity.id, domainId: identity.domainId }
     },
