@@ -101,6 +101,10 @@ export class Connection implements Peer {
     this.#wire.send(bytes)
   }
 
+  answer(bytes: Buffer): void {
+    if (this.#aedesStream?.writable) this.#aedesStream.write(bytes)
+  }
+
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *

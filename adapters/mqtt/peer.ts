@@ -34,6 +34,8 @@ export interface Peer extends Receiver {
   credentials: Credentials | undefined
   /** Given to a client that came without an identifier; MQTT 5 tells it. */
   assignedIdentifier: string | undefined
+  /** Sends an acknowledgement behind those that Aedes has been told to write: it writes at the end of the tick. */
+  answer(bytes: Buffer): void
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *

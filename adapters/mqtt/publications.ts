@@ -49,7 +49,7 @@ function refuse(
   }
   markAnswered(packet)
   if (packet.qos > 0 && packet.messageId !== undefined) {
-    connection.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code))
+    connection.answer(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code))
   }
   done()
 }

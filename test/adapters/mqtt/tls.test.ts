@@ -11,6 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
 import type { MqttListener } from '../../../adapters/mqtt/listen.ts'
 import type { TlsSettings } from '../../../adapters/mqtt/tls-entrance.ts'
+import type { Bus } from '../../../platform/bus/connect.ts'
 import { loadTls } from '../../../platform/tls.ts'
 import type { TlsIdentity } from '../../../platform/tls.ts'
 import type { Channel, Client } from '../../support/authority.ts'
@@ -19,11 +20,15 @@ import { createCertificateAuthority } from '../../support/certificates.ts'
 import type { Issued } from '../../support/certificates.ts'
 import { captureLog } from '../../support/log.ts'
 import { addMember, collect, connectClient, connectPacket, encode, eventually, LIMITS } from './support.ts'
-import { topicOf, useGateway } from './support.ts'
+import { startMqttGateway, topicOf, useGateway } from './support.ts'
 import type { TestGateway } from './support.ts'
 
 let gateway: TestGateway
-useGateway((started) => (gateway = started))
+let bus: Bus
+useGateway((started, testBus) => {
+  gateway = started
+  bus = testBus.bus
+})
 
 const authority = createCertificateAuthority()
 const foreign = createCertificateAuthority()
@@ -51,8 +56,8 @@ async function identityOf({ cert, key }: Issued, crl?: string): Promise<TlsIdent
   return loadTls({ ...paths, ca: join(folder, 'ca.pem'), crl: crlPath })
 }
 
-async function listen(given: Partial<TlsSettings> = {}): Promise<MqttListener> {
-  const listener = await listenMqtt(gateway.adapter, {
+async function listen(given: Partial<TlsSettings> = {}, { adapter } = gateway): Promise<MqttListener> {
+  const listener = await listenMqtt(adapter, {
     host: '127.0.0.1',
     port: 0,
     log: captureLog().log,
@@ -153,6 +158,15 @@ describe('the port with TLS', () => {
     await Promise.all(ends)
     // And there is room again.
     await signIn(listener, secretOf(client))
+  })
+
+  it('ends connections over its rate before they have cost a handshake', async () => {
+    const slow = await startMqttGateway(bus, { tables: gateway.tables, limits: { maxConnectsPerS: 0.001 } })
+    onTestFinished(() => slow.stop())
+    const listener = await listen({}, slow)
+    await signIn(listener, secretOf(client))
+    await expect(shakeHands(listener)).rejects.toThrow(/before secure TLS|ECONNRESET/)
+    expect(slow.metrics.refused('mqtt', 'connect_rate').value).toBe(1)
   })
 
   it('survives what is no TLS, also in the middle of a handshake', async () => {
