@@ -25,8 +25,8 @@ export interface Metrics {
   /**
    * Takes the time from a message's arrival at a gateway to its delivery.
    *
-   * @returns to be called for every message: it looks at one in a millisecond, so that at high rates it costs a glance at the
-   *   clock
+   * @returns to be called for every message: it looks at one of eight, and at one in a millisecond, since a look at the
+   *   clock is what costs most here
    */
   delivery(protocol: string): (receivedAtNs: bigint) => void
 }
@@ -98,7 +98,10 @@ export function createMetrics(): Metrics {
     delivery(protocol) {
       const child = histogram.labels(protocol)
       let last = 0
+      let calls = 0
       return (receivedAtNs) => {
+        calls = (calls + 1) & 7
+        if (calls !== 1) return
         const now = Date.now()
         if (now === last) return
         last = now
