@@ -1,7 +1,7 @@
 import { subscribeCommitted } from '../platform/bus/committed.ts'
 import type { Committed } from '../platform/bus/committed.ts'
 import type { Bus } from '../platform/bus/connect.ts'
-import { DEADLETTERS_STREAM, EVENTS_STREAM, MESSAGES_STREAM, readStreams } from '../platform/bus/streams.ts'
+import { MESSAGES_STREAM, readStreams, STREAMS } from '../platform/bus/streams.ts'
 import type { StreamState } from '../platform/bus/streams.ts'
 import type { Metrics } from '../platform/metrics.ts'
 
@@ -23,7 +23,7 @@ export function showStreams(metrics: Metrics, bus: Bus): { stop(): void } {
     return asked.states
   }
 
-  for (const stream of [MESSAGES_STREAM, EVENTS_STREAM, DEADLETTERS_STREAM]) {
+  for (const stream of STREAMS) {
     const gauge = (name: string, help: string, read: (state: StreamState) => number) =>
       metrics.gauge(
         `sluice_stream_${name}`,

@@ -1,7 +1,8 @@
 import type { Metrics, Tally } from '../../platform/metrics.ts'
 import type { Peer, Transport } from './peer.ts'
-import type { Retained } from './retained.ts'
-import type { Session, Sessions } from './sessions.ts'
+import type { RetainedStore } from './retained-store.ts'
+import type { SessionStore } from './session-store.ts'
+import type { Session } from './sessions.ts'
 
 const TRANSPORTS: readonly Transport[] = ['tcp', 'tls', 'ws']
 
@@ -21,7 +22,7 @@ export function showConnections(metrics: Metrics, connections: ReadonlySet<Peer>
 }
 
 /** What sessions hold, counted when somebody reads: keeping it counted would cost every message. */
-export function showHoldings(metrics: Metrics, sessions: Sessions, retained: Retained): void {
+export function showHoldings(metrics: Metrics, sessions: SessionStore, retained: RetainedStore): void {
   const sum = (read: (session: Session) => number) => () => {
     let total = 0
     for (const session of sessions.all()) total += read(session)
@@ -29,20 +30,15 @@ export function showHoldings(metrics: Metrics, sessions: Sessions, retained: Ret
   }
   const queued = 'Messages of QoS 1 and 2 that sessions hold'
   metrics.gauge(
-    'sluice_mqtt_sessions',
-    'Sessions, those of absent clients too',
-    sum(() => 1),
-  )
-  metrics.gauge(
     'sluice_mqtt_queued_messages',
     queued,
-    sum(({ outbox }) => outbox.waiting),
+    sum(({ outbox }) => outbox.size.waiting),
     { state: 'waiting' },
   )
   metrics.gauge(
     'sluice_mqtt_queued_messages',
     queued,
-    sum(({ outbox }) => outbox.inFlight),
+    sum(({ outbox }) => outbox.size.inFlight),
     { state: 'in_flight' },
   )
   metrics.gauge('sluice_mqtt_queued_bytes', 'What those messages cost in memory', () => sessions.heldBytes())

@@ -1,6 +1,11 @@
+import { isUtf8 } from 'node:buffer'
+import { randomUUID } from 'node:crypto'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
+import { isOverLimit, MAX_PROPERTY_BYTES } from '../../platform/bus/properties.ts'
+import type { MessageProperties } from '../../platform/bus/properties.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
+import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import type { DomainError, RateLimited } from '../../platform/errors.ts'
 import type { Authority, ChannelAddress } from '../authority.ts'
 import { SENML_TYPES } from '../content-type.ts'
@@ -10,7 +15,7 @@ import { parseTopicName } from '../topics.ts'
 import type { TopicLimits } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
-import type { Session } from './sessions.ts'
+import type { Receipt, Session } from './sessions.ts'
 import { waitForTurn } from './turn.ts'
 
 type Done = (error?: Error) => void
@@ -22,8 +27,8 @@ export interface InboundOptions {
   readonly authority: Authority
   readonly publish: Publish
   readonly session: Session
-  readonly topics: TopicLimits
   readonly checkPayload: CheckPayload
+  readonly topics: TopicLimits
   /** What the connection's listener may take; everything when not given. */
   readonly rate?: MessageRate | undefined
   /** The protocol has no answer for one message too many: what waits for an acknowledgement waits for its turn then. */
@@ -150,6 +155,13 @@ export class Inbound {
     }
   }
 
+  /** Why the message has to wait for its turn, if it has to. */
+  #delayOf({ domainId }: MessageAddress, { qos }: AedesPublish): RateLimited | undefined {
+    const { rate, isPatient, session } = this.#options
+    if (!rate || !isPatient || qos === 0) return undefined
+    return rate.refusalOf({ publisher: session.principal.id, domainId })
+  }
+
   /** @returns `undefined` for what is taken and kept nowhere */
   async #resolve(text: string): Promise<MessageAddress | undefined> {
     if (HEALTH.test(text)) return undefined
@@ -172,13 +184,6 @@ export class Inbound {
     return address
   }
 
-  /** Why the message has to wait for its turn, if it has to. A will has nobody left to wait, and is always taken. */
-  #delayOf({ domainId }: MessageAddress, { qos, cmd }: AedesPublish): RateLimited | undefined {
-    const { rate, isPatient, session } = this.#options
-    if (!rate || !isPatient || qos === 0 || cmd === undefined) return undefined
-    return rate.refusalOf({ publisher: session.principal.id, domainId })
-  }
-
   #store(address: MessageAddress, packet: AedesPublish, done: Done): void {
     const message: Message = {
       domainId: address.domainId,
@@ -186,17 +191,19 @@ export class Inbound {
       levels: address.levels,
       publisher: this.#options.session.principal.id,
       protocol: 'mqtt',
-      contentType: contentTypeOf(packet),
+      ...facetsOf(packet.properties),
       receivedAtNs: nowNs(),
       payload: packet.payload,
       qos: packet.qos,
       retain: packet.retain,
     }
-    const refusal = packet.cmd === undefined ? undefined : this.#options.rate?.admit(message)
-    if (refusal) return this.#refuse(refusal, packet, done)
-    const flaw = SENML_TYPES.has(message.contentType)
-      ? this.#options.checkPayload(message.contentType, packet.payload)
-      : undefined
+    const refusal = this.#options.rate?.admit(message)
+    // "At most once", and no reason to end the connection.
+    if (refusal && packet.qos === 0) {
+      this.#options.onLost(refusal)
+      return done()
+    }
+    const flaw = refusal ?? this.#findFlaw(message)
     if (flaw) {
       this.#enqueue({ packet, message: undefined, done, isSettled: true, error: flaw })
     } else if (packet.qos === 0) this.#storeAtMostOnce(message, done)
@@ -208,14 +215,11 @@ export class Inbound {
     }
   }
 
-  #refuse(refusal: Error, packet: AedesPublish, done: Done): void {
-    if (packet.qos > 0) {
-      this.#enqueue({ packet, message: undefined, done, isSettled: true, error: refusal })
-      return
-    }
-    // "At most once", and no reason to end the connection.
-    this.#options.onLost(refusal)
-    done()
+  #findFlaw({ contentType, properties, payload }: Message): Error | undefined {
+    if (properties && isOverLimit(properties)) return new TooLarge(MAX_PROPERTY_BYTES, 'properties')
+    if (properties?.payloadFormat === 1 && !isUtf8(payload))
+      return new InvalidInput('payload is not the text in UTF-8 that it says it is')
+    return SENML_TYPES.has(contentType) ? this.#options.checkPayload(contentType, payload) : undefined
   }
 
   /** Not waited for, up to a bound. */
@@ -244,25 +248,32 @@ export class Inbound {
   }
 
   #storeExactlyOnce(message: Message, packetId: number, packet: AedesPublish, done: Done): void {
-    const { receipts } = this.#options.session
+    const { session, publish } = this.#options
+    const { receipts } = session
     const entry: Entry = { packet, message: undefined, done, isSettled: false, error: undefined }
     const earlier = receipts.get(packetId)
-    if (earlier) {
+    if (earlier?.isAccepted || earlier?.isAsked) {
       this.#enqueue(entry)
       // The same again [MQTT-4.3.3-10]: PUBREC as for the first, and nothing onto the stream.
       if (earlier.isAccepted) this.#settle(entry, undefined)
       else earlier.waiting.push((error) => this.#settle(entry, error))
       return
     }
-    const receipt = { isAccepted: false, waiting: [] as Done[] }
+    const receipt = earlier ?? newReceipt(session.isDurable)
+    receipt.isAsked = true
     receipts.set(packetId, receipt)
     const first = this.#enqueue({ ...entry, message })
-    this.#options.publish(message, (error) => {
+    const settle = (error?: Error): void => {
       receipt.isAccepted = error === undefined
       if (error && receipts.get(packetId) === receipt) receipts.delete(packetId)
+      if (session.isDurable) session.ledger.touch()
       this.#settle(first, error)
       for (const again of receipt.waiting.splice(0)) again(error)
-    })
+    }
+    const send = (): void => publish({ ...message, messageId: receipt.messageId }, settle)
+    // One found in the session was perhaps sent by a process that is gone: the stream takes the same again for the same.
+    if (earlier || !session.isDurable) send()
+    else session.ledger.commit((error) => (error ? settle(error) : send()))
   }
 
   #enqueue(entry: Entry): Entry {
@@ -293,15 +304,36 @@ export class Inbound {
   }
 }
 
+function newReceipt(isDurable: boolean): Receipt {
+  const messageId = isDurable ? randomUUID() : undefined
+  return { messageId, isAccepted: false, isAsked: false, waiting: [] }
+}
+
 // Anything else would not survive as a header of the bus.
 const PRINTABLE = /^[\x20-\x7e]{1,255}$/
 
-function contentTypeOf(packet: AedesPublish): string {
-  const type = packet.properties?.contentType
+/** What a publisher says about its message, as the bus has it. */
+export function facetsOf(
+  properties: MessageProperties | undefined,
+): Pick<Message, 'contentType' | 'properties'> {
+  const contentType = contentTypeOf(properties)
+  return { contentType, properties: properties && forBus(properties, contentType) }
+}
+
+function contentTypeOf(properties: MessageProperties | undefined): string {
+  const type = properties?.contentType
   if (type === undefined || !PRINTABLE.test(type)) return ''
   // As it stands, unless it is one of those that mean something to us.
   const name = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   return SENML_TYPES.has(name) ? name : type
+}
+
+/** What the message itself does not say already. */
+function forBus(properties: MessageProperties, contentType: string): MessageProperties | undefined {
+  // Also where there is one and it is empty [MQTT-3.3.2-20].
+  const { contentType: declared, ...others } = properties
+  if (declared !== undefined && (declared === '' || declared !== contentType)) return properties
+  return Object.keys(others).length === 0 ? undefined : others
 }
 
 function remember<V>(known: Map<string, V>, key: string, value: V): void {

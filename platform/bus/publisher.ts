@@ -1,6 +1,6 @@
 import { createInbox, ErrorCode, NatsError } from 'nats'
 import type { Msg, MsgHdrs } from 'nats'
-import { InvalidInput, TooLarge, Unavailable } from '../errors.ts'
+import { Conflict, InvalidInput, TooLarge, Unavailable } from '../errors.ts'
 import type { Bus } from './connect.ts'
 
 /** Called once. Without an error: JetStream has the message on file, and said so in `ack`. */
@@ -11,6 +11,7 @@ export interface Publisher {
   /**
    * Never throws; what is wrong is handed to `done`, which may be called before this returns:
    * {@link Unavailable} when the message could not be stored or nobody knows whether it was (away, full, too slow),
+   * {@link Conflict} `wrong_revision` when the headers expect another place than the one found,
    * {@link TooLarge} when the server takes no message of this size, {@link InvalidInput} for a subject or header that
    * NATS cannot carry.
    */
@@ -50,6 +51,11 @@ const MAX_SUBJECT_BYTES = 3_900
 const MAX_PAYLOAD_EXCEEDED: string = ErrorCode.MaxPayloadExceeded
 const BAD_HEADER: string = ErrorCode.BadHeader
 const BAD_SUBJECT: string = ErrorCode.BadSubject
+
+/** Code of the error when a message names another predecessor than it has. */
+export const WRONG_REVISION = 'wrong_revision'
+// JetStream API error, `err_code` of nats-server's server/errors.json.
+const WRONG_LAST_SEQUENCE = 10_071
 
 const ACK_START = Buffer.from('{"stream":')
 const ERROR_KEY = Buffer.from('"error"')
@@ -216,7 +222,13 @@ function ackError(msg: Msg): Error | undefined {
 function refusalOf(bytes: Buffer): Error | undefined {
   let description = 'unreadable acknowledgement'
   try {
-    const ack = JSON.parse(bytes.toString()) as { stream?: unknown; error?: { description?: string } } | null
+    const ack = JSON.parse(bytes.toString()) as {
+      stream?: unknown
+      error?: { description?: string; err_code?: number }
+    } | null
+    if (ack?.error?.err_code === WRONG_LAST_SEQUENCE) {
+      return new Conflict(WRONG_REVISION, 'another value was there')
+    }
     if (ack?.error === undefined && typeof ack?.stream === 'string') return undefined
     description = ack?.error?.description ?? description
   } catch {

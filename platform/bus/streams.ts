@@ -6,6 +6,10 @@ import type { Bus } from './connect.ts'
 export const MESSAGES_STREAM = 'messages'
 export const EVENTS_STREAM = 'events'
 export const DEADLETTERS_STREAM = 'deadletters'
+/** What outlives connections, one message a session. */
+export const SESSIONS_STREAM = 'sessions'
+/** Retained messages, one a topic. */
+export const RETAINED_STREAM = 'retained'
 
 export interface StreamsOptions {
   /** Room for messages that the writer has not purged yet. When it is full, publishers are refused. */
@@ -63,7 +67,28 @@ export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Pro
     max_age: 0,
     num_replicas: replicas,
   })
+  for (const name of [SESSIONS_STREAM, RETAINED_STREAM]) {
+    await ensure(bus, manager, {
+      ...FILE_STREAM,
+      name,
+      subjects: [`${name}.>`],
+      discard: DiscardPolicy.New,
+      max_bytes: LAST_VALUES_MAX_BYTES,
+      max_age: 0,
+      max_msgs_per_subject: 1,
+      num_replicas: replicas,
+    })
+  }
 }
+
+/** All of them, in the order of the documentation. */
+export const STREAMS = [
+  MESSAGES_STREAM,
+  EVENTS_STREAM,
+  DEADLETTERS_STREAM,
+  SESSIONS_STREAM,
+  RETAINED_STREAM,
+] as const
 
 export interface StreamState {
   readonly createdAt: string
@@ -76,8 +101,7 @@ export interface StreamState {
 /** What the server says of the streams of Sluice, by name. */
 export async function readStreams(bus: Bus): Promise<ReadonlyMap<string, StreamState>> {
   const manager = await bus.connection.jetstreamManager({ checkAPI: false, timeout: 2_000 })
-  const names = [MESSAGES_STREAM, EVENTS_STREAM, DEADLETTERS_STREAM]
-  const states = names.map(async (name): Promise<[string, StreamState]> => {
+  const states = STREAMS.map(async (name): Promise<[string, StreamState]> => {
     const { config, created, state } = await manager.streams.info(name)
     const { messages, bytes, last_seq: lastSeq } = state
     return [name, { createdAt: created, lastSeq, messages, bytes, maxBytes: config.max_bytes }]
@@ -85,12 +109,16 @@ export async function readStreams(bus: Bus): Promise<ReadonlyMap<string, StreamS
   return new Map(await Promise.all(states))
 }
 
+/** Of each of the streams that keep the last message of every subject. */
+const LAST_VALUES_MAX_BYTES = 512 * MIB
+
 const FILE_STREAM = { retention: RetentionPolicy.Limits, storage: StorageType.File } as const
 
 type Wanted = Pick<
   StreamConfig,
   'name' | 'subjects' | 'retention' | 'storage' | 'discard' | 'max_bytes' | 'max_age' | 'num_replicas'
->
+> &
+  Partial<Pick<StreamConfig, 'max_msgs_per_subject'>>
 
 async function ensure(bus: Bus, manager: JetStreamManager, wanted: Wanted): Promise<void> {
   try {

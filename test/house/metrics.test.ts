@@ -93,7 +93,7 @@ describe('/metrics', () => {
     await reaches('sluice_delivery_seconds_count{protocol="mqtt"}', 1)
     await reaches('sluice_delivery_seconds_count{protocol="ws"}', 1)
     await reaches('sluice_refused_total{protocol="http",reason="unauthenticated"}', 1)
-    await reaches('sluice_mqtt_sessions', 1)
+    await reaches('sluice_stream_messages{stream="retained"}', 1)
     await reaches('sluice_mqtt_retained_messages', 1)
     await reaches('sluice_mqtt_queued_messages{state="in_flight"}', 0)
     await reaches('sluice_stream_messages{stream="messages"}', 1)
