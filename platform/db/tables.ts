@@ -118,6 +118,15 @@ export interface EntityCountsTable {
   count: number
 }
 
+/** On how many entities a user holds a role that reads; the number is the sum over the slots, and is kept by triggers. */
+export interface ReadingCountsTable {
+  user_id: string
+  entity_type: EntityType
+  domain_id: string
+  slot: GeneratedAlways<number>
+  count: number
+}
+
 export interface InvitationsTable {
   domain_id: string
   invitee_id: string
@@ -314,4 +323,5 @@ export interface Tables {
   stream_positions: StreamPositionsTable
   entities: EntitiesView
   entity_counts: EntityCountsTable
+  reading_counts: ReadingCountsTable
 }

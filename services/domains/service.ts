@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
+import { OutsideDomain } from '../auth/errors.ts'
 import type { Principal } from '../auth/types.ts'
 import * as invitationRepository from './invitation-repository.ts'
 import type { DomainsParts } from './parts.ts'
@@ -140,7 +141,7 @@ export function createDomains({ db, journal, policy, roles }: DomainsParts) {
      */
     async resolveId(reference: string): Promise<string> {
       const id = await this.findId(reference)
-      if (id === undefined) throw new Forbidden('failed to perform authorization over the domain')
+      if (id === undefined) throw new OutsideDomain()
       return id
     },
 
