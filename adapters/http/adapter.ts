@@ -14,7 +14,8 @@ import { readContentType, SENML_TYPES } from '../content-type.ts'
 import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
-import type { Topic } from '../topics.ts'
+import { TOPIC_LIMITS } from '../topics.ts'
+import type { Topic, TopicLimits } from '../topics.ts'
 import { answerEmpty, answerError, answerPreflight } from './answer.ts'
 import { discardBody, readBody } from './body.ts'
 import { envelopeLimitBytes, readEnvelope } from './envelope.ts'
@@ -33,6 +34,7 @@ export interface HttpAdapterOptions {
   readonly log: Logger
   readonly metrics: Metrics
   readonly maxPayloadBytes: number
+  readonly topics?: TopicLimits
   /** Looks into a payload that says it is SenML; the error names the record and the field (api.md D31). */
   readonly checkPayload: (contentType: string, payload: Uint8Array) => DomainError | undefined
 }
@@ -45,7 +47,7 @@ const STRANGER_LIMIT_BYTES = 16_384
  * second take. The answer is "accepted" only after JetStream has the message on file.
  */
 export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
-  const { authority, addressOf, metrics, maxPayloadBytes } = options
+  const { authority, addressOf, metrics, maxPayloadBytes, topics = TOPIC_LIMITS } = options
   const refusals = createRefusals({ ...options, protocol: 'http' })
   const received = metrics.received('http')
 
@@ -98,7 +100,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
       if (!(await authority.authenticate(credentials, addressOf(req)))) throw new Unauthenticated()
       limitBytes = envelopeLimitBytes(maxPayloadBytes)
     }
-    const message = readEnvelope(await readBody(req, limitBytes), maxPayloadBytes)
+    const message = readEnvelope(await readBody(req, limitBytes), maxPayloadBytes, topics)
     // Once more, now in the domain that the topic names.
     const admission = await admitPublisher(authority, presented, message.topic, addressOf(req))
     await publish(admission, message.topic, '', message)
@@ -142,7 +144,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
   return {
     handle(req, res) {
       const { path, query } = splitUrl(req.url ?? '/')
-      const route = routeOf(path)
+      const route = routeOf(path, topics)
       if (!route) return false
       if (req.method !== 'POST' && route.kind === 'topic' && route.isShared) return false
       if (req.method === 'OPTIONS') {

@@ -1,5 +1,5 @@
 import { InvalidTopic, parseTopicPath } from '../topics.ts'
-import type { Topic } from '../topics.ts'
+import type { Topic, TopicLimits } from '../topics.ts'
 
 /** What a path asks of this adapter. */
 export type Route =
@@ -16,13 +16,13 @@ export type Route =
  * @returns `undefined` when the path belongs to somebody else. An `isShared` path does so with every method but POST: there
  *   the reader answers.
  */
-export function routeOf(path: string): Route | undefined {
+export function routeOf(path: string, limits: TopicLimits): Route | undefined {
   const [, envelope, healthDomain] = /^(?:\/http)?\/(?:(publish)|hc\/([^/]+))\/?$/.exec(path) ?? []
   if (envelope !== undefined) return { kind: 'envelope' }
   if (healthDomain !== undefined) return { kind: 'health', domain: healthDomain }
   const isShared = !/^(?:\/http)?\/m\//.test(path)
   try {
-    const topic = parseTopicPath(path, 'publish')
+    const topic = parseTopicPath(path, 'publish', limits)
     return topic && { kind: 'topic', topic, isShared }
   } catch (error) {
     // Kept for later: who has no credentials learns of nothing else.

@@ -129,6 +129,10 @@ export class Connection implements Peer {
     this.#refuse(Reason.packetTooLarge, 'answer_too_large_for_receiver') // [MQTT-3.1.2-24]
   }
 
+  answerInTurn(bytes: Buffer): void {
+    if (this.#aedesStream?.writable) this.#aedesStream.write(bytes)
+  }
+
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *
@@ -323,6 +327,10 @@ export class Connection implements Peer {
       throw opening.violation
     }
     this.#state = 'authenticating'
+    // Over TLS it was asked before the handshake.
+    if (!this.info.isAdmitted && !this.#host.admitConnect(this.info)) {
+      return this.close(Reason.connectionRateExceeded)
+    }
     const { connect } = opening
     this.receiveMaximum = connect.receiveMaximum
     this.maximumPacketSize = connect.maximumPacketSize

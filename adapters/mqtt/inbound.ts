@@ -5,16 +5,19 @@ import type { Message } from '../../platform/bus/message.ts'
 import { isOverLimit, MAX_PROPERTY_BYTES } from '../../platform/bus/properties.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
 import { InvalidInput, TooLarge } from '../../platform/errors.ts'
-import type { DomainError } from '../../platform/errors.ts'
+import type { DomainError, RateLimited } from '../../platform/errors.ts'
 import type { Authority, ChannelAddress } from '../authority.ts'
 import { SENML_TYPES } from '../content-type.ts'
 import type { Publish } from '../publish.ts'
+import type { MessageRate } from '../rates.ts'
 import { parseTopicName } from '../topics.ts'
+import type { TopicLimits } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
 import { ProtocolViolation, Reason } from './codes.ts'
 import { facetsOf } from './message-properties.ts'
 import type { Receipt, Session } from './sessions.ts'
+import { waitForTurn } from './turn.ts'
 
 type Done = (error?: Error) => void
 
@@ -28,6 +31,14 @@ export interface InboundOptions {
   readonly checkPayload: CheckPayload
   /** QoS 1 and 2 publications that the client may leave unacknowledged. */
   readonly receiveMaximum: number
+  readonly topics: TopicLimits
+  /** What the connection's listener may take; everything when not given. */
+  readonly rate?: MessageRate | undefined
+  /** The protocol has no answer for one message too many: what waits for an acknowledgement waits for its turn then. */
+  readonly isPatient: boolean
+  readonly isClosed: () => boolean
+  /** A message waits for its turn. */
+  onDelayed(refusal: Error): void
   /** The message is on the stream. */
   onStored(message: Message): void
   /** A QoS 0 message is not on the stream, and nobody waits to hear it. */
@@ -114,7 +125,7 @@ export class Inbound {
     }
     if (this.#lookups.length === 0) {
       const address = this.#topics.get(packet.topic)
-      if (address) return this.#store(address, packet, done)
+      if (address && !this.#delayOf(address, packet)) return this.#store(address, packet, done)
     }
     this.#lookups.push({ packet, done })
     if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
@@ -135,9 +146,9 @@ export class Inbound {
   async #resolveAll(): Promise<void> {
     for (let next = this.#lookups[0]; next; next = this.#lookups[0]) {
       let error: Error | undefined
-      let address = this.#topics.get(next.packet.topic)
+      let address: MessageAddress | undefined
       try {
-        address ??= await this.#resolve(next.packet.topic)
+        address = await this.#admit(next.packet)
       } catch (thrown) {
         error = thrown instanceof Error ? thrown : new Error(String(thrown))
       }
@@ -149,10 +160,30 @@ export class Inbound {
     }
   }
 
+  /** Where the packet goes, now that it is its turn. @returns `undefined` for what is taken and kept nowhere */
+  async #admit(packet: AedesPublish): Promise<MessageAddress | undefined> {
+    for (;;) {
+      const address = this.#topics.get(packet.topic) ?? (await this.#resolve(packet.topic))
+      const delay = address && this.#delayOf(address, packet)
+      if (!delay) return address
+      this.#options.onDelayed(delay)
+      // Nothing more is read from the connection meanwhile: its sender is slowed down, and loses nothing. What it may do can
+      // change in that time, so it is asked again.
+      await waitForTurn(() => this.#delayOf(address, packet), this.#options.isClosed)
+    }
+  }
+
+  /** Why the message has to wait for its turn, if it has to. */
+  #delayOf({ domainId }: MessageAddress, { qos }: AedesPublish): RateLimited | undefined {
+    const { rate, isPatient, session } = this.#options
+    if (!rate || !isPatient || qos === 0) return undefined
+    return rate.refusalOf({ publisher: session.principal.id, domainId })
+  }
+
   /** @returns `undefined` for what is taken and kept nowhere */
   async #resolve(text: string): Promise<MessageAddress | undefined> {
     if (HEALTH.test(text)) return undefined
-    const topic = parseTopicName(text)
+    const topic = parseTopicName(text, this.#options.topics)
     const { authority, session } = this.#options
     let channel = this.#prefixes.get(topic.prefix)
     while (!channel) {
@@ -187,7 +218,13 @@ export class Inbound {
       retain: packet.retain,
       properties,
     }
-    const flaw = this.#findFlaw(message)
+    const refusal = this.#options.rate?.admit(message)
+    // "At most once", and no reason to end the connection.
+    if (refusal && packet.qos === 0) {
+      this.#options.onLost(refusal)
+      return done()
+    }
+    const flaw = refusal ?? this.#findFlaw(message)
     if (flaw) {
       this.#enqueue({ packet, message: undefined, done, isSettled: true, error: flaw })
     } else if (packet.qos === 0) this.#storeAtMostOnce(message, done)

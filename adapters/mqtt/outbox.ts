@@ -90,6 +90,10 @@ export class Outbox {
     return waiting >= ENOUGH_MESSAGES || this.#queuedBytes >= ENOUGH_BYTES || this.#account.isOver
   }
 
+  get size(): { readonly waiting: number; readonly inFlight: number } {
+    return { waiting: this.#queue.length - this.#queueHead, inFlight: this.#inFlight.size }
+  }
+
   /** Resolves when nothing waits, or nothing ever will again. */
   room(): Promise<void> {
     if (this.#queue.length > this.#queueHead) return new Promise((resolve) => this.#onRoom.push(resolve))

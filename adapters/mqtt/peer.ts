@@ -4,9 +4,15 @@ import type { ReasonCode } from './codes.ts'
 import type { Receiver } from './outbox.ts'
 import type { Session } from './sessions.ts'
 
+export type Transport = 'tcp' | 'tls' | 'ws'
+
 export interface ConnectionInfo {
   readonly remoteAddress: string
-  readonly transport: 'tcp' | 'tls' | 'ws'
+  readonly transport: Transport
+  /** Counted in already, by {@link MqttAdapter.admit}. */
+  readonly isAdmitted?: true
+  /** The client that a certificate names, checked in the TLS handshake. */
+  readonly certifiedId?: string
   /** The client has shown who it is: limits for strangers are over. */
   readonly onAuthenticated?: () => void
 }
@@ -30,6 +36,8 @@ export interface Peer extends Receiver {
   readonly wantsReasons: boolean
   /** Given to a client that came without an identifier; MQTT 5 tells it. */
   assignedIdentifier: string | undefined
+  /** Sends an acknowledgement behind those that Aedes has been told to write: it writes at the end of the tick. */
+  answerInTurn(bytes: Buffer): void
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *

@@ -19,9 +19,14 @@ export function createInbound(
     authority: host.authority,
     publish: host.publish,
     session,
+    topics: host.limits.topics,
     checkPayload: host.checkPayload,
     // Older clients are told of no such thing.
     receiveMaximum: connection.version === 5 ? host.limits.receiveMaximum : Infinity,
+    rate: host.rates?.(`mqtt ${connection.info.transport}`),
+    isPatient: connection.version !== 5,
+    isClosed: () => connection.isClosed,
+    onDelayed: (refusal) => host.refusals.noteError(refusal, connection.facts),
     onStored: (message) => host.onStored(message),
     onLost: (error) => host.onLost(error),
     onBroken,
@@ -47,7 +52,7 @@ function refuse(
   if (packet.qos > 0 && packet.messageId !== undefined) {
     const text = connection.wantsReasons && error instanceof DomainError ? error.message : undefined
     const words = { text, maximumPacketSize: connection.maximumPacketSize }
-    connection.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code, words))
+    connection.answerInTurn(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code, words))
   }
   done()
 }

@@ -10,6 +10,7 @@ const MAX_MESSAGES = 50_000
 const MAX_BYTES = 64 * 1024 * 1024
 
 export interface Retained {
+  readonly size: { readonly messages: number; readonly bytes: number }
   /**
    * Takes the message as the last of its topic; an empty payload removes it [MQTT-3.3.1-6] [MQTT-3.3.1-7].
    *
@@ -92,6 +93,9 @@ export function createRetained(options: RetainedOptions): Retained {
   }
 
   return {
+    get size() {
+      return { messages: count, bytes }
+    },
     set(message) {
       const suffix = suffixOf(message.levels)
       const before = channels.get(message.channelId)?.get(suffix)

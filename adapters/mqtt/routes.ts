@@ -71,13 +71,14 @@ function qosOf(message: Message): Qos {
  * A message goes once to each session and each way of writing the channel, with the highest QoS and all identifiers of the
  * filters that match (MQTT 5 section 3.3.4, [MQTT-3.3.4-2]).
  */
-export function createRoutes(feed: Feed, log: Logger): Routes {
+export function createRoutes(feed: Feed, log: Logger, onDelivered: (receivedAtNs: bigint) => void): Routes {
   const channels = new Map<string, Channel>()
 
   function follow(channel: Channel): Following {
     return feed.follow(channel.address, (message, seq) => {
       const common = commonOf(message)
       for (const form of channel.forms.values()) deliver(form, message, common, seq)
+      onDelivered(message.receivedAtNs)
     })
   }
 

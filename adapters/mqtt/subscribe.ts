@@ -15,9 +15,6 @@ import type { Route, Session } from './sessions.ts'
 import { parseFilter } from './shared.ts'
 import type { Filter } from './shared.ts'
 
-/** Subscriptions of one session; a session is one device or one application, so this is a bound and not a quota. */
-const MAX_SUBSCRIPTIONS = 10_000
-
 /** What one filter of a SUBSCRIBE came to. */
 interface Granted {
   /** Granted QoS, or the reason of the refusal. */
@@ -74,11 +71,11 @@ async function grant(
 ): Promise<Granted> {
   const { filter, qos } = subscription
   const isNew = !session.subscriptions.has(filter)
-  if (isNew && session.subscriptions.size >= MAX_SUBSCRIPTIONS) {
+  if (isNew && session.subscriptions.size >= host.limits.maxSubscriptions) {
     return refused(host, connection, Reason.quotaExceeded, 'too_many_subscriptions')
   }
   try {
-    const { group, topic } = parseFilter(filter)
+    const { group, topic } = parseFilter(filter, host.limits.topics)
     const route = await makeRoute(host, session, subscription, { group, topic }, identifier)
     await host.subscriptions.add(route)
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]

@@ -16,6 +16,8 @@ export interface Publisher {
    * NATS cannot carry.
    */
   publish(subject: string, payload: Uint8Array, headers: MsgHdrs | undefined, done: PublishDone): void
+  /** Messages that wait for their acknowledgement, and the bytes of their payloads. */
+  readonly waiting: { readonly messages: number; readonly bytes: number }
   /** Refuses further messages and resolves when those in flight are answered or have timed out. */
   stop(): Promise<void>
 }
@@ -177,7 +179,13 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
     return stopping
   }
 
-  return { publish, stop }
+  return {
+    publish,
+    get waiting() {
+      return { messages: inFlight.size, bytes: inFlightBytes }
+    },
+    stop,
+  }
 }
 
 /**

@@ -14,7 +14,10 @@ import type { MqttLimits } from '../../../adapters/mqtt/host.ts'
 import type { CheckPayload } from '../../../adapters/mqtt/inbound.ts'
 import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
 import { createPublish } from '../../../adapters/publish.ts'
+import { createMessageRates } from '../../../adapters/rates.ts'
+import type { MessageRateLimits } from '../../../adapters/rates.ts'
 import type { Publish } from '../../../adapters/publish.ts'
+import { TOPIC_LIMITS } from '../../../adapters/topics.ts'
 import type { Bus } from '../../../platform/bus/connect.ts'
 import { createNodes } from '../../../platform/bus/nodes.ts'
 import type { NodesOptions } from '../../../platform/bus/nodes.ts'
@@ -30,8 +33,10 @@ import { captureLog } from '../../support/log.ts'
 
 export const LIMITS: MqttLimits = {
   maxPacketBytes: 64 * 1024,
+  topics: TOPIC_LIMITS,
   connectTimeoutMs: 5_000,
   maxSubscriptionsPerRequest: 8,
+  maxSubscriptions: 100,
   maxQueuedMessages: 50,
   maxInflight: 16,
   receiveMaximum: 200,
@@ -59,6 +64,7 @@ export interface GatewayOptions {
   /** Puts something in front of the real one. */
   readonly publish?: (real: Publish) => Publish
   readonly checkPayload?: CheckPayload
+  readonly rates?: MessageRateLimits
   readonly nodes?: NodesOptions
 }
 
@@ -81,6 +87,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
     log,
     metrics,
     limits: { ...LIMITS, ...options.limits },
+    rates: createMessageRates(options.rates ?? {}),
     ...(options.checkPayload ? { checkPayload: options.checkPayload } : {}),
   })
   const listener = await listenMqtt(adapter, { host: '127.0.0.1', port: 0, log })
