@@ -32,6 +32,7 @@ import type { Row } from './support/report.ts'
  *   npm run bench -- messaging --row qos0,http    some of the rows
  *   npm run bench -- messaging --seconds 5        time a round
  *   npm run bench -- messaging --only Sluice      servers whose names contain one of these
+ *   npm run bench -- messaging --profile folder   with CPU profiles of the gateways
  */
 const { values } = parseArgs({
   options: {
@@ -39,14 +40,15 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: '' },
+    profile: { type: 'string' },
   },
 })
 const plans = ROWS.filter(({ row }) => values.row === undefined || values.row.split(',').includes(row))
 const isWanted = (name: string) => values.only.split(',').some((part) => name.includes(part))
 
 const starts: Record<string, () => Promise<Server | undefined>> = {
-  [SLUICE]: () => startSluice(SLUICE, 'api,http,mqtt,ws'),
-  [SLUICE_ALL]: () => startSluice(SLUICE_ALL),
+  [SLUICE]: () => startSluice(SLUICE, { roles: 'api,http,mqtt,ws', profile: values.profile }),
+  [SLUICE_ALL]: () => startSluice(SLUICE_ALL, { profile: values.profile }),
   [AEDES]: () => startNodePeer(AEDES, 'aedes', 'mqttPort'),
   [MOSQUITTO]: startMosquitto,
   [NATS]: async () => startNatsMqtt(await prepareNatsServer()),

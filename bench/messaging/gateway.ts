@@ -8,8 +8,14 @@ import type { Server } from './peers.ts'
 /**
  * A gateway with a Postgres and a NATS of its own, and in it a domain with one channel, a client that may publish and one
  * that may subscribe.
+ *
+ * @param options.profile folder for a CPU profile, written when the gateway stops
  */
-export async function startSluice(name: string, roles?: string): Promise<Server> {
+export async function startSluice(
+  name: string,
+  { roles, profile }: { roles?: string; profile: string | undefined },
+): Promise<Server> {
+  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
   const ground = await startGround()
   const gateway = await startGatewayProcess(
     {
@@ -18,7 +24,7 @@ export async function startSluice(name: string, roles?: string): Promise<Server>
       SLUICE_NATS_URL: ground.natsUrl,
       ...(roles === undefined ? {} : { SLUICE_ROLES: roles }),
     },
-    COLLECTING,
+    [...COLLECTING, ...profiling],
   )
   async function stop(): Promise<void> {
     await gateway.stop()

@@ -21,8 +21,8 @@ export interface Bar {
   readonly bound: number
 }
 
-export const SLUICE = 'Sluice, adapters alone'
-export const SLUICE_ALL = 'Sluice, everything'
+export const SLUICE = 'Sluice (adapters)'
+export const SLUICE_ALL = 'Sluice (all)'
 export const AEDES = 'bare Aedes'
 export const HTTP = 'bare node:http'
 export const WS = 'bare ws'
