@@ -14,6 +14,7 @@ import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
 import type { Inbound } from './inbound.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
+import { PlainPublishing } from './plain-publish.ts'
 import { createInbound } from './publications.ts'
 import { readAck, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
@@ -59,10 +60,13 @@ export class Connection implements Peer {
   #aedesStream: AedesStream | undefined
   #client: AedesClient | undefined
   #inbound: Inbound | undefined
+  #plain: PlainPublishing | undefined
   #keepAliveS = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is being worked on: what follows waits. */
   #isBusy = false
   #isAdvancing = false
+  /** Publications that Aedes has yet to answer. */
+  #unansweredByAedes = 0
   #isEnded = false
   #resolveClosed: () => void = () => undefined
 
@@ -162,6 +166,10 @@ export class Connection implements Peer {
     this.#advance()
   }
 
+  #onRoom(): void {
+    if (this.#state === 'open') this.#advance()
+  }
+
   /** The peer sends no more. What it sent before still counts: many publish, say DISCONNECT and are gone. */
   #onEnd(): void {
     this.#isEnded = true
@@ -186,7 +194,13 @@ export class Connection implements Peer {
   #mayAdvance(): boolean {
     if (this.#state === 'waiting') return true
     // What a slow reader makes us answer must not pile up either.
-    return this.#state === 'open' && !this.#isBusy && !this.isCongested && !!this.#aedesStream?.isHungry
+    return (
+      this.#state === 'open' &&
+      !this.#isBusy &&
+      !this.#plain?.isFull &&
+      !this.isCongested &&
+      !!this.#aedesStream?.isHungry
+    )
   }
 
   #advance(): void {
@@ -201,8 +215,8 @@ export class Connection implements Peer {
     }
     if (this.#state === 'closed') return
     if (!this.#mayAdvance()) this.#stream.pause()
-    else if (this.#isEnded) this.close()
-    else this.#stream.resume()
+    else if (!this.#isEnded) this.#stream.resume()
+    else if (this.#plain?.isIdle !== false) this.close()
   }
 
   /** Packets for Aedes that follow each other go to it as one piece, as they lie. */
@@ -213,6 +227,7 @@ export class Connection implements Peer {
       const frame = this.#framer.next()
       if (!frame) break
       if (this.#state === 'waiting') return this.#begin(frame)
+      if (!run && frame.type === Type.publish && this.#takePast(frame)) continue
       if (this.#handle(frame)) {
         run ??= frame
         runEnd = frame.end
@@ -222,6 +237,12 @@ export class Connection implements Peer {
       }
     }
     if (run) this.#aedesStream?.push(run.bytes.subarray(run.start, runEnd))
+  }
+
+  #takePast(frame: Frame): boolean {
+    if (this.#unansweredByAedes > 0 || !this.#plain?.take(frame)) return false
+    refreshKeepAlive(this.#client)
+    return true
   }
 
   /** @returns whether the packet is for Aedes */
@@ -309,6 +330,7 @@ export class Connection implements Peer {
   #handToAedes(packet: Buffer, session: Session): void {
     const host = this.#host
     this.#inbound = createInbound(host, this, session, (error) => this.#fail(error))
+    this.#plain = new PlainPublishing(this, this.#inbound, () => this.#onRoom())
     const stream = new AedesStream(this.#wire, () => this.#advance())
     this.#aedesStream = stream
     // Aedes ends a connection by destroying its stream: DISCONNECT came, or something it does not take.
@@ -350,7 +372,11 @@ export class Connection implements Peer {
   }
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
-    if (this.#inbound) this.#inbound.take(packet, done)
-    else done(new Error('publication before authentication'))
+    if (!this.#inbound) return done(new Error('publication before authentication'))
+    this.#unansweredByAedes += 1
+    this.#inbound.take(packet, (error) => {
+      this.#unansweredByAedes -= 1
+      done(error)
+    })
   }
 }

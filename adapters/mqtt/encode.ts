@@ -32,6 +32,10 @@ export function encodePublishRefusal(qos: 1 | 2, packetId: number, reason: Reaso
   return encodeAck(qos === 1 ? PUBACK : PUBREC, packetId, reason)
 }
 
+export function encodePuback(packetId: number): Buffer {
+  return encodeAck(PUBACK, packetId, Reason.success)
+}
+
 export function encodePubrel(packetId: number): Buffer {
   return encodeAck(PUBREL, packetId, Reason.success)
 }
