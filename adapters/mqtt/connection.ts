@@ -324,13 +324,11 @@ export class Connection implements Peer {
     this.info.onAuthenticated?.()
     host.onAuthenticated(this)
     this.#framer.limitBytes = host.limits.maxPacketBytes
-    this.#handToAedes(packet, this.session)
+    this.#handToAedes(packet)
   }
 
-  #handToAedes(packet: Buffer, session: Session): void {
+  #handToAedes(packet: Buffer): void {
     const host = this.#host
-    this.#inbound = createInbound(host, this, session, (error) => this.#fail(error))
-    this.#plain = new PlainPublishing(this, this.#inbound, () => this.#onRoom())
     const stream = new AedesStream(this.#wire, () => this.#advance())
     this.#aedesStream = stream
     // Aedes ends a connection by destroying its stream: DISCONNECT came, or something it does not take.
@@ -372,7 +370,11 @@ export class Connection implements Peer {
   }
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
-    if (!this.#inbound) return done(new Error('publication before authentication'))
+    const { session } = this
+    if (!session) return done(new Error('publication before authentication'))
+    // Made here: most connections that are open at any time never publish.
+    this.#inbound ??= createInbound(this.#host, this, session, (error) => this.#fail(error))
+    this.#plain ??= new PlainPublishing(this, this.#inbound, () => this.#onRoom())
     this.#unansweredByAedes += 1
     this.#inbound.take(packet, (error) => {
       this.#unansweredByAedes -= 1

@@ -1,6 +1,7 @@
 import type { Msg, MsgHdrs } from 'nats'
 import { InvalidInput } from '../errors.ts'
 import { readHeaders } from './raw-headers.ts'
+import { textHeaders } from './raw-publish.ts'
 import { parseMessageSubject } from './subject.ts'
 import type { MessageAddress } from './subject.ts'
 
@@ -35,8 +36,6 @@ export function nowNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n
 }
 
-const encoder = new TextEncoder()
-
 /**
  * Headers of a message, ready to publish. nats.js's own would do, at three microseconds a message, a third of what publishing
  * costs in all; it asks nothing of headers that are published but `encode()`.
@@ -51,8 +50,7 @@ export function messageHeaders(message: Omit<Message, keyof MessageAddress | 'pa
   }
   if (message.qos !== 0) text += `${QOS}: ${message.qos}\r\n`
   if (message.retain) text += `${RETAIN}: 1\r\n`
-  const encoded = encoder.encode(`${text}\r\n`)
-  return { encode: () => encoded } as unknown as MsgHdrs
+  return textHeaders(`${text}\r\n`)
 }
 
 /**

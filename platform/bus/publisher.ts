@@ -2,7 +2,7 @@ import { createInbox } from 'nats'
 import type { Msg, MsgHdrs } from 'nats'
 import { InvalidInput, TooLarge, Unavailable } from '../errors.ts'
 import type { Bus } from './connect.ts'
-import { encodeHeaders, sendPublications } from './raw-publish.ts'
+import { blockBytes, headerBlock, sendPublications } from './raw-publish.ts'
 import type { Publication } from './raw-publish.ts'
 
 /** Called once. Without an error: JetStream has the message on file, and said so in `ack`. */
@@ -145,10 +145,12 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
     queue = []
     const publications: Publication[] = []
     for (const { number, subject, payload, headers } of queued) {
+      const block = headers ? headerBlock(headers) : ''
       const publication = {
         subject,
         reply: inbox + number,
-        headers: headers && encodeHeaders(headers),
+        headers: block,
+        headerBytes: blockBytes(block),
         payload,
       }
       const error = flawOf(publication, bus)
@@ -225,8 +227,8 @@ function refusalOf(bytes: Buffer): Error | undefined {
   return new Unavailable('JetStream refused the message', { cause: new Error(description) })
 }
 
-function flawOf({ subject, headers, payload }: Publication, bus: Bus): Error | undefined {
-  if ((headers?.length ?? 0) + payload.length > bus.maxPayloadBytes) return new TooLarge(bus.maxPayloadBytes)
+function flawOf({ subject, headerBytes, payload }: Publication, bus: Bus): Error | undefined {
+  if (headerBytes + payload.length > bus.maxPayloadBytes) return new TooLarge(bus.maxPayloadBytes)
   if (subject === '') return new InvalidInput('a message needs a subject', { code: 'invalid_topic' })
   return undefined
 }

@@ -4,7 +4,9 @@ import type { MsgHdrs, NatsConnection } from 'nats'
 export interface Publication {
   readonly subject: string
   readonly reply: string
-  readonly headers: Uint8Array | undefined
+  /** The whole block; an empty one is none. */
+  readonly headers: Uint8Array | string
+  readonly headerBytes: number
   readonly payload: Uint8Array
 }
 
@@ -13,9 +15,32 @@ interface Kept {
   readonly protocol?: { sendCommand?: (bytes: Uint8Array) => void }
 }
 
-/** @returns the header block as it stands in the message; nats.js's types hide that it can say so */
-export function encodeHeaders(headers: MsgHdrs): Uint8Array {
+/** Headers as text, which is all that a message on its way out asks of them. */
+class TextHeaders {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+
+  encode(): Uint8Array {
+    return Buffer.from(this.text)
+  }
+}
+
+/** @param text the whole block, from `NATS/1.0` to the empty line */
+export function textHeaders(text: string): MsgHdrs {
+  return new TextHeaders(text) as unknown as MsgHdrs
+}
+
+/** Bytes of the header block, or its text. nats.js's types hide that its own headers can encode themselves. */
+export function headerBlock(headers: MsgHdrs): Uint8Array | string {
+  if (headers instanceof TextHeaders) return headers.text
   return (headers as unknown as { encode(): Uint8Array }).encode()
+}
+
+export function blockBytes(block: Uint8Array | string): number {
+  return typeof block === 'string' ? Buffer.byteLength(block) : block.length
 }
 
 const CR = 0x0d
@@ -33,21 +58,22 @@ export function sendPublications(connection: NatsConnection, publications: reado
 
 function encode(publications: readonly Publication[]): Buffer {
   let bytes = 0
-  const lines: string[] = []
-  for (const { subject, reply, headers, payload } of publications) {
-    const headerBytes = headers?.length ?? 0
+  const heads: string[] = []
+  for (const { subject, reply, headers, headerBytes, payload } of publications) {
     const rest = `${headerBytes + payload.length}\r\n`
-    const line = headers
-      ? `HPUB ${subject} ${reply} ${headerBytes} ${rest}`
-      : `PUB ${subject} ${reply} ${rest}`
-    lines.push(line)
+    const line =
+      headerBytes === 0
+        ? `PUB ${subject} ${reply} ${rest}`
+        : `HPUB ${subject} ${reply} ${headerBytes} ${rest}`
+    heads.push(typeof headers === 'string' ? line + headers : line)
     bytes += Buffer.byteLength(line) + headerBytes + payload.length + 2
   }
   const buffer = Buffer.allocUnsafe(bytes)
   let at = 0
-  for (const [i, { headers, payload }] of publications.entries()) {
-    at += buffer.write(lines[i] as string, at)
-    if (headers) {
+  for (let i = 0; i < publications.length; i += 1) {
+    const { headers, payload } = publications[i] as Publication
+    at += buffer.write(heads[i] as string, at)
+    if (typeof headers !== 'string') {
       buffer.set(headers, at)
       at += headers.length
     }
@@ -60,7 +86,11 @@ function encode(publications: readonly Publication[]): Buffer {
   return buffer
 }
 
-function sendOne(connection: NatsConnection, { subject, reply, headers, payload }: Publication): void {
-  if (!headers) return connection.publish(subject, payload, { reply })
-  connection.publish(subject, payload, { reply, headers: { encode: () => headers } as unknown as MsgHdrs })
+function sendOne(
+  connection: NatsConnection,
+  { subject, reply, headers, headerBytes, payload }: Publication,
+): void {
+  if (headerBytes === 0) return connection.publish(subject, payload, { reply })
+  const block = typeof headers === 'string' ? Buffer.from(headers) : headers
+  connection.publish(subject, payload, { reply, headers: { encode: () => block } as unknown as MsgHdrs })
 }
