@@ -17,20 +17,21 @@ export async function startSluice(
 ): Promise<Server> {
   const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
   const ground = await startGround()
-  const gateway = await startGatewayProcess(
-    {
-      SLUICE_DATA_DIR: ground.dataDir,
-      SLUICE_DATABASE_URL: ground.databaseUrl,
-      SLUICE_NATS_URL: ground.natsUrl,
-      ...(roles === undefined ? {} : { SLUICE_ROLES: roles }),
-    },
-    [...COLLECTING, ...profiling],
-  )
+  const stops = [() => ground.stop()]
   async function stop(): Promise<void> {
-    await gateway.stop()
-    await ground.stop()
+    for (const each of stops.splice(0).reverse()) await each()
   }
   try {
+    const gateway = await startGatewayProcess(
+      {
+        SLUICE_DATA_DIR: ground.dataDir,
+        SLUICE_DATABASE_URL: ground.databaseUrl,
+        SLUICE_NATS_URL: ground.natsUrl,
+        ...(roles === undefined ? {} : { SLUICE_ROLES: roles }),
+      },
+      [...COLLECTING, ...profiling],
+    )
+    stops.push(() => gateway.stop())
     const furniture = await furnish(gateway.url)
     return { address: { ...furniture, ...portsOf(gateway), name, pid: gateway.pid, collects: true }, stop }
   } catch (error) {
