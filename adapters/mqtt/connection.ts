@@ -215,8 +215,8 @@ export class Connection implements Peer {
     }
     if (this.#state === 'closed') return
     if (!this.#mayAdvance()) this.#stream.pause()
-    else if (!this.#isEnded) this.#stream.resume()
-    else if (this.#plain?.isIdle !== false) this.close()
+    else if (this.#isEnded) this.close()
+    else this.#stream.resume()
   }
 
   /** Packets for Aedes that follow each other go to it as one piece, as they lie. */

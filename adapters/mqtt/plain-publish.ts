@@ -21,7 +21,7 @@ export class PlainPublishing {
   #unanswered = 0
   #unansweredBytes = 0
 
-  /** @param onRoom some were answered, after {@link isFull} may have been true; or all were */
+  /** @param onRoom one was answered, and {@link isFull} was true */
   constructor(connection: Peer, inbound: Inbound, onRoom: () => void) {
     this.#connection = connection
     this.#inbound = inbound
@@ -30,10 +30,6 @@ export class PlainPublishing {
 
   get isFull(): boolean {
     return this.#unanswered >= MAX_UNANSWERED || this.#unansweredBytes >= MAX_UNANSWERED_BYTES
-  }
-
-  get isIdle(): boolean {
-    return this.#unanswered === 0
   }
 
   /**
@@ -58,7 +54,7 @@ export class PlainPublishing {
     const { isFull } = this
     this.#unanswered -= 1
     this.#unansweredBytes -= payload.length
-    if (isFull || this.#unanswered === 0) this.#onRoom()
+    if (isFull) this.#onRoom()
   }
 }
 
