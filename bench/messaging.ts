@@ -22,7 +22,7 @@ import type { RowPlan } from './messaging/rows.ts'
 import { prepareNatsServer } from './support/ground.ts'
 import { percentile } from './support/percentile.ts'
 import { cpuUs } from './support/process.ts'
-import { report } from './support/report.ts'
+import { save, table } from './support/report.ts'
 import type { Row } from './support/report.ts'
 
 /*
@@ -68,8 +68,12 @@ try {
     else console.log(`${name}: not installed`)
   }
   const rows: Row[] = []
-  for (const plan of plans) rows.push(...(await measureRow(plan)))
-  report('messaging', rows)
+  for (const plan of plans) {
+    const found = await measureRow(plan)
+    console.log(`${table(found)}\n`)
+    rows.push(...found)
+  }
+  save('messaging', rows)
 } finally {
   load.kill()
   for (const server of servers.reverse()) await server.stop()
@@ -102,7 +106,7 @@ async function run(job: Job): Promise<Outcome> {
 /** What one row left behind, messages to store above all, is not to be paid by the next. */
 async function untilQuiet(): Promise<void> {
   const used = () => servers.reduce((sum, { address }) => sum + cpuUs(address.pid), 0)
-  for (let tries = 0, before = used(); tries < 60; tries += 1) {
+  for (let tries = 0, before = used(); tries < 40; tries += 1) {
     await sleep(250)
     const now = used()
     // A tenth of a core; without /proc nothing is known, and once is enough.
