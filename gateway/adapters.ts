@@ -9,6 +9,7 @@ import { createPublish } from '../adapters/publish.ts'
 import { createStoredAcks } from '../adapters/stored.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
+import type { Nodes } from '../platform/bus/nodes.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import { createChannelFeed } from '../platform/bus/subscriptions.ts'
 import type { Config } from '../platform/config.ts'
@@ -26,6 +27,7 @@ export interface AdaptersParts {
   readonly metrics: Metrics
   readonly bus: Bus
   readonly publisher: Publisher
+  readonly nodes: Nodes
   readonly authority: Authority
 }
 
@@ -38,7 +40,7 @@ export interface Adapters {
 
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
 export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
-  const { config, life, log, metrics, bus, publisher, authority } = parts
+  const { config, life, log, metrics, bus, publisher, nodes, authority } = parts
   const stored = config.ack === 'stored' ? createStoredAcks(bus) : undefined
   // Behind the adapters, which wait for what is under way.
   if (stored) life.onStop('stored acknowledgements', () => stored.stop())
@@ -71,6 +73,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       authority,
       publish,
       feed,
+      cluster: { bus, publisher, nodes },
       log,
       metrics,
       checkPayload,

@@ -3,6 +3,7 @@ import { createAuthority } from '../adapters/authority-cache.ts'
 import { createRemoteBackend } from '../adapters/authority-rpc.ts'
 import { createAttempts } from '../platform/attempts.ts'
 import { connectBus } from '../platform/bus/connect.ts'
+import { createNodes } from '../platform/bus/nodes.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
 import type { Config, Role } from '../platform/config.ts'
@@ -74,6 +75,8 @@ async function start(
   ])
   life.onStop('bus', () => bus.drain())
   await ensureStreams(bus, { messagesMaxBytes: config.streamMaxBytes, replicas: config.streamReplicas })
+  const nodes = createNodes(bus)
+  life.onStop('nodes', () => nodes.stop())
   const publisher = createPublisher(bus)
   life.onStop('publisher', () => publisher.stop())
 
@@ -85,7 +88,7 @@ async function start(
   })
   const database =
     databaseUrl === undefined ? undefined : await openDatabase({ config, databaseUrl, life, log, attempts })
-  const common = { config, life, log, metrics, bus, publisher }
+  const common = { config, life, log, metrics, bus, publisher, nodes }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
     const { replayWindowS, messageRetentionDays: retentionDays } = config

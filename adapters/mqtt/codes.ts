@@ -24,7 +24,6 @@ export const Reason = {
   packetTooLarge: 0x95,
   quotaExceeded: 0x97,
   payloadFormatInvalid: 0x99,
-  sharedSubscriptionsNotSupported: 0x9e,
   maximumConnectTime: 0xa0,
 } as const
 

@@ -2,13 +2,19 @@ import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import { checkForAedes, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
-import { announceInConnack, handOver, reasonOfAedesError, refreshKeepAlive } from './aedes-broker.ts'
+import {
+  announceInConnack,
+  handOver,
+  reasonOfAedesError,
+  refreshKeepAlive,
+  saidGoodbye,
+} from './aedes-broker.ts'
 import type { AedesClient, AedesPublish } from './aedes-broker.ts'
 import { AedesStream } from './aedes-stream.ts'
 import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import { Cursor } from './cursor.ts'
-import { encodeConnackRefusal, encodeDisconnect, encodePubrel } from './encode.ts'
+import { encodeConnackRefusal, encodeDisconnect } from './encode.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
@@ -16,10 +22,12 @@ import type { Inbound } from './inbound.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
 import { PlainPublishing } from './plain-publish.ts'
 import { createInbound } from './publications.ts'
-import { readAck, Type } from './packets.ts'
+import type { MessageProperties } from '../../platform/bus/properties.ts'
+import { readAck, readPublish, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
 import type { Session } from './sessions.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
+import { TopicAliases } from './topic-aliases.ts'
 import { Wire } from './wire.ts'
 
 /**
@@ -40,11 +48,12 @@ export class Connection implements Peer {
   version: Version = 4
   receiveMaximum = 65_535
   maximumPacketSize = Infinity
+  aliases: TopicAliases | undefined
   /** Whether CONNACK says that there was a session. */
   isSessionPresent = false
   session: Session | undefined
-  /** Set as soon as the connection claims the name of a session. */
-  sessionId: string | undefined
+  /** Set as soon as the connection claims a session. */
+  sessionKey: string | undefined
   /** Kept to ask, after a change, whether they still hold. */
   credentials: Credentials | undefined
   /** Given to a client that came without an identifier; MQTT 5 tells it. */
@@ -61,6 +70,8 @@ export class Connection implements Peer {
   #client: AedesClient | undefined
   #inbound: Inbound | undefined
   #plain: PlainPublishing | undefined
+  /** Of PUBLISH packets on their way through Aedes, which keeps their order. Those without any have no place here. */
+  readonly #properties: MessageProperties[] = []
   #keepAliveS = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is being worked on: what follows waits. */
   #isBusy = false
@@ -116,25 +127,29 @@ export class Connection implements Peer {
     this.#state = 'closed'
     clearTimeout(this.#connectTimer)
     this.#stream.off('data', this.#onData)
+    const wasAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
     if (reason !== undefined) {
-      const isAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
-      if (isAccepted && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
+      if (wasAccepted && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
       if (state === 'authenticating') this.send(encodeConnackRefusal(this.version, connackReason(reason)))
     }
     this.#wire.finish()
     // Aedes hears of it by the `close` of its stream, and sends the will.
     this.#aedesStream?.destroy()
     // After Aedes: it listens to the same event, and what it does there it does at once.
-    setImmediate(() => this.#leave(state))
+    setImmediate(() => void this.#leave(state === 'open', wasAccepted))
   }
 
-  #leave(state: State): void {
+  async #leave(wasOpen: boolean, wasAccepted: boolean): Promise<void> {
     const { session } = this
     if (session) {
-      const expiryS = this.#client?.sessionExpiryInterval ?? this.#host.limits.sessionExpiryS
-      this.#host.sessions.close(session, Math.min(expiryS, this.#host.limits.sessionExpiryS))
+      const limitS = session.isDurable ? this.#host.limits.sessionExpiryS : 0
+      await this.#host.sessions.close(session, {
+        expiryS: Math.min(this.#client?.sessionExpiryInterval ?? limitS, limitS),
+        // [MQTT-3.14.4-3]; and a connection that never was leaves none.
+        isWillDropped: !wasAccepted || saidGoodbye(this.#client),
+      })
     }
-    this.#host.onClosed(this, { wasOpen: state === 'open', wasAuthenticated: session !== undefined })
+    this.#host.onClosed(this, { wasOpen, wasAuthenticated: session !== undefined })
     this.#resolveClosed()
   }
 
@@ -247,6 +262,12 @@ export class Connection implements Peer {
 
   /** @returns whether the packet is for Aedes */
   #handle(frame: Frame): boolean {
+    if (frame.type === Type.publish) {
+      const cursor = new Cursor(frame.bytes, frame.body, frame.end)
+      const properties = readPublish(cursor, frame.flags, this.version)
+      if (properties) this.#properties.push(properties)
+      return true
+    }
     if (checkForAedes(frame, this.version)) {
       // Nothing may follow DISCONNECT, and mqtt-packet 9.0.2 would read what does as its reason code.
       if (frame.type === Type.disconnect) this.#isBusy = true
@@ -264,7 +285,8 @@ export class Connection implements Peer {
         void this.#work(subscribe(this.#host, this, cursor))
         break
       case Type.unsubscribe:
-        unsubscribe(this.#host, this, cursor)
+        this.#isBusy = true
+        void this.#work(unsubscribe(this.#host, this, cursor))
         break
       default:
         throw protocolError('CONNECT twice') // [MQTT-3.1.0-2]
@@ -288,10 +310,7 @@ export class Connection implements Peer {
     const outbox = this.session?.outbox
     // A refusing PUBREC ends the exchange (MQTT 5 section 4.3.3); so do PUBACK and PUBCOMP, whatever they say.
     if (type !== Type.pubrec || reason >= 0x80) outbox?.acknowledge(packetId)
-    else {
-      outbox?.receive(packetId)
-      this.send(encodePubrel(packetId)) // [MQTT-4.3.3-4], also for an identifier we do not know: it ends there
-    }
+    else outbox?.receive(packetId)
   }
 
   /** The first packet. */
@@ -303,11 +322,13 @@ export class Connection implements Peer {
       throw opening.violation
     }
     this.#state = 'authenticating'
-    this.receiveMaximum = opening.connect.receiveMaximum
-    this.maximumPacketSize = opening.connect.maximumPacketSize
-    this.#keepAliveS = opening.connect.keepAliveS
+    const { connect } = opening
+    this.receiveMaximum = connect.receiveMaximum
+    this.maximumPacketSize = connect.maximumPacketSize
+    if (connect.topicAliasMaximum > 0) this.aliases = new TopicAliases(connect.topicAliasMaximum)
+    this.#keepAliveS = connect.keepAliveS
     const packet = Buffer.from(frame.bytes.subarray(frame.start, frame.end))
-    void this.#connect(opening.connect, packet).catch((error: unknown) => this.#fail(error))
+    void this.#connect(connect, packet).catch((error: unknown) => this.#fail(error))
   }
 
   async #connect(connect: Connect, packet: Buffer): Promise<void> {
@@ -356,7 +377,7 @@ export class Connection implements Peer {
     this.#state = 'open'
     clearTimeout(this.#connectTimer)
     this.#host.onOpen(this)
-    this.session.outbox.attach(this)
+    this.#host.sessions.begin(this.session, this)
     this.#advance()
   }
 
@@ -370,8 +391,10 @@ export class Connection implements Peer {
   }
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
+    // Aedes goes on with what it has read after it has closed; the properties of that are not in step any more.
     const { session } = this
-    if (!session) return done(new Error('publication before authentication'))
+    if (!session || this.isClosed) return done(new Error('publication without a connection'))
+    if (packet.properties) packet.properties = this.#properties.shift()
     // Made here: most connections that are open at any time never publish.
     this.#inbound ??= createInbound(this.#host, this, session, (error) => this.#fail(error))
     this.#plain ??= new PlainPublishing(this, this.#inbound, () => this.#onRoom())

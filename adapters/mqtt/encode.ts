@@ -2,6 +2,9 @@ import type { Share } from './backlog.ts'
 import { Reason, returnCodeFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import type { Qos, Version } from './packets.ts'
+import { Property } from './properties.ts'
+import type { Settlement } from './settlement.ts'
+import { stringBytes, variableBytes, writeString, writeVariable } from './write.ts'
 
 /** Packets that we write ourselves; Aedes writes the others. All return whole packets. */
 
@@ -61,39 +64,58 @@ function encodeHead(first: number, packetId: number, restBytes: number): Buffer 
   return head
 }
 
-/** A message on its way to one client. The payload is shared with others and never changed. */
+/** What MQTT 5 clients are told of a message, beside its content type. Made once for all of them. */
+export interface SharedProperties {
+  /** As they stand in the packet. */
+  readonly bytes: Buffer
+  readonly expiryS: number | undefined
+  readonly receivedAtMs: number
+}
+
+/** A message on its way to one client. Payload and properties are shared with others and never changed. */
 export interface Delivery {
   readonly topic: string
   readonly payload: Uint8Array
   readonly qos: Qos
   readonly retain: boolean
-  readonly contentType: string
+  readonly contentType: string | undefined
+  readonly properties: SharedProperties | undefined
   /** Subscription Identifiers of all subscriptions that match [MQTT-3.3.4-3] [MQTT-3.3.4-4]. */
   readonly identifiers: readonly number[]
   /** The same for all deliveries of one message. */
   readonly share: Share
+  /** Where a session that outlives its connection got the message from. */
+  readonly source?: Source | undefined
+  /** Of a message that a group shares. */
+  readonly settlement?: Settlement | undefined
 }
 
-/** Bytes of a PUBLISH on the wire, without building it. */
-export function publishBytes(delivery: Delivery, version: Version): number {
-  const rest = restBytes(delivery, version)
-  return 1 + variableBytes(rest) + rest
+/** A place in the stream, as a session that reads there sees it. */
+export interface Source {
+  readonly bookmark: Bookmark
+  readonly seq: number
 }
 
-function propertyBytes(delivery: Delivery): number {
-  let bytes = delivery.contentType === '' ? 0 : 3 + Buffer.byteLength(delivery.contentType)
-  for (const identifier of delivery.identifiers) bytes += 1 + variableBytes(identifier)
-  return bytes
+/** How far a session has come with one subject of the stream. */
+export interface Bookmark {
+  readonly subject: string
+  readonly channelId: string
+  /** Everything up to here was taken, or is not wanted. */
+  at: number
+  /** Whether messages are taken as they come. If not, they are read from the stream behind {@link at}. */
+  isLive: boolean
+  /** The last one that came and was not taken. */
+  newest: number
 }
 
-function restBytes(delivery: Delivery, version: Version): number {
-  let bytes = 2 + Buffer.byteLength(delivery.topic) + delivery.payload.length
-  if (delivery.qos > 0) bytes += 2
-  if (version === 5) {
-    const properties = propertyBytes(delivery)
-    bytes += variableBytes(properties) + properties
-  }
-  return bytes
+/** What of a PUBLISH is another for each client and moment. */
+export interface PublishExtras {
+  /** Seconds, when the message expires. */
+  readonly expiryLeftS?: number | undefined
+  /** Topic alias. */
+  readonly alias?: number
+  /** Instead of the delivery's: empty when the client knows the alias. */
+  readonly topic?: ''
 }
 
 /** @param packetId 0 with QoS 0 */
@@ -102,41 +124,53 @@ export function encodePublish(
   version: Version,
   packetId: number,
   isDuplicate: boolean,
+  extras?: PublishExtras,
 ): Buffer {
-  const rest = restBytes(delivery, version)
+  const { qos, retain, payload } = delivery
+  const topic = extras?.topic ?? delivery.topic
+  // Before MQTT 5 not even their length.
+  const properties = version === 5 ? propertyBytes(delivery, extras) : -1
+  let rest = stringBytes(topic) + payload.length
+  if (qos > 0) rest += 2
+  if (properties >= 0) rest += variableBytes(properties) + properties
   const bytes = Buffer.allocUnsafe(1 + variableBytes(rest) + rest)
-  bytes[0] = 0x30 | (isDuplicate ? 0x08 : 0) | (delivery.qos << 1) | (delivery.retain ? 1 : 0)
-  let at = writeString(bytes, writeVariable(bytes, 1, rest), delivery.topic)
-  if (delivery.qos > 0) at = bytes.writeUInt16BE(packetId, at)
-  if (version === 5) {
-    at = writeVariable(bytes, at, propertyBytes(delivery))
-    if (delivery.contentType !== '') at = writeString(bytes, bytes.writeUInt8(0x03, at), delivery.contentType)
-    for (const identifier of delivery.identifiers) {
-      at = writeVariable(bytes, bytes.writeUInt8(0x0b, at), identifier)
-    }
-  }
-  bytes.set(delivery.payload, at)
+  bytes[0] = 0x30 | (isDuplicate ? 0x08 : 0) | (qos << 1) | (retain ? 1 : 0)
+  let at = writeString(bytes, writeVariable(bytes, 1, rest), topic)
+  if (qos > 0) at = bytes.writeUInt16BE(packetId, at)
+  if (properties >= 0) at = writeVariable(bytes, at, properties)
+  if (properties > 0) at = writeProperties(bytes, at, delivery, extras)
+  bytes.set(payload, at)
   return bytes
 }
 
-function writeString(bytes: Buffer, at: number, text: string): number {
-  const length = bytes.write(text, at + 2)
-  bytes.writeUInt16BE(length, at)
-  return at + 2 + length
+function propertyBytes({ contentType, properties, identifiers }: Delivery, extras?: PublishExtras): number {
+  let bytes = contentType === undefined ? 0 : 1 + stringBytes(contentType)
+  if (properties) bytes += properties.bytes.length
+  for (const identifier of identifiers) bytes += 1 + variableBytes(identifier)
+  if (extras?.expiryLeftS !== undefined) bytes += 5
+  if (extras?.alias !== undefined) bytes += 3
+  return bytes
 }
 
-function variableBytes(value: number): number {
-  return value < 128 ? 1 : value < 16_384 ? 2 : value < 2_097_152 ? 3 : 4
-}
-
-function writeVariable(bytes: Buffer, at: number, value: number): number {
-  let position = at
-  let rest = value
-  while (rest >= 128) {
-    bytes[position] = (rest & 0x7f) | 0x80
-    position += 1
-    rest >>>= 7
+function writeProperties(
+  bytes: Buffer,
+  start: number,
+  { contentType, properties, identifiers }: Delivery,
+  extras?: PublishExtras,
+): number {
+  let at = start
+  if (contentType !== undefined) {
+    at = writeString(bytes, bytes.writeUInt8(Property.contentType, at), contentType) // [MQTT-3.3.2-20]
   }
-  bytes[position] = rest
-  return position + 1
+  if (properties) at += properties.bytes.copy(bytes, at)
+  for (const identifier of identifiers) {
+    at = writeVariable(bytes, bytes.writeUInt8(Property.subscriptionIdentifier, at), identifier)
+  }
+  if (extras?.expiryLeftS !== undefined) {
+    at = bytes.writeUInt32BE(extras.expiryLeftS, bytes.writeUInt8(Property.messageExpiry, at)) // [MQTT-3.3.2-6]
+  }
+  if (extras?.alias !== undefined) {
+    at = bytes.writeUInt16BE(extras.alias, bytes.writeUInt8(Property.topicAlias, at))
+  }
+  return at
 }

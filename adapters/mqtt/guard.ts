@@ -1,7 +1,7 @@
 import { malformed, ProtocolViolation, protocolError, Reason } from './codes.ts'
 import { Cursor } from './cursor.ts'
 import type { Frame } from './framer.ts'
-import { checkDisconnect, checkPublish, peekVersion, readAck, readConnect, Type } from './packets.ts'
+import { checkDisconnect, peekVersion, readAck, readConnect, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
 
 /** What the first packet of a connection came to. */
@@ -37,7 +37,7 @@ export function readOpening(frame: Frame): Opening {
 }
 
 /**
- * Checks a packet that Aedes handles, to its last byte.
+ * Checks a packet that Aedes handles, to its last byte; all but PUBLISH, of which there is more to know.
  *
  * @returns whether it is one
  * @throws {ProtocolViolation}
@@ -45,9 +45,6 @@ export function readOpening(frame: Frame): Opening {
 export function checkForAedes(frame: Frame, version: Version): boolean {
   const cursor = new Cursor(frame.bytes, frame.body, frame.end)
   switch (frame.type) {
-    case Type.publish:
-      checkPublish(cursor, frame.flags, version)
-      return true
     case Type.pubrel:
       readAck(cursor, version)
       return true

@@ -6,9 +6,9 @@ import type { Refusals } from '../refusals.ts'
 import type { AedesBroker } from './aedes-broker.ts'
 import type { Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
-import type { Retained } from './retained.ts'
-import type { Routes } from './routes.ts'
-import type { Sessions } from './sessions.ts'
+import type { RetainedStore } from './retained-store.ts'
+import type { SessionStore } from './session-store.ts'
+import type { Subscriptions } from './subscriptions.ts'
 
 /** Limits of the adapter, out of the configuration. */
 export interface MqttLimits {
@@ -36,14 +36,16 @@ export interface Host {
   readonly log: Logger
   readonly limits: MqttLimits
   readonly broker: AedesBroker
-  readonly sessions: Sessions
-  readonly routes: Routes
-  readonly retained: Retained
+  readonly sessions: SessionStore
+  readonly subscriptions: Subscriptions
+  readonly retained: RetainedStore
   readonly refusals: Refusals
   /** Aedes knows its stream alone. */
   readonly connectionOf: WeakMap<object, Peer>
-  /** Takes the session's name for the connection, and ends the one that had it [MQTT-3.1.4-3]. */
-  claim(connection: Peer, sessionId: string): Promise<void>
+  /** Takes the session's name for the connection, and ends the one that had it in this process [MQTT-3.1.4-3]. */
+  claim(connection: Peer, key: string): Promise<void>
+  /** Last place of the stream. @throws {Unavailable} */
+  lastPlace(): Promise<number>
   onAuthenticated(connection: Peer): void
   onOpen(connection: Peer): void
   onClosed(connection: Peer, was: { wasOpen: boolean; wasAuthenticated: boolean }): void

@@ -1,6 +1,11 @@
+import { isUtf8 } from 'node:buffer'
+import { randomUUID } from 'node:crypto'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
+import { isOverLimit, MAX_PROPERTY_BYTES } from '../../platform/bus/properties.ts'
+import type { MessageProperties } from '../../platform/bus/properties.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
+import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import type { DomainError } from '../../platform/errors.ts'
 import type { Authority, ChannelAddress } from '../authority.ts'
 import { SENML_TYPES } from '../content-type.ts'
@@ -8,7 +13,7 @@ import type { Publish } from '../publish.ts'
 import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
-import type { Session } from './sessions.ts'
+import type { Receipt, Session } from './sessions.ts'
 
 type Done = (error?: Error) => void
 
@@ -165,15 +170,13 @@ export class Inbound {
       levels: address.levels,
       publisher: this.#options.session.principal.id,
       protocol: 'mqtt',
-      contentType: contentTypeOf(packet),
+      ...facetsOf(packet.properties),
       receivedAtNs: nowNs(),
       payload: packet.payload,
       qos: packet.qos,
       retain: packet.retain,
     }
-    const flaw = SENML_TYPES.has(message.contentType)
-      ? this.#options.checkPayload(message.contentType, packet.payload)
-      : undefined
+    const flaw = this.#findFlaw(message)
     if (flaw) {
       this.#enqueue({ packet, message: undefined, done, isSettled: true, error: flaw })
     } else if (packet.qos === 0) this.#storeAtMostOnce(message, done)
@@ -183,6 +186,13 @@ export class Inbound {
       const entry = this.#enqueue({ packet, message, done, isSettled: false, error: undefined })
       this.#options.publish(message, (error) => this.#settle(entry, error))
     }
+  }
+
+  #findFlaw({ contentType, properties, payload }: Message): Error | undefined {
+    if (properties && isOverLimit(properties)) return new TooLarge(MAX_PROPERTY_BYTES, 'properties')
+    if (properties?.payloadFormat === 1 && !isUtf8(payload))
+      return new InvalidInput('payload is not the text in UTF-8 that it says it is')
+    return SENML_TYPES.has(contentType) ? this.#options.checkPayload(contentType, payload) : undefined
   }
 
   /** Not waited for, up to a bound. */
@@ -211,25 +221,32 @@ export class Inbound {
   }
 
   #storeExactlyOnce(message: Message, packetId: number, packet: AedesPublish, done: Done): void {
-    const { receipts } = this.#options.session
+    const { session, publish } = this.#options
+    const { receipts } = session
     const entry: Entry = { packet, message: undefined, done, isSettled: false, error: undefined }
     const earlier = receipts.get(packetId)
-    if (earlier) {
+    if (earlier?.isAccepted || earlier?.isAsked) {
       this.#enqueue(entry)
       // The same again [MQTT-4.3.3-10]: PUBREC as for the first, and nothing onto the stream.
       if (earlier.isAccepted) this.#settle(entry, undefined)
       else earlier.waiting.push((error) => this.#settle(entry, error))
       return
     }
-    const receipt = { isAccepted: false, waiting: [] as Done[] }
+    const receipt = earlier ?? newReceipt(session.isDurable)
+    receipt.isAsked = true
     receipts.set(packetId, receipt)
     const first = this.#enqueue({ ...entry, message })
-    this.#options.publish(message, (error) => {
+    const settle = (error?: Error): void => {
       receipt.isAccepted = error === undefined
       if (error && receipts.get(packetId) === receipt) receipts.delete(packetId)
+      if (session.isDurable) session.ledger.touch()
       this.#settle(first, error)
       for (const again of receipt.waiting.splice(0)) again(error)
-    })
+    }
+    const send = (): void => publish({ ...message, messageId: receipt.messageId }, settle)
+    // One found in the session was perhaps sent by a process that is gone: the stream takes the same again for the same.
+    if (earlier || !session.isDurable) send()
+    else session.ledger.commit((error) => (error ? settle(error) : send()))
   }
 
   #enqueue(entry: Entry): Entry {
@@ -260,15 +277,36 @@ export class Inbound {
   }
 }
 
+function newReceipt(isDurable: boolean): Receipt {
+  const messageId = isDurable ? randomUUID() : undefined
+  return { messageId, isAccepted: false, isAsked: false, waiting: [] }
+}
+
 // Anything else would not survive as a header of the bus.
 const PRINTABLE = /^[\x20-\x7e]{1,255}$/
 
-function contentTypeOf(packet: AedesPublish): string {
-  const type = packet.properties?.contentType
+/** What a publisher says about its message, as the bus has it. */
+export function facetsOf(
+  properties: MessageProperties | undefined,
+): Pick<Message, 'contentType' | 'properties'> {
+  const contentType = contentTypeOf(properties)
+  return { contentType, properties: properties && forBus(properties, contentType) }
+}
+
+function contentTypeOf(properties: MessageProperties | undefined): string {
+  const type = properties?.contentType
   if (type === undefined || !PRINTABLE.test(type)) return ''
   // As it stands, unless it is one of those that mean something to us.
   const name = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   return SENML_TYPES.has(name) ? name : type
+}
+
+/** What the message itself does not say already. */
+function forBus(properties: MessageProperties, contentType: string): MessageProperties | undefined {
+  // Also where there is one and it is empty [MQTT-3.3.2-20].
+  const { contentType: declared, ...others } = properties
+  if (declared !== undefined && (declared === '' || declared !== contentType)) return properties
+  return Object.keys(others).length === 0 ? undefined : others
 }
 
 function remember<V>(known: Map<string, V>, key: string, value: V): void {

@@ -1,5 +1,9 @@
+import { isUtf8 } from 'node:buffer'
+import { isOverLimit } from '../../platform/bus/properties.ts'
+import type { MessageProperties } from '../../platform/bus/properties.ts'
 import { malformed, ProtocolViolation, protocolError, Reason } from './codes.ts'
 import type { Cursor } from './cursor.ts'
+import { readMessageProperties } from './message-properties.ts'
 import { Property, readProperties } from './properties.ts'
 
 /** Types of control packets, MQTT 5 section 2.1.2. */
@@ -24,6 +28,10 @@ export interface Will {
   readonly topic: string
   readonly qos: Qos
   readonly retain: boolean
+  readonly payload: Buffer
+  readonly properties: MessageProperties | undefined
+  /** Seconds between the end of the connection and the will (MQTT 5 section 3.1.3.2.2). */
+  readonly delayS: number
 }
 
 export interface Connect {
@@ -37,11 +45,23 @@ export interface Connect {
   readonly username: string | undefined
   readonly password: string | undefined
   readonly will: Will | undefined
+  /** Seconds that the session is to outlive the connection, as asked for; `Infinity` is for ever. */
+  readonly sessionExpiryS: number
   /** PUBLISH of QoS 1 and 2 that the client takes unacknowledged. */
   readonly receiveMaximum: number
   /** Bytes of the largest packet that the client takes. */
   readonly maximumPacketSize: number
+  /** Topic aliases that the client takes. */
+  readonly topicAliasMaximum: number
+  /** Whether the client wants reason strings in acknowledgements. */
+  readonly wantsReasons: boolean
 }
+
+/** What an MQTT 5 client may say of itself in CONNECT, and what holds when it does not. */
+type ConnectProperties = Pick<
+  Connect,
+  'receiveMaximum' | 'maximumPacketSize' | 'topicAliasMaximum' | 'wantsReasons' | 'sessionExpiryS'
+>
 
 export interface Subscription {
   readonly filter: string
@@ -104,16 +124,10 @@ export function readConnect(cursor: Cursor): Connect {
   // MQTT 3.1.1 [MQTT-3.1.2-22]; MQTT 5 took the rule back.
   if (version !== 5 && hasPassword && !hasUsername) throw malformed('password without user name')
   const keepAliveS = cursor.uint16()
-  const properties = { receiveMaximum: 65_535, maximumPacketSize: Number.POSITIVE_INFINITY }
-  if (version === 5) readConnectProperties(cursor, properties)
-  const identifier = cursor.string()
   const cleanStart = (flags & 0x02) !== 0
-  let will: Will | undefined
-  if (hasWill) {
-    if (version === 5) readProperties(cursor, 'will')
-    will = { topic: cursor.string(), qos: willQos as Qos, retain: (flags & 0x20) !== 0 }
-    cursor.skipBinary()
-  }
+  const properties = readConnectProperties(cursor, version, cleanStart)
+  const identifier = cursor.string()
+  const will = hasWill ? readWill(cursor, version as Version, flags) : undefined
   const username = hasUsername ? cursor.string() : undefined
   const password = hasPassword ? cursor.binary().toString() : undefined
   if (cursor.remaining > 0) throw malformed('CONNECT is longer than its fields')
@@ -137,16 +151,66 @@ export function readConnect(cursor: Cursor): Connect {
   }
 }
 
-function readConnectProperties(
-  cursor: Cursor,
-  into: { receiveMaximum: number; maximumPacketSize: number },
-): void {
+function readWill(cursor: Cursor, version: Version, flags: number): Will {
+  let delayS = 0
+  const properties =
+    version === 5
+      ? readMessageProperties(cursor, 'will', false, (identifier, value) => {
+          if (identifier === Property.willDelayInterval) delayS = value
+        })
+      : undefined
+  const topic = cursor.string()
+  // A copy: the packet is gone long before the will is sent.
+  const payload = Buffer.from(cursor.binary())
+  checkWill(properties, payload)
+  return {
+    topic,
+    qos: ((flags >> 3) & 0x03) as Qos,
+    retain: (flags & 0x20) !== 0,
+    payload,
+    properties,
+    delayS,
+  }
+}
+
+/** A Session Expiry Interval that never ends (MQTT 5 section 3.1.2.11.2). */
+const NEVER_EXPIRES = 0xffff_ffff
+
+/** As each message is checked when it is published: then it would be too late to tell the client. */
+function checkWill(properties: MessageProperties | undefined, payload: Buffer): void {
+  if (!properties) return
+  if (isOverLimit(properties)) {
+    throw new ProtocolViolation(Reason.quotaExceeded, 'too_large', 'properties of the will are too large')
+  }
+  if (properties.payloadFormat === 1 && !isUtf8(payload)) {
+    throw new ProtocolViolation(
+      Reason.payloadFormatInvalid,
+      'invalid_input',
+      'payload of the will is not UTF-8',
+    )
+  }
+}
+
+function readConnectProperties(cursor: Cursor, version: number, cleanStart: boolean): ConnectProperties {
+  const found = {
+    receiveMaximum: 65_535,
+    maximumPacketSize: Number.POSITIVE_INFINITY,
+    topicAliasMaximum: 0,
+    wantsReasons: true,
+    // Before MQTT 5 a session ends with its connection or never; from it on it ends at once unless asked (section 3.1.2.11.2).
+    sessionExpiryS: version === 5 || cleanStart ? 0 : Number.POSITIVE_INFINITY,
+  }
+  if (version !== 5) return found
   let asksForMethod = false
   let hasData = false
   readProperties(cursor, 'connect', (identifier, value) => {
-    if (identifier === Property.receiveMaximum) into.receiveMaximum = value
-    else if (identifier === Property.maximumPacketSize) into.maximumPacketSize = value
-    else if (identifier === Property.authenticationMethod) asksForMethod = true
+    if (identifier === Property.receiveMaximum) found.receiveMaximum = value
+    else if (identifier === Property.maximumPacketSize) found.maximumPacketSize = value
+    else if (identifier === Property.topicAliasMaximum) found.topicAliasMaximum = value
+    else if (identifier === Property.requestProblemInformation) found.wantsReasons = value === 1
+    else if (identifier === Property.sessionExpiryInterval) {
+      found.sessionExpiryS = value === NEVER_EXPIRES ? Number.POSITIVE_INFINITY : value
+    } else if (identifier === Property.authenticationMethod) asksForMethod = true
     else if (identifier === Property.authenticationData) hasData = true
   })
   if (asksForMethod) {
@@ -154,28 +218,25 @@ function readConnectProperties(
     throw new ProtocolViolation(Reason.badAuthenticationMethod, 'bad_authentication_method', text)
   }
   if (hasData) throw protocolError('authentication data without a method')
+  return found
 }
 
 /**
- * Checks a PUBLISH whole, without making an object of it: Aedes's parser reads it again.
+ * Checks a PUBLISH whole, without making an object of it: Aedes's parser reads it again, all but the properties.
  *
  * @param flags the low four bits of the fixed header
+ * @returns its properties; `undefined` when the packet has none, not even an alias
  * @throws {ProtocolViolation}
  */
-export function checkPublish(cursor: Cursor, flags: number, version: Version): void {
+export function readPublish(cursor: Cursor, flags: number, version: Version): MessageProperties | undefined {
   const qos = (flags >> 1) & 0x03
   if (qos === 3) throw malformed('QoS 3') // [MQTT-3.3.1-4]
   if (qos === 0 && flags & 0x08) throw malformed('DUP on QoS 0') // [MQTT-3.3.1-2]
   const topicLength = cursor.skipString()
   if (qos > 0) cursor.packetId()
-  let hasAlias = false
-  if (version === 5) {
-    readProperties(cursor, 'publish', (identifier) => {
-      if (identifier === Property.topicAlias) hasAlias = true
-    })
-  }
-  // [MQTT-4.7.3-1]; empty with an alias alone (MQTT 5 section 3.3.2.1).
-  if (topicLength === 0 && !hasAlias) throw protocolError('empty topic')
+  if (version === 5) return readMessageProperties(cursor, 'publish', topicLength === 0)
+  if (topicLength === 0) throw protocolError('empty topic') // [MQTT-4.7.3-1]
+  return undefined
 }
 
 /** PUBACK, PUBREC, PUBREL and PUBCOMP. @returns packet identifier and reason code */

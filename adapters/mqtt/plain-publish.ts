@@ -82,7 +82,6 @@ function readPlainPublish({ bytes, body, end, flags }: Frame, version: Version):
   }
   if (at > end) return undefined
   return {
-    cmd: 'publish',
     topic: bytes.toString('latin1', body + 2, topicEnd),
     payload: bytes.subarray(at, end),
     qos: qos as 0 | 1,

@@ -1,5 +1,7 @@
 import type { Msg, MsgHdrs } from 'nats'
 import { InvalidInput } from '../errors.ts'
+import { encodePropertyHeaders, isOverLimit, readPropertyHeader } from './properties.ts'
+import type { MessageProperties, PropertyDraft } from './properties.ts'
 import { readHeaders } from './raw-headers.ts'
 import { textHeaders } from './raw-publish.ts'
 import { parseMessageSubject } from './subject.ts'
@@ -20,6 +22,10 @@ export interface Message extends MessageAddress {
   /** Quality of service the publisher asked for, for delivery to MQTT subscribers. */
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
+  /** What the stream knows it by: of two with the same within its window it keeps one. */
+  readonly messageId?: string | undefined
+  /** Nothing, of nearly all messages. */
+  readonly properties?: MessageProperties | undefined
 }
 
 const PUBLISHER = 'Sluice-Publisher'
@@ -28,6 +34,8 @@ const CONTENT_TYPE = 'Content-Type'
 const RECEIVED_AT = 'Sluice-Received-At'
 const QOS = 'Sluice-Qos'
 const RETAIN = 'Sluice-Retain'
+/** JetStream's own. */
+const MESSAGE_ID = 'Nats-Msg-Id'
 
 const PROTOCOLS: ReadonlySet<string> = new Set<Protocol>(['http', 'mqtt', 'ws', 'coap', 'nats'])
 
@@ -50,6 +58,8 @@ export function messageHeaders(message: Omit<Message, keyof MessageAddress | 'pa
   }
   if (message.qos !== 0) text += `${QOS}: ${message.qos}\r\n`
   if (message.retain) text += `${RETAIN}: 1\r\n`
+  if (message.messageId !== undefined) text += `${MESSAGE_ID}: ${message.messageId}\r\n`
+  if (message.properties) text += encodePropertyHeaders(message.properties)
   return textHeaders(`${text}\r\n`)
 }
 
@@ -68,6 +78,8 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
   let receivedAt = ''
   let qos = ''
   let retain = ''
+  let messageId: string | undefined
+  let properties: PropertyDraft | undefined
   for (const [name, value] of readHeaders(msg)) {
     if (name === PUBLISHER) publisher ||= value
     else if (name === PROTOCOL) protocol ||= value
@@ -75,6 +87,8 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
     else if (name === RECEIVED_AT) receivedAt ||= value
     else if (name === QOS) qos ||= value
     else if (name === RETAIN) retain ||= value
+    else if (name === MESSAGE_ID) messageId ??= value
+    else properties = readPropertyHeader(properties, name, value)
   }
   return {
     domainId: address.domainId,
@@ -86,6 +100,9 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
     receivedAtNs: /^\d{1,19}$/.test(receivedAt) ? BigInt(receivedAt) : nowNs(),
     qos: qos === '2' ? 2 : qos === '1' ? 1 : 0,
     retain: retain === '1',
+    messageId,
     payload: msg.data,
+    // More than a device may say cannot be passed on to devices either.
+    properties: properties && !isOverLimit(properties) ? properties : undefined,
   }
 }

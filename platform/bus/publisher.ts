@@ -1,6 +1,6 @@
 import { createInbox } from 'nats'
 import type { Msg, MsgHdrs } from 'nats'
-import { InvalidInput, TooLarge, Unavailable } from '../errors.ts'
+import { Conflict, InvalidInput, TooLarge, Unavailable } from '../errors.ts'
 import type { Bus } from './connect.ts'
 import { blockBytes, headerBlock, sendPublications } from './raw-publish.ts'
 import type { Publication } from './raw-publish.ts'
@@ -13,6 +13,7 @@ export interface Publisher {
   /**
    * Never throws; what is wrong is handed to `done`, which may be called before this returns:
    * {@link Unavailable} when the message could not be stored or nobody knows whether it was (away, full, too slow),
+   * {@link Conflict} `wrong_revision` when the headers expect another place than the one found,
    * {@link TooLarge} when the server takes no message of this size, {@link InvalidInput} for a subject or header that
    * NATS cannot carry.
    */
@@ -45,6 +46,11 @@ interface InFlight {
 // nats-server ends the connection, everybody's, on a protocol line over 4,096 bytes (max_control_line, which INFO does not
 // tell). The line holds the subject, the inbox (under 64 bytes) and two lengths.
 const MAX_SUBJECT_BYTES = 3_900
+
+/** Code of the error when a message names another predecessor than it has. */
+export const WRONG_REVISION = 'wrong_revision'
+// JetStream API error, `err_code` of nats-server's server/errors.json.
+const WRONG_LAST_SEQUENCE = 10_071
 
 const ACK_START = Buffer.from('{"stream":')
 const ERROR_KEY = Buffer.from('"error"')
@@ -218,7 +224,13 @@ function ackError(msg: Msg): Error | undefined {
 function refusalOf(bytes: Buffer): Error | undefined {
   let description = 'unreadable acknowledgement'
   try {
-    const ack = JSON.parse(bytes.toString()) as { stream?: unknown; error?: { description?: string } } | null
+    const ack = JSON.parse(bytes.toString()) as {
+      stream?: unknown
+      error?: { description?: string; err_code?: number }
+    } | null
+    if (ack?.error?.err_code === WRONG_LAST_SEQUENCE) {
+      return new Conflict(WRONG_REVISION, 'another value was there')
+    }
     if (ack?.error === undefined && typeof ack?.stream === 'string') return undefined
     description = ack?.error?.description ?? description
   } catch {

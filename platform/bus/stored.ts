@@ -5,7 +5,7 @@ import type { JetStreamManager, MsgRequest, StoredMsg } from 'nats'
 export type StoredMessage = Pick<StoredMsg, 'seq' | 'subject' | 'header' | 'data' | 'time'>
 
 // JetStream API error, `err_code` of nats-server's server/errors.json.
-const NO_MESSAGE_FOUND = 10_037
+export const NO_MESSAGE_FOUND = 10_037
 
 /** The message at a place of the stream; `undefined` when there is none, or none any more. */
 export function findStored(

@@ -15,6 +15,8 @@ import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
 import type { Bus } from '../../../platform/bus/connect.ts'
+import { createNodes } from '../../../platform/bus/nodes.ts'
+import type { NodesOptions } from '../../../platform/bus/nodes.ts'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
 import { createChannelFeed } from '../../../platform/bus/subscriptions.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
@@ -55,6 +57,7 @@ export interface GatewayOptions {
   /** Puts something in front of the real one. */
   readonly publish?: (real: Publish) => Publish
   readonly checkPayload?: CheckPayload
+  readonly nodes?: NodesOptions
 }
 
 export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): Promise<TestGateway> {
@@ -63,12 +66,14 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
   const metrics = createMetrics()
   const publisher = createPublisher(bus)
   const publish = createPublish(publisher)
+  const nodes = createNodes(bus, options.nodes)
   const authority = createAuthority({ backend: tables, bus })
   await authority.ready
   const adapter = await createMqttAdapter({
     authority,
     publish: options.publish?.(publish) ?? publish,
     feed: createChannelFeed(bus),
+    cluster: { bus, publisher, nodes },
     log,
     metrics,
     limits: { ...LIMITS, ...options.limits },
@@ -87,6 +92,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
       await listener.stop()
       await adapter.stop()
       authority.stop()
+      nodes.stop()
       await publisher.stop()
     },
   }
@@ -171,6 +177,8 @@ export function collect(client: MqttClient): Received[] {
 export class RawClient {
   readonly socket: Socket
   readonly packets: Packet[] = []
+  /** All that came, as it came: mqtt-packet's reading forgets the order of properties. */
+  bytes: Buffer = Buffer.alloc(0)
   isClosed = false
   #onChange: () => void = () => undefined
   readonly #version: 4 | 5
@@ -184,7 +192,10 @@ export class RawClient {
       this.packets.push(packet)
       this.#onChange()
     })
-    this.socket.on('data', (bytes: Buffer) => incoming.parse(bytes))
+    this.socket.on('data', (bytes: Buffer) => {
+      this.bytes = Buffer.concat([this.bytes, bytes])
+      incoming.parse(bytes)
+    })
     this.socket.on('error', () => undefined)
     this.socket.on('close', () => {
       this.isClosed = true
