@@ -50,6 +50,7 @@ export async function openDatabase({ config, databaseUrl, life, log, attempts }:
     lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
     signingKeyS: config.signingKeyS,
     requireVerifiedEmail: config.requireVerifiedEmail,
+    platformRetentionDays: config.messageRetentionDays,
     signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },
     attempts,
     mailer,

@@ -54,6 +54,7 @@ function accesses({ type, id }: EntityRef) {
       from entities e where e.type = ${type} and e.id = ${id} and e.type <> 'domain'
     ) p
     join role_members m on m.entity_type = p.entity_type and m.entity_id = p.entity_id
+    join users u on u.id = m.user_id and u.status <> 'deleted'
     join roles r on r.id = m.role_id
     where p.reaching is null
       or exists (select from role_actions a where a.role_id = r.id and a.action = any (p.reaching))`

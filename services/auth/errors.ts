@@ -1,4 +1,14 @@
-import { Conflict, InvalidInput } from '../../platform/errors.ts'
+import { Conflict, Forbidden, InvalidInput } from '../../platform/errors.ts'
+
+/**
+ * What everybody hears whom the domain does not let in, about things that are there and things that are not: members alone
+ * are told more.
+ */
+export class OutsideDomain extends Forbidden {
+  constructor() {
+    super('failed to perform authorization over the domain')
+  }
+}
 
 export class RoleNameTaken extends Conflict {
   constructor(options?: ErrorOptions) {

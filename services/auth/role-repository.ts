@@ -131,7 +131,7 @@ export async function renameRole(trx: Trx, roleId: string, name: string): Promis
   }
 }
 
-/** Writes down who changed the role, and now. */
+/** Writes down who changes the role, and now; it cannot go then before the transaction ends. */
 export async function touchRole(trx: Trx, roleId: string, updatedBy: string): Promise<void> {
   await trx
     .updateTable('roles')

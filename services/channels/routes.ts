@@ -41,6 +41,8 @@ const UpdateChannel = z.object({
 })
 
 const ListChannels = EntityQuery.extend({
+  /** Empty for those in no group, which `groupFilter` reads. */
+  group: uuid.optional(),
   client: uuid.optional(),
   connection_type: connectionType.optional(),
 })

@@ -3,6 +3,7 @@ import type { Db, Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import { transact } from '../../platform/db/transact.ts'
 import { Forbidden, InvalidInput } from '../../platform/errors.ts'
+import { OutsideDomain } from '../auth/errors.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
 import { openList, withAccess } from '../entities/lists.ts'
@@ -160,7 +161,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
       const known = new Set(found.map((entity) => entity.id))
       const [domainId] = domainIds
       if (domainId === undefined || ids.some((id) => !known.has(id))) {
-        throw new Forbidden('failed to perform authorization over the domain')
+        throw new OutsideDomain()
       }
       if (domainIds.length > 1) throw new InvalidInput('all ids must be of one domain')
       const of = (type: 'client' | 'channel') => found.filter((e) => e.type === type).map((e) => e.id)

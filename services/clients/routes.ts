@@ -47,6 +47,8 @@ const UpdateSecret = z.object({ secret: optional(secret) })
 const RotateSecret = z.object({ grace_period_s: optional(z.int().min(0).max(MAX_GRACE_S)) })
 
 const ListClients = EntityQuery.extend({
+  /** Empty for those in no group, which `groupFilter` reads. */
+  group: uuid.optional(),
   channel: uuid.optional(),
   connection_type: connectionType.optional(),
 })

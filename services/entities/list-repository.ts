@@ -148,8 +148,8 @@ function byOwnRoles(query: EntityQuery): Source {
   if (listing.status !== undefined && listing.status !== 'enabled') return source
   // Roles go when their entity is deleted, so what is not disabled is enabled; and few are disabled.
   const domains = sql`= any (${[...reach.partly]}::uuid[])`
-  const all = sql`select count(*) from role_members m
-    where m.user_id = ${reach.userId} and m.entity_type = ${reach.type} and m.domain_id ${domains} and m.reads`
+  const all = sql`select coalesce(sum(count), 0)::bigint from reading_counts
+    where user_id = ${reach.userId} and entity_type = ${reach.type} and domain_id ${domains}`
   const disabled = sql`select count(*) ${matching(query, source, domains, statusFilter(table, 'disabled'))}`
   const total =
     listing.status === undefined ? sql<number>`${all}` : sql<number>`select (${all}) - (${disabled})`

@@ -1,4 +1,5 @@
 import { Forbidden, NotFound, Unauthenticated } from '../../platform/errors.ts'
+import { OutsideDomain } from '../auth/errors.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
 import type { Channels } from '../channels/service.ts'
@@ -41,7 +42,7 @@ export function createChannelAccess({ policy, domains, channels, clients }: Acce
     if (!address) {
       if (principal.isSuperadmin) throw new NotFound()
       // Members of the domain may know; everybody else gets what they get for a channel that is there.
-      if (reference.domain === undefined) throw new Forbidden()
+      if (reference.domain === undefined) throw new OutsideDomain()
       await policy.requireEntry(principal, await domains.resolveId(reference.domain))
       throw new NotFound()
     }

