@@ -19,7 +19,7 @@ import type { Topic, TopicLimits } from '../topics.ts'
 import { answerEmpty, answerError, answerPreflight } from './answer.ts'
 import { discardBody, readBody } from './body.ts'
 import { envelopeLimitBytes, readEnvelope } from './envelope.ts'
-import { routeOf } from './routes.ts'
+import { createRouteReader } from './routes.ts'
 import type { Route } from './routes.ts'
 
 export interface HttpAdapter {
@@ -50,6 +50,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
   const { authority, addressOf, metrics, maxPayloadBytes, topics = TOPIC_LIMITS } = options
   const refusals = createRefusals({ ...options, protocol: 'http' })
   const received = metrics.received('http')
+  const routeOf = createRouteReader(topics)
 
   function publish(
     { principal, address }: Admission,
@@ -144,7 +145,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
   return {
     handle(req, res) {
       const { path, query } = splitUrl(req.url ?? '/')
-      const route = routeOf(path, topics)
+      const route = routeOf(path)
       if (!route) return false
       if (req.method !== 'POST' && route.kind === 'topic' && route.isShared) return false
       if (req.method === 'OPTIONS') {

@@ -189,6 +189,11 @@ export function markAnswered(packet: AedesPublish): void {
   packet._notAuthorized = true
 }
 
+/** Whether {@link markAnswered} was called for it. */
+export function isAnswered({ _notAuthorized: isAnswered = false }: AedesPublish): boolean {
+  return isAnswered
+}
+
 /** Aedes tells its reasons for closing a connection in words alone. */
 export function reasonOfAedesError({ message }: Error): ReasonCode {
   if (message.includes('topic alias')) return Reason.topicAliasInvalid // [MQTT-3.3.2-9]

@@ -72,6 +72,12 @@ export function encodePublishRefusal(
   return encodeReasoned(qos === 1 ? 0x40 : 0x50, [...uint16(packetId), reason], [], words)
 }
 
+/** Success; a refusal is {@link encodePublishRefusal}. */
+export function encodePuback(packetId: number): Buffer {
+  // The form without a reason code says so (MQTT 5 section 3.4.2.1); older clients know no other.
+  return Buffer.from([0x40, 2, packetId >> 8, packetId & 0xff])
+}
+
 export function encodePubrel(packetId: number): Buffer {
   // Success is the reason when none is given (MQTT 5 section 3.6.2.1), and the only form before MQTT 5.
   return Buffer.from([0x62, 2, packetId >> 8, packetId & 0xff])

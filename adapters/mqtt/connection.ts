@@ -22,6 +22,7 @@ import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
 import type { Inbound } from './inbound.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
+import { PlainPublishing } from './plain-publish.ts'
 import { createInbound } from './publications.ts'
 import type { MessageProperties } from '../../platform/bus/properties.ts'
 import { readAck, readPublish, Type } from './packets.ts'
@@ -76,12 +77,15 @@ export class Connection implements Peer {
   #client: AedesClient | undefined
   #inbound: Inbound | undefined
   #usage: Usage | undefined
+  #plain: PlainPublishing | undefined
   /** Of PUBLISH packets on their way through Aedes, which keeps their order. Those without any have no place here. */
   readonly #properties: MessageProperties[] = []
   #keepAliveS = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is being worked on: what follows waits. */
   #isBusy = false
   #isAdvancing = false
+  /** Publications that Aedes has yet to answer. */
+  #unansweredByAedes = 0
   #isEnded = false
   #resolveClosed: () => void = () => undefined
 
@@ -203,6 +207,10 @@ export class Connection implements Peer {
     this.#advance()
   }
 
+  #onRoom(): void {
+    if (this.#state === 'open') this.#advance()
+  }
+
   /** The peer sends no more. What it sent before still counts: many publish, say DISCONNECT and are gone. */
   #onEnd(): void {
     this.#isEnded = true
@@ -227,7 +235,13 @@ export class Connection implements Peer {
   #mayAdvance(): boolean {
     if (this.#state === 'waiting') return true
     // What a slow reader makes us answer must not pile up either.
-    return this.#state === 'open' && !this.#isBusy && !this.isCongested && !!this.#aedesStream?.isHungry
+    return (
+      this.#state === 'open' &&
+      !this.#isBusy &&
+      !this.#plain?.isFull &&
+      !this.isCongested &&
+      !!this.#aedesStream?.isHungry
+    )
   }
 
   #advance(): void {
@@ -254,6 +268,7 @@ export class Connection implements Peer {
       const frame = this.#framer.next()
       if (!frame) break
       if (this.#state === 'waiting') return this.#begin(frame)
+      if (!run && frame.type === Type.publish && this.#takePast(frame)) continue
       if (this.#handle(frame)) {
         run ??= frame
         runEnd = frame.end
@@ -263,6 +278,12 @@ export class Connection implements Peer {
       }
     }
     if (run) this.#aedesStream?.push(run.bytes.subarray(run.start, runEnd))
+  }
+
+  #takePast(frame: Frame): boolean {
+    if (this.#unansweredByAedes > 0 || !this.#plain?.take(frame)) return false
+    refreshKeepAlive(this.#client)
+    return true
   }
 
   /** @returns whether the packet is for Aedes */
@@ -364,12 +385,11 @@ export class Connection implements Peer {
     this.info.onAuthenticated?.()
     host.onAuthenticated(this)
     this.#framer.limitBytes = host.limits.maxPacketBytes
-    this.#handToAedes(packet, this.session)
+    this.#handToAedes(packet)
   }
 
-  #handToAedes(packet: Buffer, session: Session): void {
+  #handToAedes(packet: Buffer): void {
     const host = this.#host
-    this.#inbound = createInbound(host, this, session, (error) => this.#fail(error))
     const stream = new AedesStream(this.#wire, () => this.#advance())
     this.#aedesStream = stream
     // Aedes ends a connection by destroying its stream: DISCONNECT came, or something it does not take.
@@ -420,8 +440,16 @@ export class Connection implements Peer {
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
     // Aedes goes on with what it has read after it has closed; the properties of that are not in step any more.
-    if (!this.#inbound || this.isClosed) return done(new Error('publication without a connection'))
+    const { session } = this
+    if (!session || this.isClosed) return done(new Error('publication without a connection'))
     if (packet.properties) packet.properties = this.#properties.shift()
-    this.#inbound.take(packet, done)
+    // Made here: most connections that are open at any time never publish.
+    this.#inbound ??= createInbound(this.#host, this, session, (error) => this.#fail(error))
+    this.#plain ??= new PlainPublishing(this, this.#inbound, () => this.#onRoom())
+    this.#unansweredByAedes += 1
+    this.#inbound.take(packet, (error) => {
+      this.#unansweredByAedes -= 1
+      done(error)
+    })
   }
 }

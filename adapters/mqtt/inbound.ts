@@ -58,6 +58,10 @@ interface Entry {
   error: Error | undefined
 }
 
+interface KnownTopic extends MessageAddress {
+  readonly isAscii: boolean
+}
+
 /** QoS 0 messages of one connection that may be on their way to the stream while the next ones are read. */
 const MAX_UNANSWERED = 256
 /** Larger ones are waited for, each: with the number above this bounds the bytes. */
@@ -76,7 +80,7 @@ const HEALTH = /^\/?hc\/[^/]+$/
  */
 export class Inbound {
   readonly #options: InboundOptions
-  readonly #topics = new Map<string, MessageAddress>()
+  readonly #topics = new Map<string, KnownTopic>()
   readonly #prefixes = new Map<string, ChannelAddress>()
   readonly #lookups: { packet: AedesPublish; done: Done }[] = []
   readonly #line: Entry[] = []
@@ -113,6 +117,11 @@ export class Inbound {
   #tellIdle(): void {
     if (this.#onIdle.length === 0 || !this.#isIdle()) return
     for (const resolve of this.#onIdle.splice(0)) resolve()
+  }
+
+  /** Whether the topic was found to be one that the client may publish on, and is plain ASCII. */
+  knows(topic: string): boolean {
+    return this.#topics.get(topic)?.isAscii === true
   }
 
   take(packet: AedesPublish, done: Done): void {
@@ -181,7 +190,7 @@ export class Inbound {
   }
 
   /** @returns `undefined` for what is taken and kept nowhere */
-  async #resolve(text: string): Promise<MessageAddress | undefined> {
+  async #resolve(text: string): Promise<KnownTopic | undefined> {
     if (HEALTH.test(text)) return undefined
     const topic = parseTopicName(text, this.#options.topics)
     const { authority, session } = this.#options
@@ -193,10 +202,11 @@ export class Inbound {
       channel = found
       remember(this.#prefixes, topic.prefix, channel)
     }
-    const address: MessageAddress = {
+    const address: KnownTopic = {
       domainId: channel.domainId,
       channelId: channel.channelId,
       levels: topic.levels,
+      isAscii: /^[\x20-\x7e]*$/.test(text),
     }
     remember(this.#topics, text, address)
     return address
