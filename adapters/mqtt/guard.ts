@@ -1,5 +1,6 @@
 import { malformed, ProtocolViolation, protocolError, Reason } from './codes.ts'
 import { Cursor } from './cursor.ts'
+import { isPadded } from './framer.ts'
 import type { Frame } from './framer.ts'
 import { checkDisconnect, checkPublish, peekVersion, readAck, readConnect, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
@@ -28,6 +29,7 @@ export function readOpening(frame: Frame): Opening {
   const level = peekVersion(cursor)
   const version = level >= 5 ? 5 : level === 3 ? 3 : 4
   try {
+    checkLength(frame, version)
     return { version, connect: readConnect(cursor) }
   } catch (violation) {
     if (!(violation instanceof ProtocolViolation)) throw violation
@@ -36,13 +38,18 @@ export function readOpening(frame: Frame): Opening {
   }
 }
 
+function checkLength(frame: Frame, version: Version): void {
+  if (version === 5 && isPadded(frame)) throw malformed('remaining length is not minimal')
+}
+
 /**
- * Checks a packet that Aedes handles, to its last byte.
+ * Checks a packet that Aedes handles, to its last byte, and the length of any.
  *
  * @returns whether it is one
  * @throws {ProtocolViolation}
  */
 export function checkForAedes(frame: Frame, version: Version): boolean {
+  checkLength(frame, version)
   const cursor = new Cursor(frame.bytes, frame.body, frame.end)
   switch (frame.type) {
     case Type.publish:
