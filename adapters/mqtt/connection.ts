@@ -2,7 +2,13 @@ import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import { checkForAedes, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
-import { announceInConnack, handOver, reasonOfAedesError, refreshKeepAlive } from './aedes-broker.ts'
+import {
+  announceInConnack,
+  handOver,
+  keepWill,
+  reasonOfAedesError,
+  refreshKeepAlive,
+} from './aedes-broker.ts'
 import type { AedesClient, AedesPublish } from './aedes-broker.ts'
 import { AedesStream } from './aedes-stream.ts'
 import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
@@ -97,8 +103,11 @@ export class Connection implements Peer {
     return this.#wire.isCongested
   }
 
+  /** @param bytes one whole packet, or several that fit in the client's Maximum Packet Size together */
   send(bytes: Buffer): void {
-    this.#wire.send(bytes)
+    if (bytes.length <= this.maximumPacketSize) return this.#wire.send(bytes)
+    // An answer that cannot be given, such as a SUBACK for many filters. Messages are measured before they come here.
+    this.#refuse(Reason.packetTooLarge, 'packet_too_large_for_receiver') // [MQTT-3.1.2-24]
   }
 
   /**
@@ -228,7 +237,10 @@ export class Connection implements Peer {
   #handle(frame: Frame): boolean {
     if (checkForAedes(frame, this.version)) {
       // Nothing may follow DISCONNECT, and mqtt-packet 9.0.2 would read what does as its reason code.
-      if (frame.type === Type.disconnect) this.#isBusy = true
+      if (frame.type === Type.disconnect) {
+        this.#isBusy = true
+        keepWill(frame)
+      }
       return true
     }
     const cursor = new Cursor(frame.bytes, frame.body, frame.end)
@@ -309,7 +321,10 @@ export class Connection implements Peer {
   #handToAedes(packet: Buffer, session: Session): void {
     const host = this.#host
     this.#inbound = createInbound(host, this, session, (error) => this.#fail(error))
-    const stream = new AedesStream(this.#wire, () => this.#advance())
+    const stream = new AedesStream(this.#wire, {
+      maximumPacketSize: this.maximumPacketSize,
+      onHungry: () => this.#advance(),
+    })
     this.#aedesStream = stream
     // Aedes ends a connection by destroying its stream: DISCONNECT came, or something it does not take.
     stream.on('close', () => this.close())
