@@ -17,7 +17,7 @@ describe.each([4, 5] as const)('a retained message, protocol level %i,', (versio
       topic: topicOf(channel, 'a'),
       publisher,
       /** What somebody who subscribes now is sent at once. */
-      async retained(): Promise<string[]> {
+      retained: async (): Promise<string[]> => {
         const late = await open(version, member, { clientId: 'late' })
         await late.subscribe([topicOf(channel, 'a'), topicOf(channel, 'marker')], { qos: 2 })
         await publisher.publish(topicOf(channel, 'marker'), { payload: 'marker' })

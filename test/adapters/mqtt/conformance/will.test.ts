@@ -27,7 +27,7 @@ describe.each([4, 5] as const)('a will, protocol level %i,', (version) => {
           ...options,
         }),
       /** The last message, so that what did not come before it does not come at all. */
-      async mark(): Promise<void> {
+      mark: async (): Promise<void> => {
         const publisher = await open(version, member, { clientId: 'marker' })
         await publisher.publish(topicOf(channel, 'marker'), { payload: 'marker' })
       },
