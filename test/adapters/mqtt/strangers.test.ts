@@ -1,12 +1,10 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
 import { connect } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createMqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
-import { LIMITS, useGateway } from './support.ts'
+import { describe, expect, it } from 'vitest'
+import { useGateway, useWebSocketPort } from './support.ts'
 import type { TestGateway } from './support.ts'
 
 const MIB = 1_048_576
@@ -22,19 +20,7 @@ useGateway((started) => {
   gateway = started
 })
 
-let webSocketPort: number
-const server = createServer()
-beforeAll(async () => {
-  const bridge = createMqttWebSocket(gateway.adapter, LIMITS)
-  server.on('upgrade', (request, socket, head) => void bridge.handleUpgrade(request, socket, head))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  webSocketPort = (server.address() as AddressInfo).port
-  return () => bridge.stop()
-})
-afterAll(() => {
-  server.close()
-})
+const webSocketPort = useWebSocketPort(() => gateway)
 
 /** Memory in use, once all garbage is collected. */
 function usedBytes(): number {
@@ -83,7 +69,7 @@ describe('four strangers who announce 100 MB each', () => {
   it.each([
     ['as CONNECT', () => gateway.port, Buffer.from([0x10, ...REMAINING_LENGTH])],
     ['as PUBLISH', () => gateway.port, Buffer.from([0x30, ...REMAINING_LENGTH])],
-    ['as a frame of WebSocket', () => webSocketPort, WEB_SOCKET_OPENING],
+    ['as a frame of WebSocket', webSocketPort, WEB_SOCKET_OPENING],
   ])('%s cost less than 1 MB together', async (_what, port, opening) => {
     const strangers = () => Promise.all([0, 1, 2, 3].map(() => announce(port(), opening)))
     // Once before, so that what is loaded and compiled at the first time does not count.

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { connectAsync } from 'mqtt'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { afterAll, afterEach, beforeAll, vi } from 'vitest'
@@ -7,6 +10,7 @@ import type { MqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttLimits } from '../../../adapters/mqtt/host.ts'
 import type { CheckPayload } from '../../../adapters/mqtt/inbound.ts'
 import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
+import { createMqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
 import type { Bus } from '../../../platform/bus/connect.ts'
@@ -154,6 +158,24 @@ export function collect(client: MqttClient): Received[] {
     received.push({ topic, payload: payload.toString(), qos, retain })
   })
   return received
+}
+
+/** MQTT over WebSocket for the gateway of a test file. @returns asks for the port */
+export function useWebSocketPort(gateway: () => TestGateway): () => number {
+  const server = createServer()
+  beforeAll(async () => {
+    const bridge = createMqttWebSocket(gateway().adapter, LIMITS)
+    server.on('upgrade', (request, socket, head) => {
+      if (!bridge.handleUpgrade(request, socket, head)) socket.destroy()
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return async () => {
+      await bridge.stop()
+      server.close()
+    }
+  })
+  return () => (server.address() as AddressInfo).port
 }
 
 /** Opens raw connections that are signed in, and ends them behind each test. */

@@ -75,6 +75,8 @@ async function run(gateway: FuzzedGateway, { seed, seconds, only }: FuzzOptions)
   const mutations = new Map<string, number>()
   const players = gateway.actors.slice(0, -1)
   const canary = await startCanary(gateway.mqttPort, gateway.actors.at(-1) as Actor, PATIENCE_MS)
+  const underWay = new Set<number>()
+  let suspects: readonly number[] = []
   let next = only ?? 0
   const isOver = (): boolean =>
     failures.length > 0 || canary.failure !== undefined || gateway.complaints().length > 0
@@ -85,7 +87,10 @@ async function run(gateway: FuzzedGateway, { seed, seconds, only }: FuzzOptions)
     const session = prepare(seed, number, players)
     const { transport, version, manner, bytes, random } = session
     const limits = { strangerMs: CONNECT_TIMEOUT_S * 1_000, patienceMs: PATIENCE_MS }
+    underWay.add(number)
     const played = await play(transport, gateway, bytes, manner, random, limits)
+    if (suspects.length === 0 && gateway.complaints().length > 0) suspects = [...underWay]
+    underWay.delete(number)
     const row = rowOf(rows, `${transport}, ${version === 3 ? '3.1' : version === 4 ? '3.1.1' : '5'}`)
     row.sessions += 1
     row.accepted += played.isAccepted ? 1 : 0
@@ -116,6 +121,7 @@ async function run(gateway: FuzzedGateway, { seed, seconds, only }: FuzzOptions)
   await canary.stop()
   if (canary.failure !== undefined) failures.push(canary.failure)
   failures.push(...gateway.complaints().slice(0, 10))
+  if (suspects.length > 0) failures.push(`under way at the first complaint: sessions ${suspects.join(', ')}`)
   const { delivered, slowestMs } = canary
   return {
     seed,
