@@ -88,8 +88,9 @@ export class Conflict extends DomainError {
 export class TooLarge extends DomainError {
   readonly kind = 'too_large'
   readonly code = 'too_large'
-  constructor(limitBytes: number) {
-    super(`larger than the limit of ${limitBytes} bytes`)
+  /** @param what where it is not the message as a whole */
+  constructor(limitBytes: number, what?: string) {
+    super(`${what === undefined ? '' : `${what} `}larger than the limit of ${limitBytes} bytes`)
   }
 }
 

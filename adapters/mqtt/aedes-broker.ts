@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import { Aedes } from 'aedes'
 import type { AedesOptions, Client } from 'aedes'
+import type { MessageProperties } from '../../platform/bus/properties.ts'
 import { Reason } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 
@@ -35,7 +36,8 @@ export interface AedesPublish {
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
   readonly messageId?: number
-  readonly properties?: { readonly contentType?: string }
+  /** Set behind Aedes's reading, when there are any: it loses the order of user properties. */
+  properties?: MessageProperties | undefined
   /** Set by Aedes after it wrote a negative PUBACK or PUBREC; `enqueuePublish` then writes no positive one. We set it
    * when we wrote the negative one, because Aedes knows no reason but 0x87. */
   _notAuthorized?: boolean

@@ -6,22 +6,17 @@ import type { Wire } from './wire.ts'
  */
 export class AedesStream extends Duplex {
   readonly #wire: Wire
-  readonly #maximumPacketSize: number
   readonly #onHungry: () => void
   /** Whether Aedes has written anything; the first thing is CONNACK. */
   hasWritten = false
   #waiting: ((error?: Error | null) => void) | undefined
 
-  /**
-   * @param options.maximumPacketSize bytes that the client takes; CONNACK is the one packet of Aedes's that may be longer
-   * @param options.onHungry          Aedes has read everything; never called from within its reading
-   */
-  constructor(wire: Wire, options: { maximumPacketSize: number; onHungry: () => void }) {
+  /** @param onHungry Aedes has read everything; never called from within its reading */
+  constructor(wire: Wire, onHungry: () => void) {
     // A single piece fills it: Aedes decides when it reads on, and works on all of one read at once.
     super({ readableHighWaterMark: 1, allowHalfOpen: false, decodeStrings: true })
     this.#wire = wire
-    this.#maximumPacketSize = options.maximumPacketSize
-    this.#onHungry = options.onHungry
+    this.#onHungry = onHungry
   }
 
   /** Whether Aedes has taken all that it was given. */
@@ -36,21 +31,12 @@ export class AedesStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#send([chunk], done)
+    this.#wire.send(chunk)
+    this.#sent(done)
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    const pieces = chunks.map(({ chunk }) => chunk)
-    this.#send(pieces, done)
-  }
-
-  /** @param pieces of one packet or several; the first ones are CONNACK, and nothing else */
-  #send(pieces: Buffer[], done: (error?: Error | null) => void): void {
-    if (!this.hasWritten && this.#maximumPacketSize < Infinity) {
-      const bytes = pieces.reduce((sum, { length }) => sum + length, 0)
-      if (bytes > this.#maximumPacketSize) return void this.destroy() // [MQTT-3.1.2-24]
-    }
-    for (const piece of pieces) this.#wire.send(piece)
+    for (const { chunk } of chunks) this.#wire.send(chunk)
     this.#sent(done)
   }
 

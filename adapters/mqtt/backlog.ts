@@ -11,6 +11,7 @@ export interface Share {
 /** What is held: a message for one session. */
 export interface Holding {
   readonly payload: Uint8Array
+  readonly properties?: { readonly bytes: Uint8Array } | undefined
   readonly share: Share
 }
 
@@ -31,11 +32,15 @@ const DOMAIN_SHARE = 1 / 4
  * total still has room for others.
  */
 const PRESENT_FACTOR = 2
-/** What a message costs each session beside its payload. */
+/** What a message costs each session beside what is in memory once. */
 const OVERHEAD_BYTES = 200
 
+/** What is in memory once, for all sessions. */
+const sharedBytes = ({ payload, properties }: Holding): number =>
+  payload.length + (properties?.bytes.length ?? 0)
+
 /** @returns what a message counts towards the bound of its session alone, whoever else holds it */
-export const costOf = ({ payload }: Holding): number => payload.length + OVERHEAD_BYTES
+export const costOf = (holding: Holding): number => sharedBytes(holding) + OVERHEAD_BYTES
 
 interface Total {
   bytes: number
@@ -59,8 +64,8 @@ export class Account {
   }
 
   /** @param isPresent whether the client is there to take it */
-  hasRoom({ payload, share }: Holding, isPresent: boolean): boolean {
-    const bytes = OVERHEAD_BYTES + (share.holders === 0 ? payload.length : 0)
+  hasRoom(holding: Holding, isPresent: boolean): boolean {
+    const bytes = OVERHEAD_BYTES + (holding.share.holders === 0 ? sharedBytes(holding) : 0)
     const factor = isPresent ? PRESENT_FACTOR : 1
     return (
       this.#bytes + bytes <= this.#maxBytes * factor &&
@@ -68,20 +73,22 @@ export class Account {
     )
   }
 
-  hold({ payload, share }: Holding): void {
+  hold(holding: Holding): void {
+    const { share } = holding
     this.#add(OVERHEAD_BYTES)
     share.holders += 1
     if (share.holders > 1) return
     share.payer = this
-    this.#add(payload.length)
+    this.#add(sharedBytes(holding))
   }
 
-  release({ payload, share }: Holding): void {
+  release(holding: Holding): void {
+    const { share } = holding
     this.#add(-OVERHEAD_BYTES)
     share.holders -= 1
     if (share.holders > 0 || !share.payer) return
     // To the one that paid, whoever is the last to let go.
-    share.payer.#add(-payload.length)
+    share.payer.#add(-sharedBytes(holding))
   }
 
   #add(bytes: number): void {

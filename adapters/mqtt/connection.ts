@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
-import { checkForAedes, readOpening } from './guard.ts'
+import { DomainError } from '../../platform/errors.ts'
+import { checkForAedes, checkLength, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
 import {
   announceInConnack,
@@ -14,17 +15,19 @@ import { AedesStream } from './aedes-stream.ts'
 import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import { Cursor } from './cursor.ts'
-import { encodeConnackRefusal, encodeDisconnect, encodePubrel } from './encode.ts'
+import { encodeConnackRefusal, encodeDisconnect, encodePubrel } from './answers.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
 import type { Inbound } from './inbound.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
 import { createInbound } from './publications.ts'
-import { readAck, Type } from './packets.ts'
+import type { MessageProperties } from '../../platform/bus/properties.ts'
+import { readAck, readPublish, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
 import type { Session } from './sessions.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
+import { TopicAliases } from './topic-aliases.ts'
 import { Wire } from './wire.ts'
 
 /**
@@ -32,6 +35,10 @@ import { Wire } from './wire.ts'
  * packets are not even looked at before CONNACK.
  */
 const MAX_CONNECT_BYTES = 16 * 1024
+
+/** Of CONNACK with all that it may say, but for the identifier that a client is assigned (`handshake.ts`). */
+const CONNACK_BYTES = 26
+const ASSIGNED_IDENTIFIER_BYTES = 3 + 'auto-'.length + 36
 
 type State = 'waiting' | 'authenticating' | 'accepting' | 'open' | 'closed'
 
@@ -45,6 +52,8 @@ export class Connection implements Peer {
   version: Version = 4
   receiveMaximum = 65_535
   maximumPacketSize = Infinity
+  aliases: TopicAliases | undefined
+  wantsReasons = true
   /** Whether CONNACK says that there was a session. */
   isSessionPresent = false
   session: Session | undefined
@@ -65,6 +74,9 @@ export class Connection implements Peer {
   #aedesStream: AedesStream | undefined
   #client: AedesClient | undefined
   #inbound: Inbound | undefined
+  /** Of PUBLISH packets on their way through Aedes, which keeps their order. Those without any have no place here. */
+  readonly #properties: MessageProperties[] = []
+  #willProperties: MessageProperties | undefined
   #keepAliveS = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is being worked on: what follows waits. */
   #isBusy = false
@@ -103,19 +115,22 @@ export class Connection implements Peer {
     return this.#wire.isCongested
   }
 
-  /** @param bytes one whole packet, or several that fit in the client's Maximum Packet Size together */
   send(bytes: Buffer): void {
-    if (bytes.length <= this.maximumPacketSize) return this.#wire.send(bytes)
-    // An answer that cannot be given, such as a SUBACK for many filters. Messages are measured before they come here.
-    this.#refuse(Reason.packetTooLarge, 'packet_too_large_for_receiver') // [MQTT-3.1.2-24]
+    this.#wire.send(bytes)
+  }
+
+  answer(bytes: Buffer): void {
+    if (bytes.length <= this.maximumPacketSize) return this.send(bytes)
+    this.#refuse(Reason.packetTooLarge, 'answer_too_large_for_receiver') // [MQTT-3.1.2-24]
   }
 
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *
    * @param reason told to MQTT 5 clients in a DISCONNECT, or to any that wait for it in CONNACK
+   * @param text   the same in words, for MQTT 5
    */
-  close(reason?: ReasonCode): void {
+  close(reason?: ReasonCode, text?: string): void {
     const state = this.#state
     if (state === 'closed') return
     this.#state = 'closed'
@@ -123,8 +138,11 @@ export class Connection implements Peer {
     this.#stream.off('data', this.#onData)
     if (reason !== undefined) {
       const isAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
-      if (isAccepted && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
-      if (state === 'authenticating') this.send(encodeConnackRefusal(this.version, connackReason(reason)))
+      const words = { text, maximumPacketSize: this.maximumPacketSize }
+      if (isAccepted && this.version === 5) this.send(encodeDisconnect(reason, words)) // [MQTT-3.14.0-1]
+      if (state === 'authenticating') {
+        this.send(encodeConnackRefusal(this.version, connackReason(reason), words))
+      }
     }
     this.#wire.finish()
     // Aedes hears of it by the `close` of its stream, and sends the will.
@@ -157,7 +175,7 @@ export class Connection implements Peer {
   #refuse(reason: ReasonCode, word: string, detail?: string): void {
     if (this.#state === 'closed') return
     this.#host.refusals.note(word, { code: reason, detail, ...this.facts })
-    this.close(reason)
+    this.close(reason, detail)
   }
 
   #fail(error: unknown): void {
@@ -235,6 +253,13 @@ export class Connection implements Peer {
 
   /** @returns whether the packet is for Aedes */
   #handle(frame: Frame): boolean {
+    checkLength(frame, this.version)
+    if (frame.type === Type.publish) {
+      const cursor = new Cursor(frame.bytes, frame.body, frame.end)
+      const properties = readPublish(cursor, frame.flags, this.version)
+      if (properties) this.#properties.push(properties)
+      return true
+    }
     if (checkForAedes(frame, this.version)) {
       // Nothing may follow DISCONNECT, and mqtt-packet 9.0.2 would read what does as its reason code.
       if (frame.type === Type.disconnect) {
@@ -294,11 +319,24 @@ export class Connection implements Peer {
       throw opening.violation
     }
     this.#state = 'authenticating'
-    this.receiveMaximum = opening.connect.receiveMaximum
-    this.maximumPacketSize = opening.connect.maximumPacketSize
-    this.#keepAliveS = opening.connect.keepAliveS
+    const { connect } = opening
+    this.receiveMaximum = connect.receiveMaximum
+    this.maximumPacketSize = connect.maximumPacketSize
+    if (connect.topicAliasMaximum > 0) this.aliases = new TopicAliases(connect.topicAliasMaximum)
+    this.wantsReasons = connect.wantsReasons
+    this.#keepAliveS = connect.keepAliveS
+    this.#willProperties = connect.will?.properties
+    // [MQTT-3.1.2-24]; the largest that Aedes may write.
+    const connackBytes = connect.identifier === '' ? CONNACK_BYTES + ASSIGNED_IDENTIFIER_BYTES : CONNACK_BYTES
+    if (connackBytes > connect.maximumPacketSize) {
+      throw new ProtocolViolation(
+        Reason.packetTooLarge,
+        'answer_too_large_for_receiver',
+        'no room for CONNACK',
+      )
+    }
     const packet = Buffer.from(frame.bytes.subarray(frame.start, frame.end))
-    void this.#connect(opening.connect, packet).catch((error: unknown) => this.#fail(error))
+    void this.#connect(connect, packet).catch((error: unknown) => this.#fail(error))
   }
 
   async #connect(connect: Connect, packet: Buffer): Promise<void> {
@@ -308,7 +346,7 @@ export class Connection implements Peer {
     } catch (error) {
       const code = reasonFor(error, 'connect')
       if (!this.isClosed) host.refusals.noteError(error, { code, ...this.facts })
-      return this.close(code)
+      return this.close(code, error instanceof DomainError ? error.message : undefined)
     }
     if (!this.session) return
     this.#state = 'accepting'
@@ -321,10 +359,7 @@ export class Connection implements Peer {
   #handToAedes(packet: Buffer, session: Session): void {
     const host = this.#host
     this.#inbound = createInbound(host, this, session, (error) => this.#fail(error))
-    const stream = new AedesStream(this.#wire, {
-      maximumPacketSize: this.maximumPacketSize,
-      onHungry: () => this.#advance(),
-    })
+    const stream = new AedesStream(this.#wire, () => this.#advance())
     this.#aedesStream = stream
     // Aedes ends a connection by destroying its stream: DISCONNECT came, or something it does not take.
     stream.on('close', () => this.close())
@@ -364,8 +399,19 @@ export class Connection implements Peer {
     this.#refuse(reasonOfAedesError(error), 'refused_by_broker', error.message)
   }
 
+  /** PUBREL has come, PUBCOMP is about to follow. */
+  onReleased(packetId: number): void {
+    this.session?.receipts.delete(packetId)
+    this.#inbound?.release(packetId)
+  }
+
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
-    if (this.#inbound) this.#inbound.take(packet, done)
-    else done(new Error('publication before authentication'))
+    const isWill = packet.cmd === undefined
+    // Aedes goes on with what it has read after it has closed; the properties of that are not in step any more.
+    if (!this.#inbound || (this.isClosed && !isWill))
+      return done(new Error('publication without a connection'))
+    if (isWill) packet.properties = this.#willProperties
+    else if (packet.properties) packet.properties = this.#properties.shift()
+    this.#inbound.take(packet, done)
   }
 }

@@ -21,6 +21,11 @@ export class Cursor {
     return this.end - this.position
   }
 
+  /** Whether the next byte is there, and 0. */
+  get isAtZero(): boolean {
+    return this.position < this.end && this.bytes[this.position] === 0
+  }
+
   #take(count: number): number {
     const at = this.position
     if (count > this.end - at) throw malformed('packet is shorter than its fields')

@@ -1,95 +1,38 @@
 import type { Share } from './backlog.ts'
-import { Reason, returnCodeFor } from './codes.ts'
-import type { ReasonCode } from './codes.ts'
 import type { Qos, Version } from './packets.ts'
+import { Property } from './properties.ts'
+import { stringBytes, variableBytes, writeString, writeVariable } from './write.ts'
 
-/** Packets that we write ourselves; Aedes writes the others. All return whole packets. */
-
-export function encodeConnackRefusal(version: number, reason: ReasonCode): Buffer {
-  return version >= 5
-    ? Buffer.from([0x20, 3, 0, reason, 0])
-    : Buffer.from([0x20, 2, 0, returnCodeFor(reason)])
+/** What MQTT 5 clients are told of a message, beside its content type. Made once for all of them. */
+export interface SharedProperties {
+  /** As they stand in the packet. */
+  readonly bytes: Buffer
+  readonly expiryS: number | undefined
+  readonly receivedAtMs: number
 }
 
-/** MQTT 5 only; earlier versions know no DISCONNECT of the server. */
-export function encodeDisconnect(reason: ReasonCode): Buffer {
-  return Buffer.from([0xe0, 1, reason])
-}
-
-const PUBACK = 0x40
-const PUBREC = 0x50
-const PUBREL = 0x62
-
-function encodeAck(first: number, packetId: number, reason: ReasonCode): Buffer {
-  // Success is the reason when none is given (MQTT 5 section 3.4.2.1), and the only form before MQTT 5.
-  return reason === Reason.success
-    ? Buffer.from([first, 2, packetId >> 8, packetId & 0xff])
-    : Buffer.from([first, 3, packetId >> 8, packetId & 0xff, reason])
-}
-
-/** PUBACK of QoS 1, PUBREC of QoS 2, with what went wrong. MQTT 5 only. */
-export function encodePublishRefusal(qos: 1 | 2, packetId: number, reason: ReasonCode): Buffer {
-  return encodeAck(qos === 1 ? PUBACK : PUBREC, packetId, reason)
-}
-
-export function encodePubrel(packetId: number): Buffer {
-  return encodeAck(PUBREL, packetId, Reason.success)
-}
-
-/** @param codes one a filter: granted QoS or reason code; before MQTT 5 every failure is 0x80 [MQTT-3.9.3-2] */
-export function encodeSuback(version: Version, packetId: number, codes: readonly number[]): Buffer {
-  const head = encodeHead(0x90, packetId, version === 5 ? 1 + codes.length : codes.length)
-  const payload = version === 5 ? [0, ...codes] : codes.map((code) => (code < 0x80 ? code : 0x80))
-  return Buffer.concat([head, Buffer.from(payload)])
-}
-
-/** @param codes one a filter; not sent before MQTT 5 */
-export function encodeUnsuback(version: Version, packetId: number, codes: readonly number[]): Buffer {
-  if (version !== 5) return encodeHead(0xb0, packetId, 0)
-  return Buffer.concat([encodeHead(0xb0, packetId, 1 + codes.length), Buffer.from([0, ...codes])])
-}
-
-function encodeHead(first: number, packetId: number, restBytes: number): Buffer {
-  const head = Buffer.allocUnsafe(1 + variableBytes(2 + restBytes) + 2)
-  head[0] = first
-  const at = writeVariable(head, 1, 2 + restBytes)
-  head.writeUInt16BE(packetId, at)
-  return head
-}
-
-/** A message on its way to one client. The payload is shared with others and never changed. */
+/** A message on its way to one client. Payload and properties are shared with others and never changed. */
 export interface Delivery {
   readonly topic: string
   readonly payload: Uint8Array
   readonly qos: Qos
   readonly retain: boolean
-  readonly contentType: string
+  readonly contentType: string | undefined
+  readonly properties: SharedProperties | undefined
   /** Subscription Identifiers of all subscriptions that match [MQTT-3.3.4-3] [MQTT-3.3.4-4]. */
   readonly identifiers: readonly number[]
   /** The same for all deliveries of one message. */
   readonly share: Share
 }
 
-/** Bytes of a PUBLISH on the wire, without building it. */
-export function publishBytes(delivery: Delivery, version: Version): number {
-  const rest = restBytes(delivery, version)
-  return 1 + variableBytes(rest) + rest
-}
-
-function propertyBytes(delivery: Delivery): number {
-  let bytes = delivery.contentType === '' ? 0 : 3 + Buffer.byteLength(delivery.contentType)
-  for (const identifier of delivery.identifiers) bytes += 1 + variableBytes(identifier)
-  return bytes
-}
-
-function restBytes(delivery: Delivery, version: Version): number {
-  let bytes = 2 + Buffer.byteLength(delivery.topic) + delivery.payload.length
-  if (delivery.qos > 0) bytes += 2
-  if (version === 5) {
-    const properties = propertyBytes(delivery)
-    bytes += variableBytes(properties) + properties
-  }
-  return bytes
+/** What of a PUBLISH is another for each client and moment. */
+export interface PublishExtras {
+  /** Seconds, when the message expires. */
+  readonly expiryLeftS?: number | undefined
+  /** Topic alias. */
+  readonly alias?: number
+  /** Instead of the delivery's: empty when the client knows the alias. */
+  readonly topic?: ''
 }
 
 /** @param packetId 0 with QoS 0 */
@@ -98,41 +41,53 @@ export function encodePublish(
   version: Version,
   packetId: number,
   isDuplicate: boolean,
+  extras?: PublishExtras,
 ): Buffer {
-  const rest = restBytes(delivery, version)
+  const { qos, retain, payload } = delivery
+  const topic = extras?.topic ?? delivery.topic
+  // Before MQTT 5 not even their length.
+  const properties = version === 5 ? propertyBytes(delivery, extras) : -1
+  let rest = stringBytes(topic) + payload.length
+  if (qos > 0) rest += 2
+  if (properties >= 0) rest += variableBytes(properties) + properties
   const bytes = Buffer.allocUnsafe(1 + variableBytes(rest) + rest)
-  bytes[0] = 0x30 | (isDuplicate ? 0x08 : 0) | (delivery.qos << 1) | (delivery.retain ? 1 : 0)
-  let at = writeString(bytes, writeVariable(bytes, 1, rest), delivery.topic)
-  if (delivery.qos > 0) at = bytes.writeUInt16BE(packetId, at)
-  if (version === 5) {
-    at = writeVariable(bytes, at, propertyBytes(delivery))
-    if (delivery.contentType !== '') at = writeString(bytes, bytes.writeUInt8(0x03, at), delivery.contentType)
-    for (const identifier of delivery.identifiers) {
-      at = writeVariable(bytes, bytes.writeUInt8(0x0b, at), identifier)
-    }
-  }
-  bytes.set(delivery.payload, at)
+  bytes[0] = 0x30 | (isDuplicate ? 0x08 : 0) | (qos << 1) | (retain ? 1 : 0)
+  let at = writeString(bytes, writeVariable(bytes, 1, rest), topic)
+  if (qos > 0) at = bytes.writeUInt16BE(packetId, at)
+  if (properties >= 0) at = writeVariable(bytes, at, properties)
+  if (properties > 0) at = writeProperties(bytes, at, delivery, extras)
+  bytes.set(payload, at)
   return bytes
 }
 
-function writeString(bytes: Buffer, at: number, text: string): number {
-  const length = bytes.write(text, at + 2)
-  bytes.writeUInt16BE(length, at)
-  return at + 2 + length
+function propertyBytes({ contentType, properties, identifiers }: Delivery, extras?: PublishExtras): number {
+  let bytes = contentType === undefined ? 0 : 1 + stringBytes(contentType)
+  if (properties) bytes += properties.bytes.length
+  for (const identifier of identifiers) bytes += 1 + variableBytes(identifier)
+  if (extras?.expiryLeftS !== undefined) bytes += 5
+  if (extras?.alias !== undefined) bytes += 3
+  return bytes
 }
 
-function variableBytes(value: number): number {
-  return value < 128 ? 1 : value < 16_384 ? 2 : value < 2_097_152 ? 3 : 4
-}
-
-function writeVariable(bytes: Buffer, at: number, value: number): number {
-  let position = at
-  let rest = value
-  while (rest >= 128) {
-    bytes[position] = (rest & 0x7f) | 0x80
-    position += 1
-    rest >>>= 7
+function writeProperties(
+  bytes: Buffer,
+  start: number,
+  { contentType, properties, identifiers }: Delivery,
+  extras?: PublishExtras,
+): number {
+  let at = start
+  if (contentType !== undefined) {
+    at = writeString(bytes, bytes.writeUInt8(Property.contentType, at), contentType) // [MQTT-3.3.2-20]
   }
-  bytes[position] = rest
-  return position + 1
+  if (properties) at += properties.bytes.copy(bytes, at)
+  for (const identifier of identifiers) {
+    at = writeVariable(bytes, bytes.writeUInt8(Property.subscriptionIdentifier, at), identifier)
+  }
+  if (extras?.expiryLeftS !== undefined) {
+    at = bytes.writeUInt32BE(extras.expiryLeftS, bytes.writeUInt8(Property.messageExpiry, at)) // [MQTT-3.3.2-6]
+  }
+  if (extras?.alias !== undefined) {
+    at = bytes.writeUInt16BE(extras.alias, bytes.writeUInt8(Property.topicAlias, at))
+  }
+  return at
 }

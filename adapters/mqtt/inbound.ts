@@ -1,6 +1,9 @@
+import { isUtf8 } from 'node:buffer'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
+import { isOverLimit, MAX_PROPERTY_BYTES } from '../../platform/bus/properties.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
+import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import type { DomainError } from '../../platform/errors.ts'
 import type { Authority, ChannelAddress } from '../authority.ts'
 import { SENML_TYPES } from '../content-type.ts'
@@ -8,6 +11,8 @@ import type { Publish } from '../publish.ts'
 import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
+import { ProtocolViolation, Reason } from './codes.ts'
+import { contentTypeOf, propertiesForBus } from './message-properties.ts'
 import type { Session } from './sessions.ts'
 
 type Done = (error?: Error) => void
@@ -20,6 +25,8 @@ export interface InboundOptions {
   readonly publish: Publish
   readonly session: Session
   readonly checkPayload: CheckPayload
+  /** QoS 1 and 2 publications that the client may leave unacknowledged. */
+  readonly receiveMaximum: number
   /** The message is on the stream. */
   onStored(message: Message): void
   /** A QoS 0 message is not on the stream, and nobody waits to hear it. */
@@ -64,6 +71,9 @@ export class Inbound {
   readonly #held: Done[] = []
   readonly #onIdle: (() => void)[] = []
   #unanswered = 0
+  #unansweredQos1 = 0
+  /** Packet identifiers of QoS 2 from PUBLISH to PUBREL, of this connection. */
+  readonly #unreleased = new Set<number>()
   /** Grows whenever what is known was forgotten: an answer asked for before that is not to be kept. */
   #generation = 0
 
@@ -94,12 +104,24 @@ export class Inbound {
   }
 
   take(packet: AedesPublish, done: Done): void {
+    if (packet.qos === 1) this.#unansweredQos1 += 1
+    else if (packet.qos === 2 && packet.messageId !== undefined) this.#unreleased.add(packet.messageId)
+    if (this.#unansweredQos1 + this.#unreleased.size > this.#options.receiveMaximum) {
+      const text = `more than ${this.#options.receiveMaximum} publications are unacknowledged`
+      this.#break(new ProtocolViolation(Reason.receiveMaximumExceeded, 'receive_maximum_exceeded', text))
+      return
+    }
     if (this.#lookups.length === 0) {
       const address = this.#topics.get(packet.topic)
       if (address) return this.#store(address, packet, done)
     }
     this.#lookups.push({ packet, done })
     if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
+  }
+
+  /** PUBREL: the packet identifier is free again. */
+  release(packetId: number): void {
+    this.#unreleased.delete(packetId)
   }
 
   /** Gives up what waits, so that nobody waits for it for ever. */
@@ -149,21 +171,22 @@ export class Inbound {
   }
 
   #store(address: MessageAddress, packet: AedesPublish, done: Done): void {
+    const { properties } = packet
+    const contentType = contentTypeOf(properties)
     const message: Message = {
       domainId: address.domainId,
       channelId: address.channelId,
       levels: address.levels,
       publisher: this.#options.session.principal.id,
       protocol: 'mqtt',
-      contentType: contentTypeOf(packet),
+      contentType,
       receivedAtNs: nowNs(),
       payload: packet.payload,
       qos: packet.qos,
       retain: packet.retain,
+      properties: propertiesForBus(properties, contentType, this.#options.session.origin),
     }
-    const flaw = SENML_TYPES.has(message.contentType)
-      ? this.#options.checkPayload(message.contentType, packet.payload)
-      : undefined
+    const flaw = this.#findFlaw(message)
     if (flaw) {
       this.#enqueue({ packet, message: undefined, done, isSettled: true, error: flaw })
     } else if (packet.qos === 0) this.#storeAtMostOnce(message, done)
@@ -173,6 +196,13 @@ export class Inbound {
       const entry = this.#enqueue({ packet, message, done, isSettled: false, error: undefined })
       this.#options.publish(message, (error) => this.#settle(entry, error))
     }
+  }
+
+  #findFlaw({ contentType, properties, payload }: Message): Error | undefined {
+    if (properties && isOverLimit(properties)) return new TooLarge(MAX_PROPERTY_BYTES, 'properties')
+    if (properties?.payloadFormat === 1 && !isUtf8(payload))
+      return new InvalidInput('payload is not the text in UTF-8 that it says it is')
+    return SENML_TYPES.has(contentType) ? this.#options.checkPayload(contentType, payload) : undefined
   }
 
   /** Not waited for, up to a bound. */
@@ -239,7 +269,10 @@ export class Inbound {
     for (let entry = this.#line[0]; entry?.isSettled; entry = this.#line[0]) {
       this.#line.shift()
       const { error, message, packet, done } = entry
+      if (packet.qos === 1) this.#unansweredQos1 -= 1
       if (error) {
+        // A refusal ends the exchange (MQTT 5 section 4.3.3).
+        if (packet.messageId !== undefined) this.#unreleased.delete(packet.messageId)
         this.#options.onRefused(error, packet, done)
         continue
       }
@@ -248,17 +281,6 @@ export class Inbound {
     }
     this.#tellIdle()
   }
-}
-
-// Anything else would not survive as a header of the bus.
-const PRINTABLE = /^[\x20-\x7e]{1,255}$/
-
-function contentTypeOf(packet: AedesPublish): string {
-  const type = packet.properties?.contentType
-  if (type === undefined || !PRINTABLE.test(type)) return ''
-  // As it stands, unless it is one of those that mean something to us.
-  const name = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  return SENML_TYPES.has(name) ? name : type
 }
 
 function remember<V>(known: Map<string, V>, key: string, value: V): void {

@@ -1,15 +1,14 @@
 import type { Tally } from '../../platform/metrics.ts'
 import { costOf } from './backlog.ts'
 import type { Account } from './backlog.ts'
-import { encodePublish, encodePubrel, publishBytes } from './encode.ts'
+import { encodePubrel } from './answers.ts'
 import type { Delivery } from './encode.ts'
-import type { Version } from './packets.ts'
+import { packPublish } from './pack.ts'
+import type { PackLimits } from './pack.ts'
 
 /** Where deliveries go while a client is connected. */
-export interface Receiver {
-  readonly version: Version
+export interface Receiver extends PackLimits {
   readonly receiveMaximum: number
-  readonly maximumPacketSize: number
   readonly isCongested: boolean
   send(bytes: Buffer): void
 }
@@ -166,13 +165,12 @@ export class Outbox {
 
   /** @returns whether it was sent; if not, it never will be */
   #write(receiver: Receiver, delivery: Delivery, packetId: number, isDuplicate: boolean): boolean {
-    const { version, maximumPacketSize } = receiver
-    if (maximumPacketSize < Infinity && publishBytes(delivery, version) > maximumPacketSize) {
-      // [MQTT-3.1.2-24] [MQTT-3.1.2-25]: not sent, and then as if it had been.
-      this.#onDrop('packet_too_large_for_receiver')
+    const packet = packPublish(receiver, delivery, packetId, isDuplicate)
+    if (typeof packet === 'string') {
+      this.#onDrop(packet)
       return false
     }
-    receiver.send(encodePublish(delivery, version, packetId, isDuplicate))
+    receiver.send(packet)
     this.#options.delivered.value += 1
     return true
   }

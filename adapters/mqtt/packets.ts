@@ -1,5 +1,9 @@
+import { isUtf8 } from 'node:buffer'
+import { isOverLimit } from '../../platform/bus/properties.ts'
+import type { MessageProperties } from '../../platform/bus/properties.ts'
 import { malformed, ProtocolViolation, protocolError, Reason } from './codes.ts'
 import type { Cursor } from './cursor.ts'
+import { readMessageProperties } from './message-properties.ts'
 import { Property, readProperties } from './properties.ts'
 
 /** Types of control packets, MQTT 5 section 2.1.2. */
@@ -24,6 +28,7 @@ export interface Will {
   readonly topic: string
   readonly qos: Qos
   readonly retain: boolean
+  readonly properties: MessageProperties | undefined
 }
 
 export interface Connect {
@@ -41,7 +46,17 @@ export interface Connect {
   readonly receiveMaximum: number
   /** Bytes of the largest packet that the client takes. */
   readonly maximumPacketSize: number
+  /** Topic aliases that the client takes. */
+  readonly topicAliasMaximum: number
+  /** Whether the client wants reason strings in acknowledgements. */
+  readonly wantsReasons: boolean
 }
+
+/** What an MQTT 5 client may say of itself in CONNECT, and what holds when it does not. */
+type ConnectProperties = Pick<
+  Connect,
+  'receiveMaximum' | 'maximumPacketSize' | 'topicAliasMaximum' | 'wantsReasons'
+>
 
 export interface Subscription {
   readonly filter: string
@@ -104,15 +119,15 @@ export function readConnect(cursor: Cursor): Connect {
   // MQTT 3.1.1 [MQTT-3.1.2-22]; MQTT 5 took the rule back.
   if (version !== 5 && hasPassword && !hasUsername) throw malformed('password without user name')
   const keepAliveS = cursor.uint16()
-  const properties = { receiveMaximum: 65_535, maximumPacketSize: Number.POSITIVE_INFINITY }
-  if (version === 5) readConnectProperties(cursor, properties)
+  const properties = readConnectProperties(cursor, version)
   const identifier = cursor.string()
   const cleanStart = (flags & 0x02) !== 0
   let will: Will | undefined
   if (hasWill) {
-    if (version === 5) readProperties(cursor, 'will')
-    will = { topic: cursor.string(), qos: willQos as Qos, retain: (flags & 0x20) !== 0 }
-    cursor.skipBinary()
+    const willProperties = version === 5 ? readMessageProperties(cursor, 'will') : undefined
+    const topic = cursor.string()
+    checkWill(willProperties, cursor.binary())
+    will = { topic, qos: willQos as Qos, retain: (flags & 0x20) !== 0, properties: willProperties }
   }
   const username = hasUsername ? cursor.string() : undefined
   const password = hasPassword ? cursor.binary().toString() : undefined
@@ -137,15 +152,36 @@ export function readConnect(cursor: Cursor): Connect {
   }
 }
 
-function readConnectProperties(
-  cursor: Cursor,
-  into: { receiveMaximum: number; maximumPacketSize: number },
-): void {
+/** As each message is checked when it is published: then it would be too late to tell the client. */
+function checkWill(properties: MessageProperties | undefined, payload: Buffer): void {
+  if (!properties) return
+  if (isOverLimit(properties)) {
+    throw new ProtocolViolation(Reason.quotaExceeded, 'too_large', 'properties of the will are too large')
+  }
+  if (properties.payloadFormat === 1 && !isUtf8(payload)) {
+    throw new ProtocolViolation(
+      Reason.payloadFormatInvalid,
+      'invalid_input',
+      'payload of the will is not UTF-8',
+    )
+  }
+}
+
+function readConnectProperties(cursor: Cursor, version: number): ConnectProperties {
+  const found = {
+    receiveMaximum: 65_535,
+    maximumPacketSize: Number.POSITIVE_INFINITY,
+    topicAliasMaximum: 0,
+    wantsReasons: true,
+  }
+  if (version !== 5) return found
   let asksForMethod = false
   let hasData = false
   readProperties(cursor, 'connect', (identifier, value) => {
-    if (identifier === Property.receiveMaximum) into.receiveMaximum = value
-    else if (identifier === Property.maximumPacketSize) into.maximumPacketSize = value
+    if (identifier === Property.receiveMaximum) found.receiveMaximum = value
+    else if (identifier === Property.maximumPacketSize) found.maximumPacketSize = value
+    else if (identifier === Property.topicAliasMaximum) found.topicAliasMaximum = value
+    else if (identifier === Property.requestProblemInformation) found.wantsReasons = value === 1
     else if (identifier === Property.authenticationMethod) asksForMethod = true
     else if (identifier === Property.authenticationData) hasData = true
   })
@@ -154,28 +190,25 @@ function readConnectProperties(
     throw new ProtocolViolation(Reason.badAuthenticationMethod, 'bad_authentication_method', text)
   }
   if (hasData) throw protocolError('authentication data without a method')
+  return found
 }
 
 /**
- * Checks a PUBLISH whole, without making an object of it: Aedes's parser reads it again.
+ * Checks a PUBLISH whole, without making an object of it: Aedes's parser reads it again, all but the properties.
  *
  * @param flags the low four bits of the fixed header
+ * @returns its properties; `undefined` when the packet has none, not even an alias
  * @throws {ProtocolViolation}
  */
-export function checkPublish(cursor: Cursor, flags: number, version: Version): void {
+export function readPublish(cursor: Cursor, flags: number, version: Version): MessageProperties | undefined {
   const qos = (flags >> 1) & 0x03
   if (qos === 3) throw malformed('QoS 3') // [MQTT-3.3.1-4]
   if (qos === 0 && flags & 0x08) throw malformed('DUP on QoS 0') // [MQTT-3.3.1-2]
   const topicLength = cursor.skipString()
   if (qos > 0) cursor.packetId()
-  let hasAlias = false
-  if (version === 5) {
-    readProperties(cursor, 'publish', (identifier) => {
-      if (identifier === Property.topicAlias) hasAlias = true
-    })
-  }
-  // [MQTT-4.7.3-1]; empty with an alias alone (MQTT 5 section 3.3.2.1).
-  if (topicLength === 0 && !hasAlias) throw protocolError('empty topic')
+  if (version === 5) return readMessageProperties(cursor, 'publish', topicLength === 0)
+  if (topicLength === 0) throw protocolError('empty topic') // [MQTT-4.7.3-1]
+  return undefined
 }
 
 /** PUBACK, PUBREC, PUBREL and PUBCOMP. @returns packet identifier and reason code */

@@ -47,11 +47,18 @@ const PROPERTIES: ReadonlyMap<number, Property> = new Map<number, Property>([
 ])
 
 export const Property = {
+  payloadFormat: 0x01,
+  messageExpiry: 0x02,
+  contentType: 0x03,
   responseTopic: 0x08,
+  correlationData: 0x09,
   subscriptionIdentifier: 0x0b,
   authenticationMethod: 0x15,
   authenticationData: 0x16,
+  requestProblemInformation: 0x17,
+  reasonString: 0x1f,
   receiveMaximum: 0x21,
+  topicAliasMaximum: 0x22,
   topicAlias: 0x23,
   userProperty: 0x26,
   maximumPacketSize: 0x27,
@@ -60,13 +67,13 @@ export const Property = {
 /**
  * Reads one block of properties to its end: lengths, types, values, what may stand where, what may stand once.
  *
- * @param onValue is told identifiers and, of numbers, values
+ * @param onValue is told identifiers, of numbers the values, and where the value begins; it ends at the cursor
  * @throws {ProtocolViolation}
  */
 export function readProperties(
   cursor: Cursor,
   block: PropertyBlock,
-  onValue?: (identifier: number, value: number) => void,
+  onValue?: (identifier: number, value: number, start: number) => void,
 ): void {
   const length = cursor.variable()
   if (length === 0) return
@@ -87,9 +94,10 @@ export function readProperties(
       if (identifier < 32) seenLow |= bit
       else seenHigh |= bit
     }
+    const start = cursor.position
     const value = readValue(cursor, property.kind)
     if (property.nonZero === true && value === 0) throw protocolError(`property ${identifier} is 0`)
-    onValue?.(identifier, value)
+    onValue?.(identifier, value, start)
   }
   if (cursor.position !== end) throw malformed('a property runs past the properties')
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Logger } from '../../platform/log.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
@@ -5,7 +6,8 @@ import type { ChannelAddress } from '../authority.ts'
 import { matchesFilter } from '../topics.ts'
 import { newShare } from './backlog.ts'
 import type { Share } from './backlog.ts'
-import type { Delivery } from './encode.ts'
+import type { Delivery, SharedProperties } from './encode.ts'
+import { encodeMessageProperties } from './message-properties.ts'
 import type { Qos } from './packets.ts'
 import type { Route, Session } from './sessions.ts'
 
@@ -66,8 +68,8 @@ export function createRoutes(feed: ChannelFeed, log: Logger): Routes {
 
   function follow(channel: Channel): Following {
     return feed.follow(channel.address, (message) => {
-      const share = newShare()
-      for (const form of channel.forms.values()) deliver(form, message, share)
+      const common = commonOf(message)
+      for (const form of channel.forms.values()) deliver(form, message, common)
     })
   }
 
@@ -146,6 +148,7 @@ export function createRoutes(feed: ChannelFeed, log: Logger): Routes {
         releaseGrant(route)
         return release(channel)
       }
+      if (route.noLocal) session.origin ??= originOf(session)
       // In this order, so that no message falls between the old and the new.
       const before = session.subscriptions.get(filter)
       attach(channel, route)
@@ -174,7 +177,7 @@ interface Match {
 
 const NO_IDENTIFIERS: readonly number[] = []
 
-function deliver(form: Form, message: Message, share: Share): void {
+function deliver(form: Form, message: Message, common: Common): void {
   const suffix = suffixOf(message.levels)
   const topic = form.prefix + suffix
   const exact = form.exact.get(suffix)
@@ -183,7 +186,7 @@ function deliver(form: Form, message: Message, share: Share): void {
     for (const route of exact) {
       if (!admits(route, message)) continue
       const match = matchOf(route, message)
-      route.session.outbox.deliver(toDelivery(topic, message, match, share))
+      route.session.outbox.deliver(toDelivery(topic, message, match, common))
     }
     return
   }
@@ -192,13 +195,17 @@ function deliver(form: Form, message: Message, share: Share): void {
   for (const route of form.wildcard) {
     if (matchesFilter(message.levels, route.levels)) collect(matches, route, message)
   }
-  for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match, share))
+  for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match, common))
 }
 
 function admits(route: Route, message: Message): boolean {
   if (!route.grant.isAllowed) return false
-  // The bus names the client, not its MQTT client identifier, so "local" is the client (MQTT 5 [MQTT-3.8.3-3]).
-  return !(route.noLocal && message.publisher === route.session.principal.id)
+  return !(route.noLocal && message.properties?.session === route.session.origin) // [MQTT-3.8.3-3]
+}
+
+/** A name for the session that says nothing of it, the same on each node. */
+function originOf({ id }: Session): string {
+  return createHash('sha256').update(id).digest('base64url').slice(0, 22)
 }
 
 function matchOf(route: Route, message: Message): Match {
@@ -222,14 +229,34 @@ function collect(matches: Map<Session, Match>, route: Route, message: Message): 
   other.identifiers.push(...match.identifiers)
 }
 
-function toDelivery(topic: string, message: Message, match: Match, share: Share): Delivery {
+/** What all deliveries of one message have in common, made once. */
+export interface Common {
+  readonly contentType: string | undefined
+  readonly properties: SharedProperties | undefined
+  readonly share: Share
+}
+
+export function commonOf({ contentType, properties, receivedAtNs }: Message): Common {
+  return {
+    contentType: properties?.contentType ?? (contentType === '' ? undefined : contentType),
+    properties: properties && {
+      bytes: encodeMessageProperties(properties),
+      expiryS: properties.expiryS,
+      receivedAtMs: Number(receivedAtNs / 1_000_000n),
+    },
+    share: newShare(),
+  }
+}
+
+function toDelivery(topic: string, { payload }: Message, match: Match, common: Common): Delivery {
   return {
     topic,
-    payload: message.payload,
+    payload,
     qos: match.qos,
     retain: match.retain,
-    contentType: message.contentType,
+    contentType: common.contentType,
+    properties: common.properties,
     identifiers: match.identifiers.length === 0 ? NO_IDENTIFIERS : match.identifiers,
-    share,
+    share: common.share,
   }
 }

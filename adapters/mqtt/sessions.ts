@@ -48,6 +48,11 @@ export interface Session {
   readonly subscriptions: Map<string, Route>
   /** By channel id. */
   readonly grants: Map<string, ReceiveGrant>
+  /**
+   * Names the session on the bus, for messages that must not come back to it: set with its first subscription that wants
+   * none of its own (No Local), and only then do its messages carry it.
+   */
+  origin: string | undefined
   /** How often permissions of the client have changed: an answer asked for before a change is to be asked for again. */
   changes: number
   /** By packet identifier of the client's. */
@@ -145,6 +150,7 @@ export function createSessions(options: {
       ),
       subscriptions: new Map(),
       grants: new Map(),
+      origin: undefined,
       changes: 0,
       receipts: new Map(),
       isEnded: false,

@@ -1,5 +1,7 @@
 import type { Msg, MsgHdrs } from 'nats'
 import { InvalidInput } from '../errors.ts'
+import { encodePropertyHeaders, expiryLeft, isOverLimit, readPropertyHeader } from './properties.ts'
+import type { MessageProperties, PropertyDraft } from './properties.ts'
 import { readHeaders } from './raw-headers.ts'
 import { parseMessageSubject } from './subject.ts'
 import type { MessageAddress } from './subject.ts'
@@ -19,6 +21,8 @@ export interface Message extends MessageAddress {
   /** Quality of service the publisher asked for, for delivery to MQTT subscribers. */
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
+  /** Nothing, of nearly all messages. */
+  readonly properties?: MessageProperties | undefined
 }
 
 const PUBLISHER = 'Sluice-Publisher'
@@ -33,6 +37,12 @@ const PROTOCOLS: ReadonlySet<string> = new Set<Protocol>(['http', 'mqtt', 'ws', 
 /** Wall clock in nanoseconds since the Unix epoch, in steps of a millisecond: what the machine's clock says, adjustments included. */
 export function nowNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n
+}
+
+/** Whether the message has waited for longer than its publisher wants it to be delivered [MQTT-3.3.2-5]. */
+export function isExpired({ properties, receivedAtNs }: Message, nowMs: number): boolean {
+  const expiryS = properties?.expiryS
+  return expiryS !== undefined && expiryLeft(expiryS, Number(receivedAtNs / 1_000_000n), nowMs) === undefined
 }
 
 const encoder = new TextEncoder()
@@ -51,6 +61,7 @@ export function messageHeaders(message: Omit<Message, keyof MessageAddress | 'pa
   }
   if (message.qos !== 0) text += `${QOS}: ${message.qos}\r\n`
   if (message.retain) text += `${RETAIN}: 1\r\n`
+  if (message.properties) text += encodePropertyHeaders(message.properties)
   const encoded = encoder.encode(`${text}\r\n`)
   return { encode: () => encoded } as unknown as MsgHdrs
 }
@@ -70,6 +81,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
   let receivedAt = ''
   let qos = ''
   let retain = ''
+  let properties: PropertyDraft | undefined
   for (const [name, value] of readHeaders(msg)) {
     if (name === PUBLISHER) publisher ||= value
     else if (name === PROTOCOL) protocol ||= value
@@ -77,6 +89,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
     else if (name === RECEIVED_AT) receivedAt ||= value
     else if (name === QOS) qos ||= value
     else if (name === RETAIN) retain ||= value
+    else properties = readPropertyHeader(properties, name, value)
   }
   return {
     domainId: address.domainId,
@@ -89,5 +102,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
     qos: qos === '2' ? 2 : qos === '1' ? 1 : 0,
     retain: retain === '1',
     payload: msg.data,
+    // More than a device may say cannot be passed on to devices either.
+    properties: properties && !isOverLimit(properties) ? properties : undefined,
   }
 }

@@ -15,7 +15,9 @@ export function readHeaders(msg: Pick<Msg, 'headers'>): [name: string, value: st
   const { _rdata: bytes, _msg: info } = msg as Kept
   const end = info?.hdr
   if (typeof end !== 'number' || !(bytes instanceof Uint8Array)) {
-    return Array.from(msg.headers ?? [], ([name, [value = '']]) => [name, value])
+    return Array.from(msg.headers ?? [], ([name, values]) =>
+      values.map((value): [string, string] => [name, value]),
+    ).flat()
   }
   const found: [string, string][] = []
   if (end <= 0) return found

@@ -75,15 +75,15 @@ export function connectBytes(parts: {
 }
 
 /** Enough for the packets whose bytes a test looks at. */
-const MAX_HEARD_BYTES = 4_096
+const MAX_HEARD_BYTES = 65_536
 
 /** A connection that speaks in packets, well-formed or not, and hears what comes back. */
 export class RawClient {
   readonly socket: Socket
   /** What came and was not asked for yet. */
   readonly packets: Packet[] = []
-  /** The first bytes that came, as they were. */
-  heard = Buffer.alloc(0)
+  /** What came first, as it came: mqtt-packet forgets the order of properties, and reserved bits. */
+  bytes = Buffer.alloc(0)
   isClosed = false
   /** The answer to {@link connect}. */
   connack: PacketOf<'connack'> | undefined
@@ -99,9 +99,9 @@ export class RawClient {
       this.packets.push(each)
       this.#onChange()
     })
-    this.socket.on('data', (bytes: Buffer) => {
-      if (this.heard.length < MAX_HEARD_BYTES) this.heard = Buffer.concat([this.heard, bytes])
-      incoming.parse(bytes)
+    this.socket.on('data', (piece: Buffer) => {
+      if (this.bytes.length < MAX_HEARD_BYTES) this.bytes = Buffer.concat([this.bytes, piece])
+      incoming.parse(piece)
     })
     this.socket.on('error', () => undefined)
     this.socket.on('close', () => {

@@ -25,7 +25,16 @@ function givenOutbox(domainId: string): Outbox {
 function message(given: { qos?: 0 | 1 | 2; sizeBytes?: number; share?: Share } = {}): Delivery {
   const { qos = 1, sizeBytes = 10 * KIB, share = newShare() } = given
   const payload = Buffer.alloc(sizeBytes)
-  return { topic: 'm/d/c/x', payload, qos, retain: false, contentType: '', identifiers: [], share }
+  return {
+    topic: 'm/d/c/x',
+    payload,
+    qos,
+    retain: false,
+    contentType: undefined,
+    properties: undefined,
+    identifiers: [],
+    share,
+  }
 }
 
 function receiver(given: Partial<Receiver> = {}): Receiver {
@@ -33,6 +42,7 @@ function receiver(given: Partial<Receiver> = {}): Receiver {
     version: 4,
     receiveMaximum: 65_535,
     maximumPacketSize: Infinity,
+    aliases: undefined,
     isCongested: false,
     send: () => undefined,
     ...given,

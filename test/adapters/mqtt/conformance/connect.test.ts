@@ -74,7 +74,7 @@ describe.each([4, 5] as const)('CONNECT, protocol level %i,', (version) => {
     })
     await again.next('publish')
     await again.next('pingresp')
-    expect(again.heard.subarray(0, 3)).toEqual(Buffer.from([0x20, again.heard[1] ?? 0, 0x01]))
+    expect(again.bytes.subarray(0, 3)).toEqual(Buffer.from([0x20, again.bytes[1] ?? 0, 0x01]))
     expect(again.packets.map(({ cmd }) => cmd)).toEqual(['connack'])
     again.end()
   })
@@ -89,7 +89,7 @@ describe.each([4, 5] as const)('CONNECT, protocol level %i,', (version) => {
     const publisher = await open(version, member, { clientId: 'publisher' })
     await publisher.publish(topicOf(channel), { payload: 'old' })
     const second = await open(version, member, { clientId: 'renewed', clean: true, ...keep })
-    expect(second.heard[2]).toBe(0)
+    expect(second.bytes[2]).toBe(0)
     await second.subscribe(topicOf(channel, 'marker'))
     await publisher.publish(topicOf(channel))
     await publisher.publish(topicOf(channel, 'marker'), { payload: 'marker' })
@@ -100,10 +100,10 @@ describe.each([4, 5] as const)('CONNECT, protocol level %i,', (version) => {
     const member = gateway.tables.addClient()
     const options = { clientId: 'resumed', clean: false, ...keep } as const
     const first = await open(version, member, options)
-    expect(first.heard[2]).toBe(0)
+    expect(first.bytes[2]).toBe(0)
     first.end()
     const second = await open(version, member, options)
-    expect(second.heard[2]).toBe(1)
+    expect(second.bytes[2]).toBe(1)
   })
 
   it('that is refused says no session is present, though there is one, and is closed', async () => {
@@ -114,7 +114,7 @@ describe.each([4, 5] as const)('CONNECT, protocol level %i,', (version) => {
     await first.closed()
     const raw = new RawClient(gateway.port, version)
     await raw.connect({ ...client, secret: 'wrong' }, options)
-    expect(raw.heard.subarray(2, 4)).toEqual(Buffer.from([0, version === 5 ? 0x86 : 4]))
+    expect(raw.bytes.subarray(2, 4)).toEqual(Buffer.from([0, version === 5 ? 0x86 : 4]))
     await raw.closed()
     const again = await open(version, client, options)
     expect(again.connack?.sessionPresent).toBe(true)
@@ -182,13 +182,6 @@ describe('CONNECT of MQTT 5', () => {
         'topicAliasMaximum',
       ])
     }
-  })
-
-  it('that takes no packet of the size of CONNACK is closed without one', async () => {
-    const raw = new RawClient(gateway.port, 5)
-    raw.send(connectPacket(5, gateway.tables.addClient(), { properties: { maximumPacketSize: 8 } }))
-    await raw.closed()
-    expect(raw.heard).toHaveLength(0)
   })
 
   it('may ask for wills and subscriptions of every QoS, and for retained wills', async () => {

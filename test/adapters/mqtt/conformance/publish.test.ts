@@ -22,12 +22,12 @@ describe.each([4, 5] as const)('PUBLISH, protocol level %i,', (version) => {
 
   it('of QoS 0 is delivered with no identifier and no DUP, its bytes behind the topic at once', async () => {
     const { raw, topic, publish } = await scene()
-    const before = raw.heard.length
+    const before = raw.bytes.length
     raw.send({ ...publish, qos: 0, payload: 'zero' })
     await raw.message()
     const noProperties = version === 5 ? [0] : []
     const expected = packet(0x30, ...text(topic), ...noProperties, ...Buffer.from('zero'))
-    expect(raw.heard.subarray(before)).toEqual(Buffer.from(expected))
+    expect(raw.bytes.subarray(before)).toEqual(Buffer.from(expected))
   })
 
   it.each([1, 2] as const)(

@@ -16,7 +16,8 @@ describe.each([4, 5] as const)('SUBSCRIBE, protocol level %i,', (version) => {
 
   async function scene() {
     const channel = gateway.tables.addChannel()
-    const raw = await open(version, addMember(gateway.tables, channel))
+    const properties = version === 5 ? { requestProblemInformation: false } : {}
+    const raw = await open(version, addMember(gateway.tables, channel), { properties })
     /** Which of the levels under the channel reach the client, before a marker that it is subscribed to as well. */
     async function heard(...levels: string[]): Promise<string[]> {
       for (const level of levels) await raw.publish(`${topicOf(channel)}${level}`)
@@ -34,7 +35,7 @@ describe.each([4, 5] as const)('SUBSCRIBE, protocol level %i,', (version) => {
 
   it('is answered by SUBACK with its identifier and a code for each filter, in their order', async () => {
     const { raw, channel } = await scene()
-    const before = raw.heard.length
+    const before = raw.bytes.length
     const filters = [
       [topicOf(channel, 'a'), 2],
       ['elsewhere', 0],
@@ -42,9 +43,10 @@ describe.each([4, 5] as const)('SUBSCRIBE, protocol level %i,', (version) => {
       [topicOf(gateway.tables.addChannel()), 1],
       [topicOf(channel, 'a'), 1],
     ] as const
+    // Without words, which a refusal may carry: the bytes are those of the answer alone.
     raw.write(packet(0x82, 0xab, 0xcd, ...p5, ...filters.flatMap(([filter, qos]) => [...text(filter), qos])))
     await raw.next('suback')
-    expect(raw.heard.subarray(before)).toEqual(
+    expect(raw.bytes.subarray(before)).toEqual(
       Buffer.from(packet(0x90, 0xab, 0xcd, ...p5, 2, refused(0x8f), 0, refused(0x87), 1)),
     )
   })
@@ -114,11 +116,11 @@ describe.each([4, 5] as const)('SUBSCRIBE, protocol level %i,', (version) => {
     it('is answered by one UNSUBACK with its identifier, whether there was anything to take off or not', async () => {
       const { raw, channel } = await scene()
       await raw.subscribe([topicOf(channel, 'a'), topicOf(channel, 'b')])
-      const before = raw.heard.length
+      const before = raw.bytes.length
       unsubscribe(raw, topicOf(channel, 'a'), topicOf(channel, 'none'), 'elsewhere', topicOf(channel, 'b'))
       await raw.next('unsuback')
       const codes = version === 5 ? [0x00, 0x11, 0x11, 0x00] : []
-      expect(raw.heard.subarray(before)).toEqual(Buffer.from(packet(0xb0, 0x12, 0x34, ...p5, ...codes)))
+      expect(raw.bytes.subarray(before)).toEqual(Buffer.from(packet(0xb0, 0x12, 0x34, ...p5, ...codes)))
       expect(raw.packets).toEqual([])
     })
 
@@ -159,16 +161,11 @@ describe.each([4, 5] as const)('SUBSCRIBE, protocol level %i,', (version) => {
   })
 })
 
-describe('an answer of MQTT 5 that is larger than the client takes', () => {
-  const FILTERS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
-
-  it.each([
-    ['SUBACK', 0x82, (filter: string) => [...text(filter), 0]],
-    ['UNSUBACK', 0xa2, (filter: string) => text(filter)],
-  ] as const)('(%s) is not sent: DISCONNECT 0x95 says why', async (_what, first, entry) => {
-    const raw = await open(5, gateway.tables.addClient(), { properties: { maximumPacketSize: 40 } })
-    const many = Array.from({ length: 40 }, (_, index) => FILTERS[index % 8] ?? '')
-    raw.write(packet(first, 0, 1, 0, ...many.flatMap((filter) => entry(filter))))
+describe('an UNSUBACK of MQTT 5 that is larger than the client takes', () => {
+  it('is not sent: DISCONNECT 0x95 says why', async () => {
+    const raw = await open(5, gateway.tables.addClient(), { properties: { maximumPacketSize: 100 } })
+    const filters = Array.from({ length: 100 }, (_, index) => String(index))
+    raw.write(packet(0xa2, 0, 1, 0, ...filters.flatMap((filter) => text(filter))))
     expect((await raw.next('disconnect')).reasonCode).toBe(0x95)
     await raw.closed()
     expect(raw.packets).toEqual([])
