@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { packet, PUBLISH, text } from '../../../support/mqtt-packets.ts'
-import { addMember, LIMITS, topicOf, useGateway, useRawClients } from '../support.ts'
+import { addMember, eventually, LIMITS, topicOf, useGateway, useRawClients } from '../support.ts'
 import type { TestGateway } from '../support.ts'
 
 let gateway: TestGateway
@@ -138,6 +138,35 @@ describe.each([4, 5] as const)('PUBLISH, protocol level %i,', (version) => {
     // Behind a channel it is a level like any other.
     await raw.publish(topicOf(channel, '$a'), { payload: 'x' })
     expect((await raw.message()).topic).toBe(topicOf(channel, '$a'))
+  })
+})
+
+describe('QoS 2 of MQTT 5', () => {
+  it('is gone through to its end, though the message has expired before it was ours', async () => {
+    const channel = gateway.tables.addChannel()
+    const raw = await open(5, addMember(gateway.tables, channel))
+    const properties = { messageExpiryInterval: 0 }
+    raw.send({ ...PUBLISH, topic: topicOf(channel), qos: 2, messageId: 4, properties })
+    expect(await raw.next('pubrec')).toMatchObject({ messageId: 4, reasonCode: 0 })
+    raw.send({ cmd: 'pubrel', messageId: 4 })
+    expect(await raw.next('pubcomp')).toMatchObject({ messageId: 4, reasonCode: 0 })
+  })
+
+  it('is sent again, though the message has expired since it was sent', async () => {
+    const channel = gateway.tables.addChannel()
+    const member = addMember(gateway.tables, channel)
+    const options = { clean: false, properties: { sessionExpiryInterval: 60 } }
+    const first = await open(5, member, options)
+    await first.subscribe(topicOf(channel), { qos: 2 })
+    const properties = { messageExpiryInterval: 1 }
+    first.send({ ...PUBLISH, topic: topicOf(channel), qos: 2, messageId: 4, properties })
+    const { id } = await first.message()
+    const sentAt = Date.now()
+    first.end()
+    await first.closed()
+    await eventually(() => expect(Date.now()).toBeGreaterThan(sentAt + 1_000))
+    const second = await open(5, member, options)
+    expect(await second.message()).toMatchObject({ id, qos: 2, dup: true, text: 'x' })
   })
 })
 
