@@ -32,16 +32,20 @@ function print({ rows, mutations, sessions, canary, grownMib, failures }: FuzzRe
   const line = (name: string, ...cells: (string | number)[]): void =>
     console.log(name.padEnd(32) + cells.map((cell) => cell.toLocaleString('en-US').padStart(12)).join(''))
   line('transport, version', 'sessions', 'accepted', 'KiB back')
-  for (const [name, row] of [...rows].sort())
+  for (const [name, row] of byName(rows))
     line(name, row.sessions, row.accepted, Math.round(row.receivedBytes / 1_024))
   line('all', sessions)
   console.log('')
   line('mutation', 'times')
-  for (const [name, times] of [...mutations].sort()) line(name, times)
+  for (const [name, times] of byName(mutations)) line(name, times)
   console.log('')
   line('canary: delivered', canary.delivered)
   line('canary: slowest, ms', Math.round(canary.slowestMs))
   line('memory: grown by, MiB', Math.round(grownMib))
   for (const failure of failures) console.log(`FAILED: ${failure}`)
   if (failures.length === 0) console.log('nothing failed')
+}
+
+function byName<T>(entries: ReadonlyMap<string, T>): [string, T][] {
+  return [...entries].sort(([a], [b]) => (a < b ? -1 : 1))
 }

@@ -136,10 +136,8 @@ const python = await firstThat(['python3', '/usr/bin/python3'], (each) =>
 
 if (hasMosquitto)
   describe.each(['mqttv31', 'mqttv311', 'mqttv5'])('mosquitto_pub and mosquitto_sub with %s', (version) => {
-    const login = (member: Client, id: string): string[] => [
-      ...['-h', '127.0.0.1', '-p', String(gateway.port), '-V', version],
-      ...['-u', member.id, '-P', member.secret, '-i', id],
-    ]
+    const login = ({ id, secret }: Client, name: string): string[] =>
+      `-h 127.0.0.1 -p ${gateway.port} -V ${version} -u ${id} -P ${secret} -i ${name}`.split(' ')
 
     const publish = async (member: Client, ...args: string[]): Promise<void> => {
       const { status, stderr } = await runProgram('mosquitto_pub', [...login(member, 'publisher'), ...args])
@@ -198,10 +196,8 @@ if (python !== undefined)
       const { member, topic } = site()
       const port = transport === 'tcp' ? gateway.port : webSocketPort()
       const script = fileURLToPath(new URL('paho-client.py', import.meta.url))
-      const { stdout, stderr } = await runProgram(python, [
-        ...['-W', 'ignore', script, String(port), transport, version],
-        ...[member.id, member.secret, topic],
-      ])
+      const args = [String(port), transport, version, member.id, member.secret, topic]
+      const { stdout, stderr } = await runProgram(python, ['-W', 'ignore', script, ...args])
       expect(stderr).toBe('')
       expect(JSON.parse(stdout)).toEqual({
         'every qos': ['zero 0 False', 'one 1 False', 'two 2 False'],
