@@ -2,11 +2,12 @@ import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import type { Usage } from '../traffic.ts'
 import { DomainError } from '../../platform/errors.ts'
-import { checkForAedes, readOpening } from './guard.ts'
+import { checkForAedes, checkLength, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
 import {
   announceInConnack,
   handOver,
+  keepWill,
   reasonOfAedesError,
   refreshKeepAlive,
   saidGoodbye,
@@ -288,6 +289,7 @@ export class Connection implements Peer {
 
   /** @returns whether the packet is for Aedes */
   #handle(frame: Frame): boolean {
+    checkLength(frame, this.version)
     if (frame.type === Type.publish) {
       const cursor = new Cursor(frame.bytes, frame.body, frame.end)
       const properties = readPublish(cursor, frame.flags, this.version)
@@ -296,7 +298,10 @@ export class Connection implements Peer {
     }
     if (checkForAedes(frame, this.version)) {
       // Nothing may follow DISCONNECT, and mqtt-packet 9.0.2 would read what does as its reason code.
-      if (frame.type === Type.disconnect) this.#isBusy = true
+      if (frame.type === Type.disconnect) {
+        this.#isBusy = true
+        keepWill(frame)
+      }
       return true
     }
     const cursor = new Cursor(frame.bytes, frame.body, frame.end)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Client } from '../../support/authority.ts'
+import { connectBytes, packet, text } from '../../support/mqtt-packets.ts'
 import {
   addMember,
   connectPacket,
@@ -20,26 +21,8 @@ useGateway((started) => {
   client = gateway.tables.addClient()
 })
 
-const text = (value: string | readonly number[]): number[] => {
-  const bytes = typeof value === 'string' ? [...Buffer.from(value)] : [...value]
-  return [bytes.length >> 8, bytes.length & 0xff, ...bytes]
-}
-
-const packet = (first: number, ...body: number[]): number[] => {
-  if (body.length < 128) return [first, body.length, ...body]
-  return [first, (body.length & 0x7f) | 0x80, body.length >> 7, ...body]
-}
-
-/** CONNECT out of its parts; `flags` without user name and password are 0x02. */
-function connect(parts: {
-  name?: string
-  level?: number
-  flags?: number
-  rest?: readonly number[]
-}): number[] {
-  const { name = 'MQTT', level = 4, flags = 0xc2, rest = payload() } = parts
-  return packet(0x10, ...text(name), level, flags, 0, 60, ...rest)
-}
+const connect = (parts: Partial<Parameters<typeof connectBytes>[0]>): number[] =>
+  connectBytes({ rest: payload(), ...parts })
 
 function payload(identifier: string | readonly number[] = 'x'): number[] {
   return [...text(identifier), ...text(client.id), ...text(client.secret)]

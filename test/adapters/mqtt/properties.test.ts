@@ -354,8 +354,8 @@ describe('a message with an expiry interval', () => {
     before.end()
     await before.closed()
     const expired = gateway.metrics.refused('mqtt', 'message_expired').value
-    const { receivedAtNs } = await publishEarlier(channel, 'short', { expiryS: 1 })
-    await publishEarlier(channel, 'long', { expiryS: 1_000 })
+    await publishEarlier(channel, 'short', { expiryS: 1 })
+    const { receivedAtNs } = await publishEarlier(channel, 'long', { expiryS: 1_000 })
     await eventually(() => expect(nowNs()).toBeGreaterThan(receivedAtNs + 1_000_000_000n))
     const after = new RawClient(gateway.port, 5)
     await after.connect(member, { clientId: 'subscriber', ...options })
