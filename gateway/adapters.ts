@@ -111,6 +111,7 @@ const mqttLimits = (config: Config): MqttLimits => ({
   maxSubscriptionsPerRequest: config.maxSubscriptionsPerRequest,
   maxQueuedMessages: config.maxQueuedMessages,
   maxInflight: config.maxInflight,
+  receiveMaximum: config.receiveMaximum,
   sessionExpiryS: config.sessionExpiryS,
   maxKeepAliveS: config.maxKeepAliveS,
   maxConnections: config.maxConnections,

@@ -53,6 +53,7 @@ export async function openDatabase(parts: DatabaseParts) {
     lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
     signingKeyS: config.signingKeyS,
     requireVerifiedEmail: config.requireVerifiedEmail,
+    platformRetentionDays: config.messageRetentionDays,
     signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },
     attempts,
     secretBrake,

@@ -9,6 +9,7 @@ import type { AuthParts } from '../services/auth/service.ts'
 import { createChannels } from '../services/channels/service.ts'
 import { createClients } from '../services/clients/service.ts'
 import { createInvitations } from '../services/domains/invitations.ts'
+import type { DomainRules } from '../services/domains/parts.ts'
 import { createDomains } from '../services/domains/service.ts'
 import { createAssignments } from '../services/groups/assignments.ts'
 import { createGroupMembers } from '../services/groups/members.ts'
@@ -27,7 +28,7 @@ import { createJournalAccess } from './journal-access.ts'
 
 export type Services = Awaited<ReturnType<typeof createServices>>
 
-export interface ServicesParts extends Omit<AuthParts, 'journal'> {
+export interface ServicesParts extends Omit<AuthParts, 'journal'>, DomainRules {
   readonly db: Db
   /** For reading stored messages alone: who reads much must not keep devices and people from the rest. */
   readonly storedDb: Db
@@ -50,7 +51,7 @@ export async function createServices(parts: ServicesParts) {
   const users = createUsers({ ...parts, journal, policy, tokens })
   const accounts = createAccounts({ db, journal, policy, tokens, attempts })
   const recovery = createRecovery({ ...parts, ...auth, journal })
-  const domains = createDomains({ db, journal, policy, roles })
+  const domains = createDomains({ ...parts, journal, policy, roles })
   const invitations = createInvitations({ db, journal, policy, roles })
   const journalReader = createJournalReader({ db, access: createJournalAccess({ policy, domains }) })
   const groups = createGroups({ db, journal, policy })

@@ -260,7 +260,14 @@ export const SETTINGS = {
     'SLUICE_MAX_INFLIGHT',
     '32',
     integer(1, 65_535),
-    'Messages that one MQTT connection may leave unacknowledged.',
+    'Messages of QoS 1 and 2 that are sent to one MQTT session before it acknowledges.',
+  ),
+  // Wider than the other way: some clients, MQTT.js among them, do not look at it, and lose their connection beyond.
+  receiveMaximum: setting(
+    'SLUICE_RECEIVE_MAXIMUM',
+    '1024',
+    integer(1, 65_535),
+    'Messages of QoS 1 and 2 that one MQTT 5 connection may publish before they are acknowledged; one more ends it.',
   ),
   sessionExpiryS: setting(
     'SLUICE_SESSION_EXPIRY_S',

@@ -100,12 +100,12 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
         if (connection) connection.onPublish(packet, done)
         else done(new Error('publication without a connection'))
       },
-      released: (client, packetId) => known(client)?.session?.release(packetId) ?? Promise.resolve(),
+      released: (client, packetId) => known(client)?.onReleased(packetId) ?? Promise.resolve(),
       ready: (client) => known(client)?.onReady(),
     },
     {
       maximumPacketSize: limits.maxPacketBytes,
-      receiveMaximum: limits.maxInflight,
+      receiveMaximum: limits.receiveMaximum,
       sessionExpiryIntervalLimit: limits.sessionExpiryS,
       pendingSessionsLimit: limits.maxConnections,
     },

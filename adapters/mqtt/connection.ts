@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import type { Usage } from '../traffic.ts'
+import { DomainError } from '../../platform/errors.ts'
 import { checkForAedes, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
 import {
@@ -15,7 +16,7 @@ import { AedesStream } from './aedes-stream.ts'
 import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import { Cursor } from './cursor.ts'
-import { encodeConnackRefusal, encodeDisconnect } from './encode.ts'
+import { encodeConnackRefusal, encodeDisconnect } from './answers.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
@@ -36,6 +37,10 @@ import { Wire } from './wire.ts'
  */
 const MAX_CONNECT_BYTES = 16 * 1024
 
+/** Of CONNACK with all that it may say, but for the identifier that a client is assigned (`handshake.ts`). */
+const CONNACK_BYTES = 26
+const ASSIGNED_IDENTIFIER_BYTES = 3 + 'auto-'.length + 36
+
 type State = 'waiting' | 'authenticating' | 'accepting' | 'open' | 'closed'
 
 /**
@@ -49,6 +54,7 @@ export class Connection implements Peer {
   receiveMaximum = 65_535
   maximumPacketSize = Infinity
   aliases: TopicAliases | undefined
+  wantsReasons = true
   /** Whether CONNACK says that there was a session. */
   isSessionPresent = false
   session: Session | undefined
@@ -118,12 +124,18 @@ export class Connection implements Peer {
     if (this.#usage) this.#usage.client.delivered += 1
   }
 
+  answer(bytes: Buffer): void {
+    if (bytes.length <= this.maximumPacketSize) return this.send(bytes)
+    this.#refuse(Reason.packetTooLarge, 'answer_too_large_for_receiver') // [MQTT-3.1.2-24]
+  }
+
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *
    * @param reason told to MQTT 5 clients in a DISCONNECT, or to any that wait for it in CONNACK
+   * @param text   the same in words, for MQTT 5
    */
-  close(reason?: ReasonCode): void {
+  close(reason?: ReasonCode, text?: string): void {
     const state = this.#state
     if (state === 'closed') return
     this.#state = 'closed'
@@ -131,8 +143,11 @@ export class Connection implements Peer {
     this.#stream.off('data', this.#onData)
     const wasAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
     if (reason !== undefined) {
-      if (wasAccepted && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
-      if (state === 'authenticating') this.send(encodeConnackRefusal(this.version, connackReason(reason)))
+      const words = { text, maximumPacketSize: this.maximumPacketSize }
+      if (wasAccepted && this.version === 5) this.send(encodeDisconnect(reason, words)) // [MQTT-3.14.0-1]
+      if (state === 'authenticating') {
+        this.send(encodeConnackRefusal(this.version, connackReason(reason), words))
+      }
     }
     this.#wire.finish()
     // Aedes hears of it by the `close` of its stream, and sends the will.
@@ -170,7 +185,7 @@ export class Connection implements Peer {
   #refuse(reason: ReasonCode, word: string, detail?: string): void {
     if (this.#state === 'closed') return
     this.#host.refusals.note(word, { code: reason, detail, ...this.facts })
-    this.close(reason)
+    this.close(reason, detail)
   }
 
   #fail(error: unknown): void {
@@ -312,7 +327,17 @@ export class Connection implements Peer {
     this.receiveMaximum = connect.receiveMaximum
     this.maximumPacketSize = connect.maximumPacketSize
     if (connect.topicAliasMaximum > 0) this.aliases = new TopicAliases(connect.topicAliasMaximum)
+    this.wantsReasons = connect.wantsReasons
     this.#keepAliveS = connect.keepAliveS
+    // [MQTT-3.1.2-24]; the largest that Aedes may write.
+    const connackBytes = connect.identifier === '' ? CONNACK_BYTES + ASSIGNED_IDENTIFIER_BYTES : CONNACK_BYTES
+    if (connackBytes > connect.maximumPacketSize) {
+      throw new ProtocolViolation(
+        Reason.packetTooLarge,
+        'answer_too_large_for_receiver',
+        'no room for CONNACK',
+      )
+    }
     const packet = Buffer.from(frame.bytes.subarray(frame.start, frame.end))
     void this.#connect(connect, packet).catch((error: unknown) => this.#fail(error))
   }
@@ -324,7 +349,7 @@ export class Connection implements Peer {
     } catch (error) {
       const code = reasonFor(error, 'connect')
       if (!this.isClosed) host.refusals.noteError(error, { code, ...this.facts })
-      return this.close(code)
+      return this.close(code, error instanceof DomainError ? error.message : undefined)
     }
     if (!this.session) return
     this.#state = 'accepting'
@@ -377,6 +402,12 @@ export class Connection implements Peer {
   /** Aedes closes the connection over something. Silent when we did: then it is told already. */
   onAedesError(error: Error): void {
     this.#refuse(reasonOfAedesError(error), 'refused_by_broker', error.message)
+  }
+
+  /** PUBREL has come, PUBCOMP is about to follow. */
+  async onReleased(packetId: number): Promise<void> {
+    await this.session?.release(packetId)
+    this.#inbound?.release(packetId)
   }
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {

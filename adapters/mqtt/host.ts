@@ -19,8 +19,10 @@ export interface MqttLimits {
   readonly maxSubscriptionsPerRequest: number
   /** Messages that wait for one session. */
   readonly maxQueuedMessages: number
-  /** Unacknowledged QoS 1 and 2 messages to one session, and from one connection (Receive Maximum). */
+  /** Unacknowledged QoS 1 and 2 messages to one session. */
   readonly maxInflight: number
+  /** The same from one connection of MQTT 5, which is told so. */
+  readonly receiveMaximum: number
   readonly sessionExpiryS: number
   /** Told to MQTT 5 clients that ask for more, or for none. */
   readonly maxKeepAliveS: number

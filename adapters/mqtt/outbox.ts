@@ -1,7 +1,7 @@
 import type { Tally } from '../../platform/metrics.ts'
 import { costOf } from './backlog.ts'
 import type { Account } from './backlog.ts'
-import { encodePubrel } from './encode.ts'
+import { encodePubrel } from './answers.ts'
 import type { Bookmark, Delivery } from './encode.ts'
 import { packPublish } from './pack.ts'
 import type { PackLimits } from './pack.ts'

@@ -20,6 +20,9 @@ const RESERVED = new Set(
 
 const domainRoute = route.refine((value) => !RESERVED.has(value.toLowerCase()), 'is a reserved word')
 
+/** Days; `null` for as long as the platform keeps messages. */
+const retention = z.number().int().min(1).max(36_500).nullable().optional()
+
 const CreateDomain = z
   .object({
     id: optional(uuid),
@@ -29,6 +32,7 @@ const CreateDomain = z
     alias: optional(z.string()),
     tags: optional(tags),
     metadata: optional(metadata),
+    message_retention_days: retention,
   })
   .transform(({ alias, ...body }, ctx) => {
     const wanted = body.route ?? alias
@@ -56,6 +60,7 @@ const UpdateDomain = z.object({
   name: optional(text(1024).trim().min(1)),
   tags: optional(tags),
   metadata: optional(metadata),
+  message_retention_days: retention,
 })
 
 export const toDomainListing = (query: z.output<typeof ListDomains>): DomainListing => ({
@@ -105,6 +110,7 @@ export function domainEndpoints(domains: Domains): Endpoint[] {
           route: body.route,
           tags: body.tags ?? [],
           metadata: body.metadata ?? {},
+          messageRetentionDays: body.message_retention_days ?? null,
         })
         ctx.set('Location', `/domains/${domain.id}`)
         return presentDomain(domain)
@@ -149,8 +155,10 @@ export function domainEndpoints(domains: Domains): Endpoint[] {
       body: UpdateDomain,
       status: 200,
       response: PresentedDomain,
-      handle: async ({ principal, params, body }) =>
-        presentDomain(await domains.update(principal, await domains.resolveId(params.domain), body)),
+      async handle({ principal, params, body: { message_retention_days: messageRetentionDays, ...body } }) {
+        const change = { ...body, ...(messageRetentionDays === undefined ? {} : { messageRetentionDays }) }
+        return presentDomain(await domains.update(principal, await domains.resolveId(params.domain), change))
+      },
     }),
 
     ...STATUS_CHANGES.map(({ verb, summary }) =>

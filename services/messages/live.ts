@@ -30,6 +30,8 @@ export type Live = ReturnType<typeof createLive>
 
 /** A caller that takes nothing for this long is dropped. */
 const STALL_MS = 30_000
+/** Longer than all that is well takes; the replay window is hours. */
+const LATE_MS = 10_000
 const REVOKED = {
   type: 'end',
   data: { error: 'revoked', message: 'the permission to read was taken away, or the token has ended' },
@@ -55,6 +57,7 @@ export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
       place,
       gap,
       stallMs: STALL_MS,
+      lateMs: LATE_MS,
       onDelivered: () => (delivered.value += 1),
       onStalled() {
         stalled.value += 1

@@ -34,6 +34,7 @@ export const LIMITS: MqttLimits = {
   maxSubscriptionsPerRequest: 8,
   maxQueuedMessages: 50,
   maxInflight: 16,
+  receiveMaximum: 200,
   sessionExpiryS: 3_600,
   maxKeepAliveS: 1_200,
   maxConnections: 200,
