@@ -1,6 +1,8 @@
 import { hash, randomBytes } from 'node:crypto'
 import { subscribeEvents } from '../platform/bus/events.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import type { Bus } from '../platform/bus/connect.ts'
+import type { SecretBrake } from '../platform/secret-brake.ts'
 import type {
   Authority,
   AuthorityBackend,
@@ -46,8 +48,10 @@ interface Questions<V> {
     key: string,
     question: () => Promise<V>,
     factsOf: (answer: V) => AuthorityFacts,
-    ttlOf?: () => number | undefined,
+    ttlOf?: (answer: V) => number | undefined,
   ): Promise<V>
+  /** A remembered answer that is no refusal. */
+  granted(key: string): V | undefined
   /** Forgets refusals, what the change touches, and what is under way; without a change, refusals and what is under way. */
   forget(change: AuthorityChange | undefined): void
   clear(): void
@@ -60,16 +64,21 @@ interface Questions<V> {
 export function createAuthority({
   backend,
   bus,
+  brake,
+  metrics,
   limits: given = {},
 }: {
   backend: AuthorityBackend
   bus: Bus
+  /** Slows down those who try secrets. */
+  brake?: SecretBrake
+  metrics?: Metrics
   limits?: Partial<AuthorityLimits>
 }): CachedAuthority {
   const limits = { ...DEFAULT_LIMITS, ...given }
-  const channels = createQuestions<ChannelAddress | null>(limits.maxChannels, limits)
-  const principals = createQuestions<Principal | null>(limits.maxPrincipals, limits)
-  const permissions = createQuestions<boolean>(limits.maxPermissions, limits)
+  const channels = createQuestions<ChannelAddress | null>('channel', limits.maxChannels, limits, metrics)
+  const principals = createQuestions<Principal | null>('principal', limits.maxPrincipals, limits, metrics)
+  const permissions = createQuestions<boolean>('permission', limits.maxPermissions, limits, metrics)
   const listeners = new Set<(change: AuthorityChange) => void>()
   // Secrets are kept as keyed hashes alone, and the key dies with the process: a heap dump gives no secret away.
   const hashKey = randomBytes(32).toString('base64')
@@ -112,13 +121,15 @@ export function createAuthority({
       )
     },
 
-    authenticate(credentials) {
-      return principals.ask(
-        credentialsKey(credentials),
-        () => backend.authenticate(credentials),
-        principalFacts,
-        () => (credentials.kind === 'token' ? remainingMs(credentials.token) : undefined),
-      )
+    authenticate(credentials, address) {
+      const key = credentialsKey(credentials)
+      const ask = () =>
+        principals.ask(key, () => backend.authenticate(credentials), principalFacts, remainingMs)
+      // Nothing to guess: tokens are signed, or 100 random characters, and certificates were proven in the handshake.
+      const { kind } = credentials
+      if (address === undefined || !brake || kind === 'token' || kind === 'certificate') return ask()
+      const known = principals.granted(key)
+      return known ? Promise.resolve(known) : brake.ask(credentials, address, ask)
     },
 
     authorize(request) {
@@ -149,9 +160,31 @@ export function createAuthority({
   }
 }
 
-function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> {
+function createQuestions<V>(
+  kind: string,
+  max: number,
+  limits: AuthorityLimits,
+  metrics: Metrics | undefined,
+): Questions<V> {
+  const answers = (from: string) =>
+    metrics?.counter(
+      'sluice_authority_answers_total',
+      'Questions about who may do what, by where the answer came from',
+      {
+        question: kind,
+        from,
+      },
+    ) ?? { value: 0 }
+  const fromCache = answers('cache')
+  const fromBackend = answers('backend')
   const granted = new FactCache<V>(max)
   const refused = new FactCache<V>(limits.maxRefusals)
+  metrics?.gauge(
+    'sluice_authority_cache_entries',
+    'Answers that are remembered',
+    () => granted.size + refused.size,
+    { question: kind },
+  )
   let underWay = new Map<string, Promise<V>>()
 
   function forgetUnderWay(): void {
@@ -164,13 +197,13 @@ function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> 
     key: string,
     question: () => Promise<V>,
     factsOf: (answer: V) => AuthorityFacts,
-    ttlOf: () => number | undefined,
+    ttlOf: (answer: V) => number | undefined,
   ): Promise<V> {
     try {
       const answer = await question()
       if (asked === underWay) {
         if (answer === null || answer === false) refused.set(key, answer, {}, limits.refusalTtlMs)
-        else granted.set(key, answer, factsOf(answer), Math.min(ttlOf() ?? limits.ttlMs, limits.ttlMs))
+        else granted.set(key, answer, factsOf(answer), Math.min(ttlOf(answer) ?? limits.ttlMs, limits.ttlMs))
       }
       return answer
     } finally {
@@ -181,14 +214,19 @@ function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> 
   return {
     ask(key, question, factsOf, ttlOf = () => undefined) {
       const known = granted.get(key) ?? refused.get(key)
-      if (known !== undefined) return Promise.resolve(known)
+      if (known !== undefined) {
+        fromCache.value += 1
+        return Promise.resolve(known)
+      }
       let answer = underWay.get(key)
       if (!answer) {
+        fromBackend.value += 1
         answer = fill(underWay, key, question, factsOf, ttlOf)
         underWay.set(key, answer)
       }
       return answer
     },
+    granted: (key) => granted.get(key),
     forget(change) {
       forgetUnderWay()
       refused.clear()
@@ -207,17 +245,8 @@ function principalFacts(principal: Principal | null): AuthorityFacts {
   return { principal, channelId: null, domainId: principal?.kind === 'client' ? principal.domainId : null }
 }
 
-/**
- * Milliseconds until a JWT ends, so that it is not taken from the cache after that. Only read after the backend has accepted
- * the token, so what it says of itself holds; a token that says nothing gets the cache's own limit.
- */
-function remainingMs(token: string): number | undefined {
-  const [, payload, signature] = token.split('.')
-  if (payload === undefined || signature === undefined) return undefined
-  try {
-    const { exp } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { exp?: unknown }
-    return typeof exp === 'number' ? Math.max(1, exp * 1000 - Date.now()) : undefined
-  } catch {
-    return undefined
-  }
+/** Milliseconds until the token ends that somebody came with, so that it is not taken from the cache after that. */
+function remainingMs(principal: Principal | null): number | undefined {
+  if (principal?.kind !== 'user' || principal.expiresAtMs === undefined) return undefined
+  return Math.max(1, principal.expiresAtMs - Date.now())
 }

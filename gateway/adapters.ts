@@ -6,19 +6,26 @@ import type { MqttLimits } from '../adapters/mqtt/host.ts'
 import { listenMqtt } from '../adapters/mqtt/listen.ts'
 import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
 import { createPublish } from '../adapters/publish.ts'
+import { createMessageRates, limitPublish } from '../adapters/rates.ts'
 import { createStoredAcks } from '../adapters/stored.ts'
+import { startTraffic } from '../adapters/traffic.ts'
+import type { TrafficSink } from '../adapters/traffic.ts'
+import type { TopicLimits } from '../adapters/topics.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type { Nodes } from '../platform/bus/nodes.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import { createChannelFeed } from '../platform/bus/subscriptions.ts'
 import type { Config } from '../platform/config.ts'
+import type { AddressReader } from '../platform/http/client-address.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { checkPayload } from './check-payload.ts'
 import { explainPort } from './start-error.ts'
 import type { UpgradeHandler } from './http/server.ts'
+import { listenSecured } from './secured.ts'
+import type { Secured } from './secured.ts'
 
 export interface AdaptersParts {
   readonly config: Config
@@ -29,6 +36,8 @@ export interface AdaptersParts {
   readonly publisher: Publisher
   readonly nodes: Nodes
   readonly authority: Authority
+  readonly addressOf: AddressReader
+  readonly trafficSink: TrafficSink
 }
 
 export interface Adapters {
@@ -36,38 +45,66 @@ export interface Adapters {
   /** Asked in this order, before anything else has an upgrade. */
   readonly onUpgrade: readonly UpgradeHandler[]
   readonly mqttPort: number | undefined
+  readonly mqttsPort: number | undefined
+  /** Reads the files of certificates again; absent where there are none. Never throws. */
+  readonly reload: (() => void) | undefined
 }
 
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
 export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
-  const { config, life, log, metrics, bus, publisher, nodes, authority } = parts
+  const { config, life, log, metrics, bus, publisher, nodes, authority, addressOf } = parts
+  const traffic = startTraffic({ sink: parts.trafficSink, log })
+  // Behind the adapters, whose last counts it reports.
+  life.onStop('traffic', () => traffic.stop())
   const stored = config.ack === 'stored' ? createStoredAcks(bus) : undefined
   // Behind the adapters, which wait for what is under way.
   if (stored) life.onStop('stored acknowledgements', () => stored.stop())
   const publish = createPublish(publisher, stored)
   const feed = createChannelFeed(bus)
+  const rates = createMessageRates({
+    perClient: config.maxClientMessagesPerS,
+    perDomain: config.maxDomainMessagesPerS,
+    perListener: config.maxListenerMessagesPerS,
+  })
   const has = (role: Config['roles'][number]) => config.roles.includes(role)
   const { maxPayloadBytes, maxConnections } = config
   const onUpgrade: UpgradeHandler[] = []
 
   const http = has('http')
-    ? createHttpAdapter({ authority, publish, log, metrics, maxPayloadBytes, checkPayload })
+    ? createHttpAdapter({
+        authority,
+        addressOf,
+        publish: limitPublish(publish, rates?.('http')),
+        log,
+        metrics,
+        maxPayloadBytes,
+        checkPayload,
+        topics: topicLimits(config),
+      })
     : undefined
 
   if (has('ws')) {
     const ws = createWsAdapter({
       authority,
-      publish,
+      addressOf,
+      traffic,
+      publish: limitPublish(publish, rates?.('ws')),
       feed,
       log,
       metrics,
-      limits: { maxPayloadBytes, maxConnections },
+      limits: {
+        maxPayloadBytes,
+        maxConnections,
+        topics: topicLimits(config),
+        maxConnectsPerS: config.maxListenerConnectsPerS,
+      },
     })
     life.onStop('websocket', () => ws.stop())
     onUpgrade.push((...upgrade) => ws.handleUpgrade(...upgrade))
   }
 
   let mqttPort: number | undefined
+  let secured: Secured | undefined
   if (has('mqtt')) {
     const mqtt = await createMqttAdapter({
       authority,
@@ -77,31 +114,43 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       log,
       metrics,
       checkPayload,
+      traffic,
+      rates,
       limits: mqttLimits(config),
     })
     life.onStop('mqtt', () => mqtt.stop())
-    const overWebSocket = createMqttWebSocket(mqtt, { maxPacketBytes: maxPayloadBytes })
+    const overWebSocket = createMqttWebSocket(mqtt, { maxPacketBytes: maxPayloadBytes, addressOf })
     life.onStop('mqtt over websocket', () => overWebSocket.stop())
     onUpgrade.push((...upgrade) => overWebSocket.handleUpgrade(...upgrade))
     const { host } = config
-    const listener = await listenMqtt(mqtt, { host, port: config.mqttPort, log }).catch((error: unknown) => {
+    const plain = await listenMqtt(mqtt, { host, port: config.mqttPort, log }).catch((error: unknown) => {
       throw explainPort(error, config.mqttPort, 'SLUICE_MQTT_PORT')
     })
-    life.onStop('mqtt port', () => listener.stop())
-    mqttPort = listener.port
+    life.onStop('mqtt port', () => plain.stop())
+    mqttPort = plain.port
+    secured = await listenSecured(parts, mqtt)
   }
 
-  return { http, onUpgrade, mqttPort }
+  return { http, onUpgrade, mqttPort, mqttsPort: secured?.port, reload: secured?.reload }
 }
+
+const topicLimits = ({ maxTopicLevels, maxTopicBytes }: Config): TopicLimits => ({
+  maxLevels: maxTopicLevels,
+  maxBytes: maxTopicBytes,
+})
 
 const mqttLimits = (config: Config): MqttLimits => ({
   maxPacketBytes: config.maxPayloadBytes,
+  topics: topicLimits(config),
   connectTimeoutMs: config.connectTimeoutS * 1_000,
   maxSubscriptionsPerRequest: config.maxSubscriptionsPerRequest,
+  maxSubscriptions: config.maxSubscriptions,
   maxQueuedMessages: config.maxQueuedMessages,
   maxInflight: config.maxInflight,
+  receiveMaximum: config.receiveMaximum,
   sessionExpiryS: config.sessionExpiryS,
   maxKeepAliveS: config.maxKeepAliveS,
   maxConnections: config.maxConnections,
   maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
+  maxConnectsPerS: config.maxListenerConnectsPerS,
 })

@@ -13,6 +13,8 @@ export function createAuthorityBackend({ auth, domains, clients, channels }: Ser
       switch (credentials.kind) {
         case 'client':
           return asClient(await clients.authenticate(credentials))
+        case 'certificate':
+          return asClient(await clients.identify(credentials.clientId))
         case 'secret': {
           const domainId = await domains.findId(credentials.domainId)
           return domainId === undefined
@@ -21,8 +23,8 @@ export function createAuthorityBackend({ auth, domains, clients, channels }: Ser
         }
         case 'token':
           try {
-            const { userId, patId, mustVerify } = await auth.authenticate(credentials.token)
-            return mustVerify ? null : { kind: 'user', id: userId, patId }
+            const { userId, patId, expiresAtMs, mustVerify } = await auth.authenticate(credentials.token)
+            return mustVerify ? null : { kind: 'user', id: userId, patId, expiresAtMs }
           } catch (error) {
             if (error instanceof Unauthenticated) return null
             throw error

@@ -5,7 +5,9 @@ import { createDatabase } from '../platform/db/connect.ts'
 import { createProbe } from '../platform/db/probe.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import { createMailer } from '../platform/mail.ts'
+import type { SecretBrake } from '../platform/secret-brake.ts'
 import { createVault } from '../platform/vault.ts'
 import { createLinks } from '../services/users/links.ts'
 import { loadMasterKey } from './master-key.ts'
@@ -17,15 +19,24 @@ export interface DatabaseParts {
   readonly databaseUrl: string
   readonly life: Lifecycle
   readonly log: Logger
+  readonly metrics: Metrics
   readonly attempts: Attempts
+  readonly secretBrake: SecretBrake
 }
 
 /** Reads of stored messages that wait for a connection. Beyond so many, waiting helps nobody. */
 const MAX_WAITING_READS = 100
 
 /** The database, and the services over it. */
-export async function openDatabase({ config, databaseUrl, life, log, attempts }: DatabaseParts) {
-  const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
+export async function openDatabase(parts: DatabaseParts) {
+  const { config, databaseUrl, life, log, metrics, attempts, secretBrake } = parts
+  const db = createDatabase({
+    url: databaseUrl,
+    maxConnections: 20,
+    statementTimeoutMs: 30_000,
+    log,
+    shown: { metrics, as: 'main' },
+  })
   life.onStop('database', () => db.destroy())
   const storedDb = createDatabase({
     url: databaseUrl,
@@ -33,6 +44,7 @@ export async function openDatabase({ config, databaseUrl, life, log, attempts }:
     statementTimeoutMs: config.readTimeoutS * 1_000,
     maxWaiting: MAX_WAITING_READS,
     log,
+    shown: { metrics, as: 'messages' },
   })
   life.onStop('database of stored messages', () => storedDb.destroy())
   const probe = createProbe(databaseUrl)
@@ -53,6 +65,7 @@ export async function openDatabase({ config, databaseUrl, life, log, attempts }:
     platformRetentionDays: config.messageRetentionDays,
     signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },
     attempts,
+    secretBrake,
     mailer,
     background,
     links: createLinks(config.publicUrl ?? localUrl(config), config.linkOrigins ?? []),

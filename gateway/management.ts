@@ -1,13 +1,17 @@
 import { serveBackend } from '../adapters/authority-rpc.ts'
 import type { AuthorityBackend } from '../adapters/authority.ts'
+import { serveTraffic } from '../adapters/traffic-rpc.ts'
+import type { TrafficSink } from '../adapters/traffic.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import { eventSubject } from '../platform/bus/events.ts'
 import type { BusEvent } from '../platform/bus/events.ts'
+import { publishAndWait } from '../platform/bus/publisher.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import type { Db } from '../platform/db/connect.ts'
 import type { Endpoint } from '../platform/http/endpoint.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import { keyEndpoints } from '../services/auth/key-routes.ts'
 import { patEndpoints } from '../services/auth/pat-routes.ts'
 import { roleEndpoints } from '../services/auth/role-routes.ts'
@@ -35,6 +39,7 @@ import type { Services } from './services.ts'
 export interface ManagementParts {
   readonly life: Lifecycle
   readonly log: Logger
+  readonly metrics: Metrics
   readonly bus: Bus
   readonly publisher: Publisher
   readonly db: Db
@@ -44,21 +49,31 @@ export interface ManagementParts {
 
 export interface Management {
   readonly backend: AuthorityBackend
+  readonly trafficSink: TrafficSink
   readonly endpoints: readonly Endpoint[]
 }
 
 /** The role `api`: REST for administrators, answers for adapters in other processes, and the journal's way to the bus. */
 export async function startManagement(parts: ManagementParts): Promise<Management> {
-  const { life, log, bus, publisher, db, databaseUrl, services } = parts
+  const { life, log, metrics, bus, publisher, db, databaseUrl, services } = parts
   const backend = createAuthorityBackend(services)
   const served = serveBackend(bus, backend)
   life.onStop('authority service', () => served.stop())
   await served.ready
+  const trafficSink = services.telemetry
+  const reports = serveTraffic(bus, trafficSink)
+  life.onStop('traffic reports', () => reports.stop())
+  await reports.ready
   const relay = startRelay({ db, databaseUrl, announce: (entry) => announce(publisher, entry), log })
   life.onStop('journal relay', () => relay.stop())
+  metrics.gauge(
+    'sluice_journal_relay_lag_seconds',
+    'Age of the oldest change that this process has yet to announce',
+    () => relay.lagS(),
+  )
   const expiry = startSecretExpiry({ clients: services.clients, log })
   life.onStop('expiry of secrets', () => expiry.stop())
-  return { backend, endpoints: managementEndpoints(services) }
+  return { backend, trafficSink, endpoints: managementEndpoints(services) }
 }
 
 function managementEndpoints(services: Services): Endpoint[] {
@@ -110,10 +125,5 @@ function announce(publisher: Publisher, entry: Entry): Promise<void> {
     occurred_at: entry.occurredAt.toISOString(),
     attributes: entry.attributes,
   }
-  return new Promise((resolve, reject) => {
-    publisher.publish(eventSubject(event), Buffer.from(JSON.stringify(event)), undefined, (error) => {
-      if (error) reject(error)
-      else resolve()
-    })
-  })
+  return publishAndWait(publisher, eventSubject(event), Buffer.from(JSON.stringify(event)))
 }

@@ -2,6 +2,7 @@ import type { Attempts } from '../platform/attempts.ts'
 import type { Background } from '../platform/background.ts'
 import type { Db } from '../platform/db/connect.ts'
 import type { Mailer } from '../platform/mail.ts'
+import type { SecretBrake } from '../platform/secret-brake.ts'
 import type { Vault } from '../platform/vault.ts'
 import { createAuth } from '../services/auth/service.ts'
 import type { AuthParts } from '../services/auth/service.ts'
@@ -35,6 +36,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'>, DomainRules {
   readonly signup: SignupRules
   readonly exports: ExportLimits
   readonly attempts: Attempts
+  readonly secretBrake: SecretBrake
   readonly mailer: Mailer
   readonly background: Background
   readonly links: Links
@@ -42,7 +44,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'>, DomainRules {
 
 /** All services, from left to right as their imports point. */
 export async function createServices(parts: ServicesParts) {
-  const { db, storedDb, vault, attempts, exports } = parts
+  const { db, storedDb, vault, attempts, secretBrake, exports } = parts
   const journal = createJournal()
   const auth = await createAuth({ ...parts, journal })
   const { policy, roles, tokens, pats } = auth
@@ -58,7 +60,7 @@ export async function createServices(parts: ServicesParts) {
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const telemetry = createTelemetry({ db, policy, domains })
-  const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients })
+  const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients, secretBrake })
   return {
     auth,
     attempts,

@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
+import type { Usage } from '../traffic.ts'
+import { DomainError } from '../../platform/errors.ts'
 import { checkForAedes, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
 import {
@@ -14,7 +16,7 @@ import { AedesStream } from './aedes-stream.ts'
 import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import { Cursor } from './cursor.ts'
-import { encodeConnackRefusal, encodeDisconnect } from './encode.ts'
+import { encodeConnackRefusal, encodeDisconnect } from './answers.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
@@ -36,6 +38,10 @@ import { Wire } from './wire.ts'
  */
 const MAX_CONNECT_BYTES = 16 * 1024
 
+/** Of CONNACK with all that it may say, but for the identifier that a client is assigned (`handshake.ts`). */
+const CONNACK_BYTES = 26
+const ASSIGNED_IDENTIFIER_BYTES = 3 + 'auto-'.length + 36
+
 type State = 'waiting' | 'authenticating' | 'accepting' | 'open' | 'closed'
 
 /**
@@ -49,6 +55,7 @@ export class Connection implements Peer {
   receiveMaximum = 65_535
   maximumPacketSize = Infinity
   aliases: TopicAliases | undefined
+  wantsReasons = true
   /** Whether CONNACK says that there was a session. */
   isSessionPresent = false
   session: Session | undefined
@@ -69,6 +76,7 @@ export class Connection implements Peer {
   #aedesStream: AedesStream | undefined
   #client: AedesClient | undefined
   #inbound: Inbound | undefined
+  #usage: Usage | undefined
   #plain: PlainPublishing | undefined
   /** Of PUBLISH packets on their way through Aedes, which keeps their order. Those without any have no place here. */
   readonly #properties: MessageProperties[] = []
@@ -116,12 +124,26 @@ export class Connection implements Peer {
     this.#wire.send(bytes)
   }
 
+  onDelivered(): void {
+    if (this.#usage) this.#usage.client.delivered += 1
+  }
+
+  answer(bytes: Buffer): void {
+    if (bytes.length <= this.maximumPacketSize) return this.send(bytes)
+    this.#refuse(Reason.packetTooLarge, 'answer_too_large_for_receiver') // [MQTT-3.1.2-24]
+  }
+
+  answerInTurn(bytes: Buffer): void {
+    if (this.#aedesStream?.writable) this.#aedesStream.write(bytes)
+  }
+
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *
    * @param reason told to MQTT 5 clients in a DISCONNECT, or to any that wait for it in CONNACK
+   * @param text   the same in words, for MQTT 5
    */
-  close(reason?: ReasonCode): void {
+  close(reason?: ReasonCode, text?: string): void {
     const state = this.#state
     if (state === 'closed') return
     this.#state = 'closed'
@@ -129,8 +151,11 @@ export class Connection implements Peer {
     this.#stream.off('data', this.#onData)
     const wasAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
     if (reason !== undefined) {
-      if (wasAccepted && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
-      if (state === 'authenticating') this.send(encodeConnackRefusal(this.version, connackReason(reason)))
+      const words = { text, maximumPacketSize: this.maximumPacketSize }
+      if (wasAccepted && this.version === 5) this.send(encodeDisconnect(reason, words)) // [MQTT-3.14.0-1]
+      if (state === 'authenticating') {
+        this.send(encodeConnackRefusal(this.version, connackReason(reason), words))
+      }
     }
     this.#wire.finish()
     // Aedes hears of it by the `close` of its stream, and sends the will.
@@ -140,6 +165,7 @@ export class Connection implements Peer {
   }
 
   async #leave(wasOpen: boolean, wasAccepted: boolean): Promise<void> {
+    this.#usage?.end()
     const { session } = this
     if (session) {
       const limitS = session.isDurable ? this.#host.limits.sessionExpiryS : 0
@@ -167,7 +193,7 @@ export class Connection implements Peer {
   #refuse(reason: ReasonCode, word: string, detail?: string): void {
     if (this.#state === 'closed') return
     this.#host.refusals.note(word, { code: reason, detail, ...this.facts })
-    this.close(reason)
+    this.close(reason, detail)
   }
 
   #fail(error: unknown): void {
@@ -322,11 +348,25 @@ export class Connection implements Peer {
       throw opening.violation
     }
     this.#state = 'authenticating'
+    // Over TLS it was asked before the handshake.
+    if (!this.info.isAdmitted && !this.#host.admitConnect(this.info)) {
+      return this.close(Reason.connectionRateExceeded)
+    }
     const { connect } = opening
     this.receiveMaximum = connect.receiveMaximum
     this.maximumPacketSize = connect.maximumPacketSize
     if (connect.topicAliasMaximum > 0) this.aliases = new TopicAliases(connect.topicAliasMaximum)
+    this.wantsReasons = connect.wantsReasons
     this.#keepAliveS = connect.keepAliveS
+    // [MQTT-3.1.2-24]; the largest that Aedes may write.
+    const connackBytes = connect.identifier === '' ? CONNACK_BYTES + ASSIGNED_IDENTIFIER_BYTES : CONNACK_BYTES
+    if (connackBytes > connect.maximumPacketSize) {
+      throw new ProtocolViolation(
+        Reason.packetTooLarge,
+        'answer_too_large_for_receiver',
+        'no room for CONNACK',
+      )
+    }
     const packet = Buffer.from(frame.bytes.subarray(frame.start, frame.end))
     void this.#connect(connect, packet).catch((error: unknown) => this.#fail(error))
   }
@@ -338,7 +378,7 @@ export class Connection implements Peer {
     } catch (error) {
       const code = reasonFor(error, 'connect')
       if (!this.isClosed) host.refusals.noteError(error, { code, ...this.facts })
-      return this.close(code)
+      return this.close(code, error instanceof DomainError ? error.message : undefined)
     }
     if (!this.session) return
     this.#state = 'accepting'
@@ -376,6 +416,8 @@ export class Connection implements Peer {
     if (this.#state !== 'accepting' || !this.session) return
     this.#state = 'open'
     clearTimeout(this.#connectTimer)
+    const { principal, subscriptions } = this.session
+    this.#usage = this.#host.traffic.begin(principal.id, () => subscriptions.size)
     this.#host.onOpen(this)
     this.#host.sessions.begin(this.session, this)
     this.#advance()
@@ -388,6 +430,12 @@ export class Connection implements Peer {
   /** Aedes closes the connection over something. Silent when we did: then it is told already. */
   onAedesError(error: Error): void {
     this.#refuse(reasonOfAedesError(error), 'refused_by_broker', error.message)
+  }
+
+  /** PUBREL has come, PUBCOMP is about to follow. */
+  async onReleased(packetId: number): Promise<void> {
+    await this.session?.release(packetId)
+    this.#inbound?.release(packetId)
   }
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {

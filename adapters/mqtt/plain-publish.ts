@@ -1,6 +1,6 @@
 import { isAnswered } from './aedes-broker.ts'
 import type { AedesPublish } from './aedes-broker.ts'
-import { encodePuback } from './encode.ts'
+import { encodePuback } from './answers.ts'
 import type { Frame } from './framer.ts'
 import type { Inbound } from './inbound.ts'
 import type { Version } from './packets.ts'

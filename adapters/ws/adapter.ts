@@ -2,11 +2,14 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import { callAt } from '../../platform/alarm.ts'
 import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
-import { Forbidden, Unauthenticated, Unavailable } from '../../platform/errors.ts'
+import { Forbidden, RateLimited, Unauthenticated, Unavailable } from '../../platform/errors.ts'
+import type { AddressReader } from '../../platform/http/client-address.ts'
 import { readCredentials, splitUrl } from '../../platform/http/credentials.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
+import { createRate } from '../../platform/rate.ts'
 import { createRecheckQueue } from '../../platform/recheck.ts'
 import { admit } from '../admission.ts'
 import { isTouched } from '../authority.ts'
@@ -15,8 +18,9 @@ import { readContentType } from '../content-type.ts'
 import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
-import { hasWildcard, InvalidTopic, parseTopicPath } from '../topics.ts'
-import type { Topic } from '../topics.ts'
+import { hasWildcard, InvalidTopic, parseTopicPath, TOPIC_LIMITS } from '../topics.ts'
+import type { Topic, TopicLimits } from '../topics.ts'
+import type { Traffic } from '../traffic.ts'
 import { CLOSE } from './close-codes.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionContext, Entitlement } from './connection.ts'
@@ -25,6 +29,9 @@ import { startHeartbeat } from './heartbeat.ts'
 import { rejectUpgrade } from './reject.ts'
 
 export interface WsLimits {
+  readonly topics: TopicLimits
+  /** Handshakes; any number when not given. */
+  readonly maxConnectsPerS?: number | undefined
   readonly maxPayloadBytes: number
   readonly maxConnections: number
   /** Handshakes whose credentials are being looked up. */
@@ -35,6 +42,7 @@ export interface WsLimits {
 }
 
 const DEFAULT_LIMITS: WsLimits = {
+  topics: TOPIC_LIMITS,
   maxPayloadBytes: 262_144,
   maxConnections: 50_000,
   maxHandshakes: 1_000,
@@ -42,6 +50,8 @@ const DEFAULT_LIMITS: WsLimits = {
   pingIntervalMs: 30_000,
 }
 
+/** Counted as one, on however many ports. */
+const LISTENER = 'ws'
 const STOP_TIMEOUT_MS = 2_000
 
 export interface WsAdapter {
@@ -53,6 +63,8 @@ export interface WsAdapter {
 
 export interface WsAdapterOptions {
   readonly authority: Authority
+  readonly addressOf: AddressReader
+  readonly traffic: Traffic
   readonly publish: Publish
   readonly feed: ChannelFeed
   readonly log: Logger
@@ -65,7 +77,7 @@ export interface WsAdapterOptions {
  * soon as it has lost what it was let in with.
  */
 export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
-  const { authority, publish, feed, log, metrics } = options
+  const { authority, addressOf, traffic, publish, feed, log, metrics } = options
   const limits: WsLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const refusals = createRefusals({ log, metrics, protocol: 'ws' })
   const open = metrics.connections('ws')
@@ -76,6 +88,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     refusals,
     received: metrics.received('ws'),
     delivered: metrics.delivered('ws'),
+    onDelivered: metrics.delivery('ws'),
     maxBufferedBytes: limits.maxBufferedBytes,
     corks: createCorks(),
   }
@@ -88,6 +101,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     ...({ closeTimeout: 10_000 } as object),
     clientTracking: false,
   })
+  const connects = limits.maxConnectsPerS === undefined ? undefined : createRate(limits.maxConnectsPerS)
   let handshakes = 0
   let isStopping = false
   let onEmpty: (() => void) | undefined
@@ -121,7 +135,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     const presented = readCredentials(req.headers.authorization, query.get('authorization'))
     if (!presented) throw new Unauthenticated()
     if (topic instanceof Error) throw topic
-    const { principal, address } = await admit(authority, presented, topic)
+    const { principal, address } = await admit(authority, presented, topic, addressOf(req))
     const { domainId, channelId } = address
     const [mayPublish, canSubscribe] = await Promise.all([
       authority.authorize({ principal, channelId, action: 'publish' }),
@@ -148,6 +162,11 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     if (connections.size >= limits.maxConnections || handshakes >= limits.maxHandshakes) {
       throw new Unavailable('too many connections')
     }
+    const waitMs = connects?.waitMs(LISTENER) ?? 0
+    if (waitMs > 0) {
+      throw new RateLimited(waitMs / 1_000, { code: 'connect_rate', message: 'too many new connections' })
+    }
+    connects?.take(LISTENER)
     handshakes += 1
     let following: Following | undefined
     try {
@@ -180,10 +199,21 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
   ): Connection {
     const connection = new Connection(ws, socket, entitlement, context)
     if (following) connection.following = following
+    const { principal } = entitlement
+    const usage =
+      principal.kind === 'client' ? traffic.begin(principal.id, () => (following ? 1 : 0)) : undefined
+    connection.counted = usage?.client
     connections.add(connection)
     heartbeat.add(connection)
     open.value += 1
+    const endsAtMs = principal.kind === 'user' ? principal.expiresAtMs : undefined
+    const disarm =
+      endsAtMs === undefined
+        ? undefined
+        : callAt(endsAtMs, () => connection.refuse('expired', CLOSE.policyViolation))
     ws.on('close', () => {
+      disarm?.()
+      usage?.end()
       connections.delete(connection)
       heartbeat.remove(connection)
       open.value -= 1
@@ -197,7 +227,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
   return {
     handleUpgrade(req, socket, head) {
       const { path, query } = splitUrl(req.url ?? '/')
-      const topic = topicOf(path)
+      const topic = topicOf(path, limits.topics)
       if (!topic) return false
       // Until ws takes over, nobody else listens, and an error without a listener ends the process.
       const ignore = (): void => undefined
@@ -206,7 +236,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
         () => socket.off('error', ignore),
         (error: unknown) => {
           const prefix = topic instanceof Error ? undefined : topic.prefix
-          refusals.noteError(error, { address: req.socket.remoteAddress, topic: prefix })
+          refusals.noteError(error, { address: addressOf(req), topic: prefix })
           rejectUpgrade(socket, error)
         },
       )
@@ -234,9 +264,9 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
 }
 
 /** The error is kept for later: who has no credentials learns of nothing else. */
-function topicOf(path: string): Topic | InvalidTopic | undefined {
+function topicOf(path: string, limits: TopicLimits): Topic | InvalidTopic | undefined {
   try {
-    return parseTopicPath(path, 'subscribe')
+    return parseTopicPath(path, 'subscribe', limits)
   } catch (error) {
     if (error instanceof InvalidTopic) return error
     throw error

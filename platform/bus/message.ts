@@ -1,6 +1,6 @@
 import type { Msg, MsgHdrs } from 'nats'
 import { InvalidInput } from '../errors.ts'
-import { encodePropertyHeaders, isOverLimit, readPropertyHeader } from './properties.ts'
+import { encodePropertyHeaders, expiryLeft, isOverLimit, readPropertyHeader } from './properties.ts'
 import type { MessageProperties, PropertyDraft } from './properties.ts'
 import { readHeaders } from './raw-headers.ts'
 import { textHeaders } from './raw-publish.ts'
@@ -42,6 +42,12 @@ const PROTOCOLS: ReadonlySet<string> = new Set<Protocol>(['http', 'mqtt', 'ws', 
 /** Wall clock in nanoseconds since the Unix epoch, in steps of a millisecond: what the machine's clock says, adjustments included. */
 export function nowNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n
+}
+
+/** Whether the message has waited for longer than its publisher wants it to be delivered [MQTT-3.3.2-5]. */
+export function isExpired({ properties, receivedAtNs }: Message, nowMs: number): boolean {
+  const expiryS = properties?.expiryS
+  return expiryS !== undefined && expiryLeft(expiryS, Number(receivedAtNs / 1_000_000n), nowMs) === undefined
 }
 
 /**

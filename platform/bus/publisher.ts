@@ -18,6 +18,8 @@ export interface Publisher {
    * NATS cannot carry.
    */
   publish(subject: string, payload: Uint8Array, headers: MsgHdrs | undefined, done: PublishDone): void
+  /** Messages that wait for their acknowledgement, and the bytes of their payloads. */
+  readonly waiting: { readonly messages: number; readonly bytes: number }
   /** Refuses further messages and resolves when those in flight are answered or have timed out. */
   stop(): Promise<void>
 }
@@ -187,7 +189,32 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
     return stopping
   }
 
-  return { publish, stop }
+  return {
+    publish,
+    get waiting() {
+      return { messages: inFlight.size, bytes: inFlightBytes }
+    },
+    stop,
+  }
+}
+
+/**
+ * {@link Publisher.publish} for those who wait for each message.
+ *
+ * @throws {Unavailable} @throws {TooLarge} @throws {InvalidInput}
+ */
+export function publishAndWait(
+  publisher: Publisher,
+  subject: string,
+  payload: Uint8Array,
+  headers?: MsgHdrs,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    publisher.publish(subject, payload, headers, (error) => {
+      if (error) reject(error)
+      else resolve()
+    })
+  })
 }
 
 /**

@@ -9,6 +9,7 @@ import * as people from './migrations/0005-people.ts'
 import * as storage from './migrations/0006-storage.ts'
 import * as series from './migrations/0007-series.ts'
 import * as lists from './migrations/0008-lists.ts'
+import * as traffic from './migrations/0009-traffic.ts'
 
 /** All migrations, oldest first. A merged one is frozen; a change is a new file and a new line here. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -20,6 +21,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0006-storage': storage,
   '0007-series': series,
   '0008-lists': lists,
+  '0009-traffic': traffic,
 }
 
 /**

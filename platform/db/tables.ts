@@ -9,7 +9,7 @@ export type EntityType = 'domain' | 'group' | 'client' | 'channel'
 export type Status = 'enabled' | 'disabled' | 'deleted'
 
 /** Columns that every administered entity has. */
-interface EntityColumns {
+export interface EntityColumns {
   id: string
   name: string
   tags: Generated<string[]>

@@ -5,7 +5,7 @@ import type { Db, Trx } from '../../platform/db/connect.ts'
 import { listingFilters, selectPage } from '../../platform/db/listing.ts'
 import type { Listing, Page } from '../../platform/db/listing.ts'
 import type { DomainsTable } from '../../platform/db/tables.ts'
-import { IdTaken, RouteTaken } from './errors.ts'
+import { IdTaken, RouteTaken } from '../entities/errors.ts'
 import type { Domain, DomainAsSeen, DomainChange, Membership } from './types.ts'
 
 type Row = Selectable<DomainsTable>

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { flag, metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
+import { flag, metadata, optional, tags, text } from '../../platform/http/input.ts'
+import { route, uuid } from '../../platform/identifiers.ts'
 import { commaList, envelope, listingQuery, pageOf, toListing } from '../../platform/http/listing.ts'
 import { PresentedAccess, presentAccess } from '../auth/service.ts'
 import { PresentedDomain, PresentedDomainAsSeen, presentDomain, presentDomainAsSeen } from './present.ts'
@@ -17,12 +18,7 @@ const RESERVED = new Set(
   ).split(' '),
 )
 
-const route = z
-  .string()
-  .regex(/^[a-zA-Z][a-zA-Z0-9_-]{0,35}$/, 'must be 1 to 36 letters, digits, - or _, a letter first')
-  .refine((value) => !/__|--/.test(value), 'must not hold __ or --')
-  .refine((value) => !uuid.safeParse(value).success, 'must not be in the form of a UUID')
-  .refine((value) => !RESERVED.has(value.toLowerCase()), 'is a reserved word')
+const domainRoute = route.refine((value) => !RESERVED.has(value.toLowerCase()), 'is a reserved word')
 
 /** Days; `null` for as long as the platform keeps messages. */
 const retention = z.number().int().min(1).max(36_500).nullable().optional()
@@ -42,7 +38,7 @@ const CreateDomain = z
     const wanted = body.route ?? alias
     // In the form of a UUID a route is allowed only where it says nothing new.
     if (wanted === undefined || wanted === body.id) return { ...body, route: undefined }
-    const checked = route.safeParse(wanted)
+    const checked = domainRoute.safeParse(wanted)
     if (checked.success) return { ...body, route: checked.data }
     for (const issue of checked.error.issues) {
       ctx.addIssue({ code: 'custom', path: ['route'], message: issue.message })

@@ -2,20 +2,19 @@ import { randomUUID } from 'node:crypto'
 import type { Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import { Forbidden, InvalidInput, NotFound } from '../../platform/errors.ts'
+import { isUuid } from '../../platform/identifiers.ts'
 import { OutsideDomain } from '../auth/errors.ts'
 import type { Principal } from '../auth/types.ts'
 import * as invitationRepository from './invitation-repository.ts'
 import type { DomainRules, DomainsParts } from './parts.ts'
 import * as repository from './repository.ts'
 import type { DomainListing } from './repository.ts'
-import { StatusUnchanged } from './errors.ts'
+import { StatusUnchanged } from '../entities/errors.ts'
 import type { Domain, DomainAsSeen, DomainChange, NewDomain } from './types.ts'
 
 export type { DomainListing } from './repository.ts'
 export type { Invitations } from './invitations.ts'
 export type Domains = ReturnType<typeof createDomains>
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** What becomes of a domain by each of these. */
 const STATUS_AFTER = { enable: 'enabled', disable: 'disabled', freeze: 'freezed', delete: 'deleted' } as const
@@ -166,7 +165,7 @@ export function createDomains({
     /** The id that an id or a route stands for; an id is not looked up. */
     async findId(reference: string): Promise<string | undefined> {
       const lower = reference.toLowerCase()
-      return UUID.test(lower) ? lower : repository.findIdByRoute(db, lower)
+      return isUuid(lower) ? lower : repository.findIdByRoute(db, lower)
     },
   }
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Client } from 'pg'
 import type { Message } from '../../platform/bus/message.ts'
+import { isCanonicalUuid } from '../../platform/identifiers.ts'
 import { Outdated } from './outdated.ts'
-import { UUID } from './payload.ts'
 
 /** Where messages come from, as far as it is stored. */
 export interface Origin {
@@ -59,7 +59,7 @@ export class Dictionary {
     const origin: Origin = {
       domainId: message.domainId,
       channelId: message.channelId,
-      publisher: UUID.test(message.publisher) ? message.publisher : null,
+      publisher: isCanonicalUuid(message.publisher) ? message.publisher : null,
       subtopic: message.levels.join('/'),
       protocol: message.protocol,
       channelNo: 0,

@@ -32,7 +32,10 @@ export type Live = ReturnType<typeof createLive>
 const STALL_MS = 30_000
 /** Longer than all that is well takes; the replay window is hours. */
 const LATE_MS = 10_000
-const REVOKED = { type: 'end', data: { error: 'revoked', message: 'the permission to read was taken away' } }
+const REVOKED = {
+  type: 'end',
+  data: { error: 'revoked', message: 'the permission to read was taken away, or the token has ended' },
+}
 
 /** Messages of a channel as they come, for as long as the caller may and wants. */
 export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Expression, RawBuilder, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
+import { isUuid } from '../../platform/identifiers.ts'
 import type { Comparator, MessageFilter } from './filter.ts'
 
 /** Which samples a question is about: those of a channel, or of some of its series. */
@@ -14,7 +15,6 @@ export interface Scope {
 
 type SeriesFilter = Pick<MessageFilter, 'subtopic' | 'publisher' | 'protocol' | 'names'>
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const COMPARISONS: Readonly<Record<Comparator, string>> = { eq: '=', lt: '<', le: '<=', gt: '>', ge: '>=' }
 
 /** Looks the series up first: few of them are read by their own index, many by the channel's. `undefined`: nothing is stored. */
@@ -79,7 +79,7 @@ export function originConditions({
   if (subtopic !== undefined) conditions.push(sql`subtopic = ${subtopic}`)
   if (protocol !== undefined) conditions.push(sql`protocol = ${protocol}`)
   if (publisher !== undefined) {
-    conditions.push(UUID.test(publisher) ? sql`publisher = ${publisher}` : sql`false`)
+    conditions.push(isUuid(publisher) ? sql`publisher = ${publisher}` : sql`false`)
   }
   return conditions
 }

@@ -54,6 +54,20 @@ describe('a publication that is refused', () => {
     raw.end()
   })
 
+  it('is answered in its place between those that are taken', async () => {
+    const raw = new RawClient(gateway.port, 5)
+    const channel = gateway.tables.addChannel()
+    await raw.connect(addMember(gateway.tables, channel))
+    const packets = Array.from({ length: 20 }, (_, index) =>
+      publishPacket(topicOf(channel), { messageId: index + 1, payload: index % 3 === 0 ? 'full' : 'x' }),
+    )
+    raw.send(...packets)
+    for (const { messageId } of packets) {
+      expect(await raw.next('puback')).toMatchObject({ messageId }) // [MQTT-4.6.0-2]
+    }
+    raw.end()
+  })
+
   it.each([0, 1, 2] as const)('ends the connection on MQTT 3.1.1, QoS %i', async (qos) => {
     const raw = new RawClient(gateway.port, 4)
     await raw.connect(gateway.tables.addClient())

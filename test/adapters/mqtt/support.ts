@@ -7,13 +7,17 @@ import { generate, parser } from 'mqtt-packet'
 import type { Packet } from 'mqtt-packet'
 import { afterAll, beforeAll, vi } from 'vitest'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
+import { startTraffic } from '../../../adapters/traffic.ts'
 import { createMqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttLimits } from '../../../adapters/mqtt/host.ts'
 import type { CheckPayload } from '../../../adapters/mqtt/inbound.ts'
 import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
 import { createPublish } from '../../../adapters/publish.ts'
+import { createMessageRates } from '../../../adapters/rates.ts'
+import type { MessageRateLimits } from '../../../adapters/rates.ts'
 import type { Publish } from '../../../adapters/publish.ts'
+import { TOPIC_LIMITS } from '../../../adapters/topics.ts'
 import type { Bus } from '../../../platform/bus/connect.ts'
 import { createNodes } from '../../../platform/bus/nodes.ts'
 import type { NodesOptions } from '../../../platform/bus/nodes.ts'
@@ -29,10 +33,13 @@ import { captureLog } from '../../support/log.ts'
 
 export const LIMITS: MqttLimits = {
   maxPacketBytes: 64 * 1024,
+  topics: TOPIC_LIMITS,
   connectTimeoutMs: 5_000,
   maxSubscriptionsPerRequest: 8,
+  maxSubscriptions: 100,
   maxQueuedMessages: 50,
   maxInflight: 16,
+  receiveMaximum: 200,
   sessionExpiryS: 3_600,
   maxKeepAliveS: 1_200,
   maxConnections: 200,
@@ -57,6 +64,7 @@ export interface GatewayOptions {
   /** Puts something in front of the real one. */
   readonly publish?: (real: Publish) => Publish
   readonly checkPayload?: CheckPayload
+  readonly rates?: MessageRateLimits
   readonly nodes?: NodesOptions
 }
 
@@ -69,7 +77,9 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
   const nodes = createNodes(bus, options.nodes)
   const authority = createAuthority({ backend: tables, bus })
   await authority.ready
+  const traffic = startTraffic({ sink: { report: () => Promise.resolve() }, log })
   const adapter = await createMqttAdapter({
+    traffic,
     authority,
     publish: options.publish?.(publish) ?? publish,
     feed: createChannelFeed(bus),
@@ -77,6 +87,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
     log,
     metrics,
     limits: { ...LIMITS, ...options.limits },
+    rates: createMessageRates(options.rates ?? {}),
     ...(options.checkPayload ? { checkPayload: options.checkPayload } : {}),
   })
   const listener = await listenMqtt(adapter, { host: '127.0.0.1', port: 0, log })
@@ -91,6 +102,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
     async stop() {
       await listener.stop()
       await adapter.stop()
+      await traffic.stop()
       authority.stop()
       nodes.stop()
       await publisher.stop()

@@ -4,6 +4,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connectAsync } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createAddressReader } from '../../../platform/http/client-address.ts'
 import { WebSocket } from 'ws'
 import { createMqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
 import type { MqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
@@ -29,7 +30,7 @@ let url: string
 beforeAll(async () => {
   testBus = await startTestBus()
   gateway = await startMqttGateway(testBus.bus)
-  bridge = createMqttWebSocket(gateway.adapter, LIMITS)
+  bridge = createMqttWebSocket(gateway.adapter, { ...LIMITS, addressOf: createAddressReader([]) })
   server = createServer()
   server.on('upgrade', (request, socket, head) => {
     if (!bridge.handleUpgrade(request, socket, head)) socket.destroy()
