@@ -49,8 +49,12 @@ const LF = 0x0a
 /**
  * Hands messages to nats.js as one piece of bytes. Its own `publish` makes four small ones of each message, copies all of them
  * together afterwards, and was the largest part of publishing; where it no longer lets us by, it is called.
+ *
+ * @throws {Error} the connection is closed for good
  */
 export function sendPublications(connection: NatsConnection, publications: readonly Publication[]): void {
+  // Its `publish` refuses too; what is given to it past that would neither leave nor fail.
+  if (connection.isClosed()) throw new Error('the connection to NATS is closed')
   const { protocol } = connection as unknown as Kept
   if (typeof protocol?.sendCommand === 'function') protocol.sendCommand(encode(publications))
   else for (const publication of publications) sendOne(connection, publication)
