@@ -7,11 +7,15 @@ import { listenMqtt } from '../adapters/mqtt/listen.ts'
 import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
 import { createPublish } from '../adapters/publish.ts'
 import { createStoredAcks } from '../adapters/stored.ts'
+import { startTraffic } from '../adapters/traffic.ts'
+import type { TrafficSink } from '../adapters/traffic.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
+import type { Nodes } from '../platform/bus/nodes.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import { createChannelFeed } from '../platform/bus/subscriptions.ts'
 import type { Config } from '../platform/config.ts'
+import type { AddressReader } from '../platform/http/client-address.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -26,7 +30,10 @@ export interface AdaptersParts {
   readonly metrics: Metrics
   readonly bus: Bus
   readonly publisher: Publisher
+  readonly nodes: Nodes
   readonly authority: Authority
+  readonly addressOf: AddressReader
+  readonly trafficSink: TrafficSink
 }
 
 export interface Adapters {
@@ -38,7 +45,10 @@ export interface Adapters {
 
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
 export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
-  const { config, life, log, metrics, bus, publisher, authority } = parts
+  const { config, life, log, metrics, bus, publisher, nodes, authority, addressOf } = parts
+  const traffic = startTraffic({ sink: parts.trafficSink, log })
+  // Behind the adapters, whose last counts it reports.
+  life.onStop('traffic', () => traffic.stop())
   const stored = config.ack === 'stored' ? createStoredAcks(bus) : undefined
   // Behind the adapters, which wait for what is under way.
   if (stored) life.onStop('stored acknowledgements', () => stored.stop())
@@ -49,12 +59,14 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   const onUpgrade: UpgradeHandler[] = []
 
   const http = has('http')
-    ? createHttpAdapter({ authority, publish, log, metrics, maxPayloadBytes, checkPayload })
+    ? createHttpAdapter({ authority, addressOf, publish, log, metrics, maxPayloadBytes, checkPayload })
     : undefined
 
   if (has('ws')) {
     const ws = createWsAdapter({
       authority,
+      addressOf,
+      traffic,
       publish,
       feed,
       log,
@@ -71,13 +83,15 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       authority,
       publish,
       feed,
+      cluster: { bus, publisher, nodes },
       log,
       metrics,
       checkPayload,
+      traffic,
       limits: mqttLimits(config),
     })
     life.onStop('mqtt', () => mqtt.stop())
-    const overWebSocket = createMqttWebSocket(mqtt, { maxPacketBytes: maxPayloadBytes })
+    const overWebSocket = createMqttWebSocket(mqtt, { maxPacketBytes: maxPayloadBytes, addressOf })
     life.onStop('mqtt over websocket', () => overWebSocket.stop())
     onUpgrade.push((...upgrade) => overWebSocket.handleUpgrade(...upgrade))
     const { host } = config

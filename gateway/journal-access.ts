@@ -1,9 +1,14 @@
 import { Forbidden, NotFound } from '../platform/errors.ts'
+import type { Principal } from '../platform/principal.ts'
 import type { Policy } from '../services/auth/service.ts'
 import type { Domains } from '../services/domains/service.ts'
 import type { JournalAccess } from '../services/journal/reader.ts'
+import type { EntityType } from '../services/journal/types.ts'
 
-/** Who may read the journal of what: whoever may read the thing itself (contract 10). */
+/**
+ * Who may read the journal of what: whoever may read the thing itself (contract 10). What is deleted nobody reads any more;
+ * what became of it is for those who administer the domain.
+ */
 export function createJournalAccess({
   policy,
   domains,
@@ -11,6 +16,18 @@ export function createJournalAccess({
   policy: Policy
   domains: Domains
 }): JournalAccess {
+  async function requireView(
+    principal: Principal,
+    domainId: string,
+    type: EntityType,
+    id: string,
+  ): Promise<void> {
+    if (type === 'user') return policy.requireMember(principal, 'domain.view', domainId)
+    const isItself = type === 'domain'
+    await policy.require(principal, `${type}.view`, isItself ? domainId : id, domainId)
+    if (isItself && id !== domainId) throw new NotFound()
+  }
+
   return {
     requireUser(principal, userId) {
       policy.requireScope(principal, 'users', 'view', userId)
@@ -19,13 +36,13 @@ export function createJournalAccess({
 
     async requireEntity(principal, domain, type, id) {
       const domainId = await domains.resolveId(domain)
-      if (type === 'user') await policy.requireMember(principal, 'domain.view', domainId)
-      else if (type !== 'domain') await policy.require(principal, `${type}.view`, id, domainId)
-      else {
-        await policy.require(principal, 'domain.view', domainId)
-        if (id !== domainId) throw new NotFound()
+      try {
+        await requireView(principal, domainId, type, id)
+        return { domainId, isGone: false }
+      } catch (error) {
+        if (!(error instanceof NotFound) || !(await policy.administers(principal, domainId))) throw error
+        return { domainId, isGone: true }
       }
-      return domainId
     },
   }
 }

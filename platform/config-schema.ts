@@ -11,8 +11,8 @@ import {
   oneOf,
   text,
   url,
-  username,
 } from './config-values.ts'
+import { username } from './identifiers.ts'
 
 /** What a process of Sluice does: all of it on a laptop, a part where it is scaled out. */
 export const ROLES = ['http', 'mqtt', 'ws', 'api', 'writer', 'reader'] as const
@@ -138,7 +138,7 @@ export const SETTINGS = {
   adminUsername: setting(
     'SLUICE_ADMIN_USERNAME',
     'admin',
-    username(),
+    username,
     'Name of the super-admin that the first start makes: 1 to 32 letters, digits, `-` and `_`.',
   ),
   adminEmail: setting(
@@ -199,7 +199,7 @@ export const SETTINGS = {
     'SLUICE_MAX_FAILURES_PER_ACCOUNT',
     '10',
     integer(1, 1_000_000),
-    'Failed attempts to sign in to one account that are answered before further ones are put off; also mails asked for to one address. They are forgotten evenly over `SLUICE_FAILURE_WINDOW_S`. Each process counts by itself.',
+    'Failed attempts to sign in to one account that are answered before further ones are put off; also wrong secrets tried for one client, and mails asked for to one address. They are forgotten evenly over `SLUICE_FAILURE_WINDOW_S`. Each process counts by itself.',
   ),
   maxFailuresPerAddress: setting(
     'SLUICE_MAX_FAILURES_PER_ADDRESS',

@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { nowNs } from '../../platform/bus/message.ts'
 import { MethodNotAllowed, Unauthenticated } from '../../platform/errors.ts'
 import type { DomainError } from '../../platform/errors.ts'
+import type { AddressReader } from '../../platform/http/client-address.ts'
 import { bearerAsSecret, readCredentials, splitUrl } from '../../platform/http/credentials.ts'
 import type { Presented } from '../../platform/http/credentials.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import { admitPublisher } from '../admission.ts'
 import type { Admission } from '../admission.ts'
-import type { AuthorityBackend } from '../authority.ts'
+import type { Doorkeeper } from '../authority.ts'
 import { readContentType, SENML_TYPES } from '../content-type.ts'
 import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
@@ -26,7 +27,8 @@ export interface HttpAdapter {
 }
 
 export interface HttpAdapterOptions {
-  readonly authority: AuthorityBackend
+  readonly authority: Doorkeeper
+  readonly addressOf: AddressReader
   readonly publish: Publish
   readonly log: Logger
   readonly metrics: Metrics
@@ -43,7 +45,7 @@ const STRANGER_LIMIT_BYTES = 16_384
  * second take. The answer is "accepted" only after JetStream has the message on file.
  */
 export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
-  const { authority, metrics, maxPayloadBytes } = options
+  const { authority, addressOf, metrics, maxPayloadBytes } = options
   const refusals = createRefusals({ ...options, protocol: 'http' })
   const received = metrics.received('http')
 
@@ -79,7 +81,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
   async function publishBody(req: IncomingMessage, topic: Topic | Error, presented: Presented): Promise<202> {
     if (topic instanceof Error) throw topic
     // All of this before the body is read: a stranger's payload costs us nothing.
-    const admission = await admitPublisher(authority, presented, topic)
+    const admission = await admitPublisher(authority, presented, topic, addressOf(req))
     const contentType = readContentType(req.headers['content-type'])
     const payload = await readBody(req, maxPayloadBytes)
     const flaw = SENML_TYPES.has(contentType) ? options.checkPayload(contentType, payload) : undefined
@@ -93,18 +95,18 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     let limitBytes = STRANGER_LIMIT_BYTES
     if (domain !== '' || presented.kind !== 'secret') {
       const credentials = toCredentials(presented, String(domain))
-      if (!(await authority.authenticate(credentials))) throw new Unauthenticated()
+      if (!(await authority.authenticate(credentials, addressOf(req)))) throw new Unauthenticated()
       limitBytes = envelopeLimitBytes(maxPayloadBytes)
     }
     const message = readEnvelope(await readBody(req, limitBytes), maxPayloadBytes)
     // Once more, now in the domain that the topic names.
-    const admission = await admitPublisher(authority, presented, message.topic)
+    const admission = await admitPublisher(authority, presented, message.topic, addressOf(req))
     await publish(admission, message.topic, '', message)
     return 200
   }
 
-  async function checkHealth(domain: string, presented: Presented): Promise<200> {
-    const principal = await authority.authenticate(toCredentials(presented, domain))
+  async function checkHealth(req: IncomingMessage, domain: string, presented: Presented): Promise<200> {
+    const principal = await authority.authenticate(toCredentials(presented, domain), addressOf(req))
     if (principal?.kind !== 'client') throw new Unauthenticated()
     return 200
   }
@@ -114,7 +116,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     const presented = readCredentials(req.headers.authorization, query.get('authorization'))
     if (!presented) throw new Unauthenticated()
     if (route.kind === 'topic') return publishBody(req, route.topic, presented)
-    if (route.kind === 'health') return checkHealth(route.domain, presented)
+    if (route.kind === 'health') return checkHealth(req, route.domain, presented)
     return publishEnvelope(req, bearerAsSecret(presented))
   }
 
@@ -131,7 +133,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
       answerEmpty(res, status)
     } catch (error) {
       const topic = route.kind === 'topic' && !(route.topic instanceof Error) ? route.topic.prefix : undefined
-      refusals.noteError(error, { address: req.socket.remoteAddress, topic })
+      refusals.noteError(error, { address: addressOf(req), topic })
       discardBody(req)
       answerError(res, error)
     }

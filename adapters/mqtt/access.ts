@@ -1,4 +1,5 @@
 import { Forbidden, Unauthenticated } from '../../platform/errors.ts'
+import { isUuid } from '../../platform/identifiers.ts'
 import type { Action, Authority, ChannelAddress, Credentials, Principal } from '../authority.ts'
 import { parseTopicName } from '../topics.ts'
 import type { Connect } from './packets.ts'
@@ -23,15 +24,13 @@ export async function findAllowed(
   return address
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 /**
  * User name and password as credentials: client id and secret.
  *
  * @throws {Unauthenticated} one is missing, or the user name is no client id
  */
 export function credentialsOf({ username, password }: Connect): Credentials {
-  if (username === undefined || password === undefined || password === '' || !UUID.test(username)) {
+  if (username === undefined || password === undefined || password === '' || !isUuid(username)) {
     throw new Unauthenticated()
   }
   return { kind: 'client', clientId: username.toLowerCase(), secret: password }
@@ -40,6 +39,8 @@ export function credentialsOf({ username, password }: Connect): Credentials {
 /**
  * Who connects, after the will, if any, was found to be one that the client may publish.
  *
+ * @param from the address of the connection
+ * @throws {RateLimited} too many secrets that did not hold came from there, or for the client
  * @throws {Unauthenticated} the credentials do not hold
  * @throws {InvalidTopic} the will's topic
  * @throws {Forbidden} the will
@@ -49,8 +50,9 @@ export async function admit(
   authority: Authority,
   credentials: Credentials,
   connect: Connect,
+  from: string,
 ): Promise<ClientPrincipal> {
-  const principal = await authority.authenticate(credentials)
+  const principal = await authority.authenticate(credentials, from)
   if (principal?.kind !== 'client') throw new Unauthenticated()
   if (connect.will) {
     await findAllowed(authority, principal, parseTopicName(connect.will.topic), 'publish')

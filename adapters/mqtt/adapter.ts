@@ -5,75 +5,102 @@ import type { Metrics } from '../../platform/metrics.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
+import type { Traffic } from '../traffic.ts'
 import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
 import type { AedesClient } from './aedes-broker.ts'
 import { Reason } from './codes.ts'
 import { Connection } from './connection.ts'
+import { liveFeed } from './feeds.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
 import type { Host, MqttLimits } from './host.ts'
 import type { CheckPayload } from './inbound.ts'
-import { createRetained } from './retained.ts'
+import { createRetainedStore } from './retained-store.ts'
 import { watchAuthority } from './revocation.ts'
 import { createRoutes } from './routes.ts'
-import { createSessions } from './sessions.ts'
+import { createCluster } from './cluster.ts'
+import type { ClusterOptions } from './cluster.ts'
 
 export interface MqttAdapterOptions {
   readonly authority: Authority
   readonly publish: Publish
   readonly feed: ChannelFeed
+  /** What the sessions of all processes stand on. */
+  readonly cluster: Pick<ClusterOptions, 'bus' | 'publisher' | 'nodes'>
   /** Asked about payloads of MQTT 5 clients that say they are SenML (contract D31). */
   readonly checkPayload?: CheckPayload
   readonly log: Logger
   readonly metrics: Metrics
+  readonly traffic: Traffic
   readonly limits: MqttLimits
 }
 
 export interface MqttAdapter {
   /** Serves MQTT on a stream: a socket, or the bytes of a WebSocket's frames. Owns it from then on. */
   handle(stream: Duplex, info: ConnectionInfo): void
-  /** Ends all connections (MQTT 5: 0x8B, server shutting down), sends their wills, and forgets all sessions. */
+  /** Ends all connections (MQTT 5: 0x8B, server shutting down), sends their wills, and leaves their sessions to others. */
   stop(): Promise<void>
 }
 
 export async function createMqttAdapter(options: MqttAdapterOptions): Promise<MqttAdapter> {
-  const { authority, publish, feed, log, metrics, limits } = options
+  const { authority, feed, log, metrics, limits } = options
   const refusals = createRefusals({ protocol: 'mqtt', log, metrics })
   const received = metrics.received('mqtt')
   const open = metrics.connections('mqtt')
   const admission = createAdmission(limits)
-  const routes = createRoutes(feed, log)
-  const retained = createRetained({
+  const liveRoutes = createRoutes(liveFeed(feed), log)
+  const { bus, publisher } = options.cluster
+  const retained = await createRetainedStore(bus, publisher, {
     onEvict: ({ domainId, channelId }) => refusals.note('retained_evicted', { domainId, channelId }),
   })
+  const publish: Publish = (message, done) => {
+    if (!message.retain) return options.publish(message, done)
+    // One after the other: what is acknowledged is both on its way and kept.
+    options.publish(message, (error) => (error ? done(error) : retained.store(message, done)))
+  }
   const all = new Set<Peer>()
-  const bySession = new Map<string, Peer>()
+  const byKey = new Map<string, Peer>()
   const connectionOf = new WeakMap<object, Peer>()
 
-  const sessions = createSessions({
+  const letGo = async (key: string): Promise<void> => {
+    const connection = byKey.get(key)
+    connection?.close(Reason.sessionTakenOver)
+    await connection?.closed
+  }
+
+  const onStored = (): void => {
+    received.value += 1
+  }
+
+  const cluster = await createCluster({
+    ...options.cluster,
+    authority,
+    publish,
+    log,
+    refusals,
+    liveRoutes,
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
-    maxKept: limits.maxConnections,
-    onDrop: (session, reason) => refusals.note(reason, { clientId: session.principal.id }),
-    onEvict: ({ principal }) =>
-      refusals.note('session_evicted', { domainId: principal.domainId, clientId: principal.id }),
-    onEnd(session) {
-      for (const filter of session.subscriptions.keys()) routes.remove(session, filter)
-    },
+    sessionExpiryS: limits.sessionExpiryS,
+    onStored,
+    letGo,
+    onTaken: (session) => byKey.get(session.key)?.close(Reason.sessionTakenOver),
   })
+
+  const { sessions } = cluster
 
   const known = (client: AedesClient): Peer | undefined => connectionOf.get(client.conn)
 
   const broker = await createAedesBroker(
     {
-      sessionId: (client) => known(client)?.session?.id ?? '',
+      sessionId: (client) => known(client)?.session?.key ?? '',
       accepted: (client) => known(client)?.onAccepted(client),
-      isSessionPresent: (sessionId) => bySession.get(sessionId)?.isSessionPresent ?? false,
+      isSessionPresent: (key) => byKey.get(key)?.isSessionPresent ?? false,
       publish(client, packet, done) {
         const connection = known(client)
         if (connection) connection.onPublish(packet, done)
         else done(new Error('publication without a connection'))
       },
-      released: (client, packetId) => known(client)?.onReleased(packetId),
+      released: (client, packetId) => known(client)?.onReleased(packetId) ?? Promise.resolve(),
       ready: (client) => known(client)?.onReady(),
     },
     {
@@ -97,17 +124,19 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     limits,
     broker,
     sessions,
-    routes,
+    subscriptions: cluster.subscriptions,
+    lastPlace: () => cluster.lastPlace(),
     retained,
     refusals,
+    traffic: options.traffic,
     connectionOf,
-    async claim(connection, sessionId) {
-      connection.sessionId = sessionId
-      const previous = bySession.get(sessionId)
-      bySession.set(sessionId, connection)
+    async claim(connection, key) {
+      connection.sessionKey = key
+      const previous = byKey.get(key)
+      byKey.set(key, connection)
       if (!previous) return
       previous.close(Reason.sessionTakenOver)
-      // Its session is detached and its will sent before the new connection goes on.
+      // Its session is written and its will sent before the new connection goes on.
       await previous.closed
     },
     onAuthenticated: (connection) => admission.onAuthenticated(connection.info.remoteAddress),
@@ -118,15 +147,12 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     },
     onClosed(connection, { wasOpen, wasAuthenticated }) {
       all.delete(connection)
-      const { sessionId } = connection
-      if (sessionId !== undefined && bySession.get(sessionId) === connection) bySession.delete(sessionId)
+      const { sessionKey } = connection
+      if (sessionKey !== undefined && byKey.get(sessionKey) === connection) byKey.delete(sessionKey)
       admission.onClosed(connection.info.remoteAddress, wasAuthenticated)
       if (wasOpen) open.value -= 1
     },
-    onStored(message) {
-      received.value += 1
-      if (message.retain) retained.set(message)
-    },
+    onStored,
     onLost: (error) => refusals.noteError(error),
   }
 
@@ -135,7 +161,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     log,
     refusals,
     sessions: () => sessions.all(),
-    connectionOf: (session) => bySession.get(session.id),
+    onChecked: (session) => cluster.refresh(session),
+    connectionOf: (session) => byKey.get(session.key),
   })
 
   let isStopping = false
@@ -159,8 +186,9 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
       })
       await Promise.all(ending)
       revocation.stop()
-      sessions.stop()
-      routes.stop()
+      await cluster.stop()
+      await retained.stop()
+      liveRoutes.stop()
       await new Promise<void>((resolve) => broker.close(resolve))
     },
   }

@@ -26,11 +26,12 @@ export interface AedesClient extends Client {
   _keepaliveTimer: NodeJS.Timeout | null
   /** All packets of one read are parsed and begun in one synchronous call of this, and nowhere else. */
   readonly _parser: { parse: (bytes: Buffer) => number }
+  /** Set by a DISCONNECT that does not ask for the will. */
+  readonly _disconnected: boolean
 }
 
-/** A PUBLISH in the `authorizePublish` hook. A will comes there too, without `cmd`. */
+/** A PUBLISH in the `authorizePublish` hook. */
 export interface AedesPublish {
-  readonly cmd?: 'publish'
   readonly topic: string
   readonly payload: Buffer
   readonly qos: 0 | 1 | 2
@@ -59,8 +60,8 @@ export interface AedesHooks {
    * was called for each. An error closes the connection (before MQTT 5).
    */
   publish(client: AedesClient, packet: AedesPublish, done: (error?: Error) => void): void
-  /** PUBREL: the packet identifier of a QoS 2 publication is free again. */
-  released(client: AedesClient, packetId: number): void
+  /** PUBREL: the packet identifier of a QoS 2 publication is free again. PUBCOMP follows when it resolves. */
+  released(client: AedesClient, packetId: number): Promise<void>
   /** CONNACK is out, the client may send and receive. */
   ready(client: AedesClient): void
 }
@@ -83,6 +84,8 @@ export async function createAedesBroker(
     persistence: createPersistence(hooks),
     preConnect(client, packet, done) {
       packet.clientId = hooks.sessionId(client as AedesClient)
+      // Wills are ours: they are sent also when this process is not there any more, and delayed ones wait elsewhere.
+      delete packet.will
       done(null, true)
     },
     authenticate(client, _username, _password, done) {
@@ -149,6 +152,28 @@ export function announceInConnack(
   client._serverKeepAlive = values.serverKeepAliveS
 }
 
+const CONNACK = 0x20
+const SHARED_SUBSCRIPTION_AVAILABLE = 0x2a
+
+/**
+ * Aedes tells every MQTT 5 client that there are no shared subscriptions, as the first property of CONNACK
+ * (`connackProperties` in its `handlers/connect.js`), and has no option for it. There are (`shared.ts`).
+ *
+ * @param first the first packet that Aedes writes; changed in place
+ */
+export function offerSharedSubscriptions(first: Buffer): Buffer {
+  if (first[0] !== CONNACK) return first
+  let at = 1
+  while ((first[at] ?? 0) >= 0x80) at += 1
+  // Behind the remaining length: flags, reason code.
+  at += 3
+  while ((first[at] ?? 0) >= 0x80) at += 1
+  // Behind the length of the properties.
+  at += 1
+  if (first[at] === SHARED_SUBSCRIPTION_AVAILABLE) first[at + 1] = 1
+  return first
+}
+
 /** A packet came that Aedes does not see: the client is alive. */
 export function refreshKeepAlive(client: AedesClient | undefined): void {
   client?._keepaliveTimer?.refresh()
@@ -163,6 +188,11 @@ export function keepWill({ bytes, body, end }: { bytes: Buffer; body: number; en
 }
 
 const DISCONNECT_WITH_WILL = 0x04
+
+/** Whether the client said DISCONNECT in a way that drops its will [MQTT-3.14.4-3]. */
+export function saidGoodbye(client: AedesClient | undefined): boolean {
+  return client?._disconnected === true
+}
 
 /** The publication is refused and answered: Aedes goes on as if it had refused it itself. */
 export function markAnswered(packet: AedesPublish): void {
@@ -217,7 +247,7 @@ function createPersistence(hooks: AedesHooks): object {
     incomingGetPacket: async () => ({}),
     incomingStorePacket: nothing,
     async incomingDelPacket(client: AedesClient, { messageId }: { messageId: number }): Promise<void> {
-      hooks.released(client, messageId)
+      await hooks.released(client, messageId)
     },
     addSubscriptions: nothing,
     removeSubscriptions: nothing,
@@ -227,7 +257,6 @@ function createPersistence(hooks: AedesHooks): object {
     outgoingClearMessageId: nothing,
     outgoingEnqueue: nothing,
     outgoingStream: noStream,
-    // The will lives on Aedes's client object, and ends with this process.
     putWill: nothing,
     delWill: nothing,
     streamWill: noStream,

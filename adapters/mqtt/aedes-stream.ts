@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import { offerSharedSubscriptions } from './aedes-broker.ts'
 import type { Wire } from './wire.ts'
 
 /**
@@ -36,7 +37,9 @@ export class AedesStream extends Duplex {
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    for (const { chunk } of chunks) this.#wire.send(chunk)
+    if (this.hasWritten) for (const { chunk } of chunks) this.#wire.send(chunk)
+    // CONNACK, in as many pieces as it has fields.
+    else this.#wire.send(offerSharedSubscriptions(Buffer.concat(chunks.map(({ chunk }) => chunk))))
     this.#sent(done)
   }
 

@@ -25,7 +25,7 @@ export const Reason = {
   packetTooLarge: 0x95,
   quotaExceeded: 0x97,
   payloadFormatInvalid: 0x99,
-  sharedSubscriptionsNotSupported: 0x9e,
+  connectionRateExceeded: 0x9f,
   maximumConnectTime: 0xa0,
 } as const
 
@@ -63,6 +63,7 @@ const CONNECT: Record<ErrorKind, ReasonCode> = {
   ...PUBLISH,
   unauthenticated: Reason.badCredentials,
   too_large: Reason.packetTooLarge,
+  rate_limited: Reason.connectionRateExceeded,
   unavailable: Reason.serverUnavailable,
   internal: Reason.serverUnavailable,
 }
@@ -77,11 +78,18 @@ export function reasonFor(error: unknown, request: keyof typeof REASONS): Reason
   return isPayload ? Reason.payloadFormatInvalid : REASONS[request][error.kind]
 }
 
+/** What is over after a while. */
+const UNAVAILABLE: ReadonlySet<ReasonCode> = new Set([
+  Reason.serverUnavailable,
+  Reason.quotaExceeded,
+  Reason.connectionRateExceeded,
+])
+
 /** CONNACK return code of MQTT 3.1.1 section 3.2.2.3 for a reason code of MQTT 5. */
 export function returnCodeFor(reason: ReasonCode): 1 | 2 | 3 | 4 | 5 {
   if (reason === Reason.unsupportedProtocolVersion) return 1
   if (reason === Reason.identifierNotValid) return 2
-  if (reason === Reason.serverUnavailable || reason === Reason.quotaExceeded) return 3
+  if (UNAVAILABLE.has(reason)) return 3
   if (reason === Reason.badCredentials) return 4
   return 5
 }

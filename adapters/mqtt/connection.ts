@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
+import type { Usage } from '../traffic.ts'
 import { DomainError } from '../../platform/errors.ts'
 import { checkForAedes, checkLength, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
@@ -9,13 +10,14 @@ import {
   keepWill,
   reasonOfAedesError,
   refreshKeepAlive,
+  saidGoodbye,
 } from './aedes-broker.ts'
 import type { AedesClient, AedesPublish } from './aedes-broker.ts'
 import { AedesStream } from './aedes-stream.ts'
 import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import { Cursor } from './cursor.ts'
-import { encodeConnackRefusal, encodeDisconnect, encodePubrel } from './answers.ts'
+import { encodeConnackRefusal, encodeDisconnect } from './answers.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
@@ -57,8 +59,8 @@ export class Connection implements Peer {
   /** Whether CONNACK says that there was a session. */
   isSessionPresent = false
   session: Session | undefined
-  /** Set as soon as the connection claims the name of a session. */
-  sessionId: string | undefined
+  /** Set as soon as the connection claims a session. */
+  sessionKey: string | undefined
   /** Kept to ask, after a change, whether they still hold. */
   credentials: Credentials | undefined
   /** Given to a client that came without an identifier; MQTT 5 tells it. */
@@ -74,9 +76,9 @@ export class Connection implements Peer {
   #aedesStream: AedesStream | undefined
   #client: AedesClient | undefined
   #inbound: Inbound | undefined
+  #usage: Usage | undefined
   /** Of PUBLISH packets on their way through Aedes, which keeps their order. Those without any have no place here. */
   readonly #properties: MessageProperties[] = []
-  #willProperties: MessageProperties | undefined
   #keepAliveS = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is being worked on: what follows waits. */
   #isBusy = false
@@ -119,6 +121,10 @@ export class Connection implements Peer {
     this.#wire.send(bytes)
   }
 
+  onDelivered(): void {
+    if (this.#usage) this.#usage.client.delivered += 1
+  }
+
   answer(bytes: Buffer): void {
     if (bytes.length <= this.maximumPacketSize) return this.send(bytes)
     this.#refuse(Reason.packetTooLarge, 'answer_too_large_for_receiver') // [MQTT-3.1.2-24]
@@ -136,10 +142,10 @@ export class Connection implements Peer {
     this.#state = 'closed'
     clearTimeout(this.#connectTimer)
     this.#stream.off('data', this.#onData)
+    const wasAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
     if (reason !== undefined) {
-      const isAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
       const words = { text, maximumPacketSize: this.maximumPacketSize }
-      if (isAccepted && this.version === 5) this.send(encodeDisconnect(reason, words)) // [MQTT-3.14.0-1]
+      if (wasAccepted && this.version === 5) this.send(encodeDisconnect(reason, words)) // [MQTT-3.14.0-1]
       if (state === 'authenticating') {
         this.send(encodeConnackRefusal(this.version, connackReason(reason), words))
       }
@@ -148,16 +154,21 @@ export class Connection implements Peer {
     // Aedes hears of it by the `close` of its stream, and sends the will.
     this.#aedesStream?.destroy()
     // After Aedes: it listens to the same event, and what it does there it does at once.
-    setImmediate(() => this.#leave(state))
+    setImmediate(() => void this.#leave(state === 'open', wasAccepted))
   }
 
-  #leave(state: State): void {
+  async #leave(wasOpen: boolean, wasAccepted: boolean): Promise<void> {
+    this.#usage?.end()
     const { session } = this
     if (session) {
-      const expiryS = this.#client?.sessionExpiryInterval ?? this.#host.limits.sessionExpiryS
-      this.#host.sessions.close(session, Math.min(expiryS, this.#host.limits.sessionExpiryS))
+      const limitS = session.isDurable ? this.#host.limits.sessionExpiryS : 0
+      await this.#host.sessions.close(session, {
+        expiryS: Math.min(this.#client?.sessionExpiryInterval ?? limitS, limitS),
+        // [MQTT-3.14.4-3]; and a connection that never was leaves none.
+        isWillDropped: !wasAccepted || saidGoodbye(this.#client),
+      })
     }
-    this.#host.onClosed(this, { wasOpen: state === 'open', wasAuthenticated: session !== undefined })
+    this.#host.onClosed(this, { wasOpen, wasAuthenticated: session !== undefined })
     this.#resolveClosed()
   }
 
@@ -280,7 +291,8 @@ export class Connection implements Peer {
         void this.#work(subscribe(this.#host, this, cursor))
         break
       case Type.unsubscribe:
-        unsubscribe(this.#host, this, cursor)
+        this.#isBusy = true
+        void this.#work(unsubscribe(this.#host, this, cursor))
         break
       default:
         throw protocolError('CONNECT twice') // [MQTT-3.1.0-2]
@@ -304,10 +316,7 @@ export class Connection implements Peer {
     const outbox = this.session?.outbox
     // A refusing PUBREC ends the exchange (MQTT 5 section 4.3.3); so do PUBACK and PUBCOMP, whatever they say.
     if (type !== Type.pubrec || reason >= 0x80) outbox?.acknowledge(packetId)
-    else {
-      outbox?.receive(packetId)
-      this.send(encodePubrel(packetId)) // [MQTT-4.3.3-4], also for an identifier we do not know: it ends there
-    }
+    else outbox?.receive(packetId)
   }
 
   /** The first packet. */
@@ -325,7 +334,6 @@ export class Connection implements Peer {
     if (connect.topicAliasMaximum > 0) this.aliases = new TopicAliases(connect.topicAliasMaximum)
     this.wantsReasons = connect.wantsReasons
     this.#keepAliveS = connect.keepAliveS
-    this.#willProperties = connect.will?.properties
     // [MQTT-3.1.2-24]; the largest that Aedes may write.
     const connackBytes = connect.identifier === '' ? CONNACK_BYTES + ASSIGNED_IDENTIFIER_BYTES : CONNACK_BYTES
     if (connackBytes > connect.maximumPacketSize) {
@@ -385,8 +393,10 @@ export class Connection implements Peer {
     if (this.#state !== 'accepting' || !this.session) return
     this.#state = 'open'
     clearTimeout(this.#connectTimer)
+    const { principal, subscriptions } = this.session
+    this.#usage = this.#host.traffic.begin(principal.id, () => subscriptions.size)
     this.#host.onOpen(this)
-    this.session.outbox.attach(this)
+    this.#host.sessions.begin(this.session, this)
     this.#advance()
   }
 
@@ -400,18 +410,15 @@ export class Connection implements Peer {
   }
 
   /** PUBREL has come, PUBCOMP is about to follow. */
-  onReleased(packetId: number): void {
-    this.session?.receipts.delete(packetId)
+  async onReleased(packetId: number): Promise<void> {
+    await this.session?.release(packetId)
     this.#inbound?.release(packetId)
   }
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
-    const isWill = packet.cmd === undefined
     // Aedes goes on with what it has read after it has closed; the properties of that are not in step any more.
-    if (!this.#inbound || (this.isClosed && !isWill))
-      return done(new Error('publication without a connection'))
-    if (isWill) packet.properties = this.#willProperties
-    else if (packet.properties) packet.properties = this.#properties.shift()
+    if (!this.#inbound || this.isClosed) return done(new Error('publication without a connection'))
+    if (packet.properties) packet.properties = this.#properties.shift()
     this.#inbound.take(packet, done)
   }
 }

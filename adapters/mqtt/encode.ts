@@ -1,6 +1,7 @@
 import type { Share } from './backlog.ts'
 import type { Qos, Version } from './packets.ts'
 import { Property } from './properties.ts'
+import type { Settlement } from './settlement.ts'
 import { stringBytes, variableBytes, writeString, writeVariable } from './write.ts'
 
 /** What MQTT 5 clients are told of a message, beside its content type. Made once for all of them. */
@@ -23,6 +24,28 @@ export interface Delivery {
   readonly identifiers: readonly number[]
   /** The same for all deliveries of one message. */
   readonly share: Share
+  /** Where a session that outlives its connection got the message from. */
+  readonly source?: Source | undefined
+  /** Of a message that a group shares. */
+  readonly settlement?: Settlement | undefined
+}
+
+/** A place in the stream, as a session that reads there sees it. */
+export interface Source {
+  readonly bookmark: Bookmark
+  readonly seq: number
+}
+
+/** How far a session has come with one subject of the stream. */
+export interface Bookmark {
+  readonly subject: string
+  readonly channelId: string
+  /** Everything up to here was taken, or is not wanted. */
+  at: number
+  /** Whether messages are taken as they come. If not, they are read from the stream behind {@link at}. */
+  isLive: boolean
+  /** The last one that came and was not taken. */
+  newest: number
 }
 
 /** What of a PUBLISH is another for each client and moment. */

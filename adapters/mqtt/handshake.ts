@@ -3,13 +3,14 @@ import { admit, credentialsOf } from './access.ts'
 import type { Peer } from './peer.ts'
 import type { Host } from './host.ts'
 import type { Connect } from './packets.ts'
+import { recordKey } from './session-record.ts'
 import type { Session } from './sessions.ts'
 
 /**
  * Finds out who connects, ends the connection that has the session now, and opens the session.
  *
  * @returns `undefined` when the connection was closed meanwhile
- * @throws {Unauthenticated}, {Forbidden} or {InvalidTopic} for the will, {Unavailable}
+ * @throws {RateLimited}, {Unauthenticated}, {Forbidden} or {InvalidTopic} for the will, {Unavailable}
  */
 export async function openSession(
   host: Host,
@@ -17,14 +18,25 @@ export async function openSession(
   connect: Connect,
 ): Promise<Session | undefined> {
   const credentials = credentialsOf(connect)
-  const principal = await admit(host.authority, credentials, connect)
+  const principal = await admit(host.authority, credentials, connect, connection.info.remoteAddress)
   if (connection.isClosed) return undefined
   if (connect.identifier === '') connection.assignedIdentifier = `auto-${randomUUID()}`
-  const sessionId = `${principal.id}:${connect.identifier || connection.assignedIdentifier}`
-  await host.claim(connection, sessionId) // [MQTT-3.1.4-3]
+  const identifier = connect.identifier || (connection.assignedIdentifier ?? '')
+  const key = recordKey(principal, identifier)
+  await host.claim(connection, key) // [MQTT-3.1.4-3]
   if (connection.isClosed) return undefined
   connection.credentials = credentials
-  const { session, isPresent } = host.sessions.open(sessionId, principal, connect.cleanStart)
+  const { session, isPresent } = await host.sessions.open(
+    key,
+    principal,
+    identifier,
+    connect,
+    () => !connection.isClosed,
+  )
+  if (connection.isClosed) {
+    await host.sessions.close(session, { expiryS: session.record.expiryS, isWillDropped: true })
+    return undefined
+  }
   connection.isSessionPresent = isPresent
   return session
 }

@@ -3,12 +3,13 @@ import type { Message } from '../../platform/bus/message.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Traffic } from '../traffic.ts'
 import type { AedesBroker } from './aedes-broker.ts'
 import type { Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
-import type { Retained } from './retained.ts'
-import type { Routes } from './routes.ts'
-import type { Sessions } from './sessions.ts'
+import type { RetainedStore } from './retained-store.ts'
+import type { SessionStore } from './session-store.ts'
+import type { Subscriptions } from './subscriptions.ts'
 
 /** Limits of the adapter, out of the configuration. */
 export interface MqttLimits {
@@ -38,14 +39,17 @@ export interface Host {
   readonly log: Logger
   readonly limits: MqttLimits
   readonly broker: AedesBroker
-  readonly sessions: Sessions
-  readonly routes: Routes
-  readonly retained: Retained
+  readonly sessions: SessionStore
+  readonly subscriptions: Subscriptions
+  readonly retained: RetainedStore
   readonly refusals: Refusals
+  readonly traffic: Traffic
   /** Aedes knows its stream alone. */
   readonly connectionOf: WeakMap<object, Peer>
-  /** Takes the session's name for the connection, and ends the one that had it [MQTT-3.1.4-3]. */
-  claim(connection: Peer, sessionId: string): Promise<void>
+  /** Takes the session's name for the connection, and ends the one that had it in this process [MQTT-3.1.4-3]. */
+  claim(connection: Peer, key: string): Promise<void>
+  /** Last place of the stream. @throws {Unavailable} */
+  lastPlace(): Promise<number>
   onAuthenticated(connection: Peer): void
   onOpen(connection: Peer): void
   onClosed(connection: Peer, was: { wasOpen: boolean; wasAuthenticated: boolean }): void

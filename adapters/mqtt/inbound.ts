@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { randomUUID } from 'node:crypto'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import { isOverLimit, MAX_PROPERTY_BYTES } from '../../platform/bus/properties.ts'
@@ -12,8 +13,8 @@ import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
 import { ProtocolViolation, Reason } from './codes.ts'
-import { contentTypeOf, propertiesForBus } from './message-properties.ts'
-import type { Session } from './sessions.ts'
+import { facetsOf } from './message-properties.ts'
+import type { Receipt, Session } from './sessions.ts'
 
 type Done = (error?: Error) => void
 
@@ -171,20 +172,20 @@ export class Inbound {
   }
 
   #store(address: MessageAddress, packet: AedesPublish, done: Done): void {
-    const { properties } = packet
-    const contentType = contentTypeOf(properties)
+    const { session } = this.#options
+    const { contentType, properties } = facetsOf(packet.properties, session.origin)
     const message: Message = {
       domainId: address.domainId,
       channelId: address.channelId,
       levels: address.levels,
-      publisher: this.#options.session.principal.id,
+      publisher: session.principal.id,
       protocol: 'mqtt',
       contentType,
       receivedAtNs: nowNs(),
       payload: packet.payload,
       qos: packet.qos,
       retain: packet.retain,
-      properties: propertiesForBus(properties, contentType, this.#options.session.origin),
+      properties,
     }
     const flaw = this.#findFlaw(message)
     if (flaw) {
@@ -231,25 +232,32 @@ export class Inbound {
   }
 
   #storeExactlyOnce(message: Message, packetId: number, packet: AedesPublish, done: Done): void {
-    const { receipts } = this.#options.session
+    const { session, publish } = this.#options
+    const { receipts } = session
     const entry: Entry = { packet, message: undefined, done, isSettled: false, error: undefined }
     const earlier = receipts.get(packetId)
-    if (earlier) {
+    if (earlier?.isAccepted || earlier?.isAsked) {
       this.#enqueue(entry)
       // The same again [MQTT-4.3.3-10]: PUBREC as for the first, and nothing onto the stream.
       if (earlier.isAccepted) this.#settle(entry, undefined)
       else earlier.waiting.push((error) => this.#settle(entry, error))
       return
     }
-    const receipt = { isAccepted: false, waiting: [] as Done[] }
+    const receipt = earlier ?? newReceipt(session.isDurable)
+    receipt.isAsked = true
     receipts.set(packetId, receipt)
     const first = this.#enqueue({ ...entry, message })
-    this.#options.publish(message, (error) => {
+    const settle = (error?: Error): void => {
       receipt.isAccepted = error === undefined
       if (error && receipts.get(packetId) === receipt) receipts.delete(packetId)
+      if (session.isDurable) session.ledger.touch()
       this.#settle(first, error)
       for (const again of receipt.waiting.splice(0)) again(error)
-    })
+    }
+    const send = (): void => publish({ ...message, messageId: receipt.messageId }, settle)
+    // One found in the session was perhaps sent by a process that is gone: the stream takes the same again for the same.
+    if (earlier || !session.isDurable) send()
+    else session.ledger.commit((error) => (error ? settle(error) : send()))
   }
 
   #enqueue(entry: Entry): Entry {
@@ -281,6 +289,11 @@ export class Inbound {
     }
     this.#tellIdle()
   }
+}
+
+function newReceipt(isDurable: boolean): Receipt {
+  const messageId = isDurable ? randomUUID() : undefined
+  return { messageId, isAccepted: false, isAsked: false, waiting: [] }
 }
 
 function remember<V>(known: Map<string, V>, key: string, value: V): void {

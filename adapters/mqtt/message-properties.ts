@@ -1,3 +1,4 @@
+import type { Message } from '../../platform/bus/message.ts'
 import { isTopicName } from '../../platform/bus/properties.ts'
 import type { MessageProperties, PropertyDraft } from '../../platform/bus/properties.ts'
 import { SENML_TYPES } from '../content-type.ts'
@@ -11,6 +12,7 @@ import { stringBytes, writeBinary, writeString } from './write.ts'
  * the order of those with different names [MQTT-3.3.2-18].
  *
  * @param needsAlias the topic is empty, so there must be an alias for it (section 3.3.2.1)
+ * @param onOther    told of properties that are none of the message
  * @returns `undefined` for an empty block, which most are; an object without properties for one with an alias alone
  * @throws {ProtocolViolation}
  */
@@ -18,17 +20,23 @@ export function readMessageProperties(
   cursor: Cursor,
   block: 'publish' | 'will',
   needsAlias = false,
+  onOther?: (identifier: number, value: number) => void,
 ): MessageProperties | undefined {
   if (cursor.isAtZero) {
     cursor.skip(1)
     if (needsAlias) throw protocolError('empty topic') // [MQTT-4.7.3-1]
     return undefined
   }
-  return readSome(cursor, block, needsAlias)
+  return readSome(cursor, block, needsAlias, onOther)
 }
 
 /** A function of its own: its closure would cost every PUBLISH without properties, too. */
-function readSome(cursor: Cursor, block: 'publish' | 'will', needsAlias: boolean): MessageProperties {
+function readSome(
+  cursor: Cursor,
+  block: 'publish' | 'will',
+  needsAlias: boolean,
+  onOther?: (identifier: number, value: number) => void,
+): MessageProperties {
   const draft: PropertyDraft = {}
   let hasAlias = false
   readProperties(cursor, block, (identifier, value, start) => {
@@ -60,7 +68,8 @@ function readSome(cursor: Cursor, block: 'publish' | 'will', needsAlias: boolean
         hasAlias = true
         break
       default:
-      // The will's delay, which is for us alone and no property of the message [MQTT-3.1.3-9].
+        // The will's delay, which is for us alone and no property of the message [MQTT-3.1.3-9].
+        onOther?.(identifier, value)
     }
   })
   if (needsAlias && !hasAlias) throw protocolError('empty topic')
@@ -76,32 +85,29 @@ function readResponseTopic(cursor: Cursor): string {
 // Anything else would not survive as a header of the bus.
 const PRINTABLE = /^[\x20-\x7e]{1,255}$/
 
-/** The content type as the bus and the services know it: empty for none, and for one that no header holds. */
-export function contentTypeOf(properties: MessageProperties | undefined): string {
-  const type = properties?.contentType
+/** What a publisher says about its message, as the bus has it. */
+export type Facets = Pick<Message, 'contentType' | 'properties'>
+
+const NO_FACETS: Facets = { contentType: '', properties: undefined }
+
+/** @param session names the publisher's session, where one of its subscriptions wants none of its own messages */
+export function facetsOf(given: MessageProperties | undefined, session?: string): Facets {
+  if (!given) return session === undefined ? NO_FACETS : { contentType: '', properties: { session } }
+  const contentType = contentTypeOf(given)
+  const { contentType: declared, ...others } = given
+  // What the message itself says already is not said again; an empty one is to be told from none [MQTT-3.3.2-20].
+  const isSaid = declared === undefined || (declared !== '' && declared === contentType)
+  const properties: MessageProperties = isSaid ? others : given
+  if (session !== undefined) return { contentType, properties: { ...properties, session } }
+  return { contentType, properties: Object.keys(properties).length === 0 ? undefined : properties }
+}
+
+/** Empty for none, and for one that no header holds. */
+function contentTypeOf({ contentType: type }: MessageProperties): string {
   if (type === undefined || !PRINTABLE.test(type)) return ''
   // As it stands, unless it is one of those that mean something to us.
   const name = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   return SENML_TYPES.has(name) ? name : type
-}
-
-/**
- * What goes onto the bus beside what the message itself says already.
- *
- * @param session names the publisher's session, where that matters
- */
-export function propertiesForBus(
-  given: MessageProperties | undefined,
-  contentType: string,
-  session: string | undefined,
-): MessageProperties | undefined {
-  if (!given) return session === undefined ? undefined : { session }
-  const { contentType: declared, ...others } = given
-  // Also one that is empty [MQTT-3.3.2-20].
-  const isSaid = declared === undefined || (declared !== '' && declared === contentType)
-  const properties: MessageProperties = isSaid ? others : given
-  if (session !== undefined) return { ...properties, session }
-  return Object.keys(properties).length === 0 ? undefined : properties
 }
 
 /** What all MQTT 5 subscribers of a message get, as it stands in the packet; all but the expiry, which runs. */

@@ -2,15 +2,18 @@ import type { Tally } from '../../platform/metrics.ts'
 import { costOf } from './backlog.ts'
 import type { Account } from './backlog.ts'
 import { encodePubrel } from './answers.ts'
-import type { Delivery } from './encode.ts'
+import type { Bookmark, Delivery } from './encode.ts'
 import { packPublish } from './pack.ts'
 import type { PackLimits } from './pack.ts'
+import type { InFlightRecord } from './session-record.ts'
 
 /** Where deliveries go while a client is connected. */
 export interface Receiver extends PackLimits {
   readonly receiveMaximum: number
   readonly isCongested: boolean
   send(bytes: Buffer): void
+  /** A message was sent. */
+  onDelivered(): void
 }
 
 export interface OutboxOptions {
@@ -24,8 +27,22 @@ export interface OutboxOptions {
   readonly delivered: Tally
 }
 
+const RELEASED = { seq: 0, topic: '', qos: 2, retain: false, identifiers: [], isReleased: true } as const
+
+/** Where a session that outlives its connection is written down. */
+export interface Journal {
+  /** Something changed that a crash may forget: at worst a message of QoS 1 goes out twice. */
+  touch(): void
+  /** Calls back when the session as it stands now is written; with an error when it never will be. */
+  commit(done: (error?: Error) => void): void
+}
+
 /** Bytes that may wait for one session. */
 const MAX_QUEUED_BYTES = 16 * 1024 * 1024
+/** What a session that can read the stream again lets wait in memory. */
+const ENOUGH_MESSAGES = 256
+const ENOUGH_BYTES = 1024 * 1024
+const OTHERS_MS = 250
 
 /**
  * The sending side of one session: what waits, and what is in flight. In order, at most so many unacknowledged, and all of
@@ -39,7 +56,11 @@ export class Outbox {
   readonly #options: OutboxOptions
   readonly #account: Account
   readonly #onDrop: (reason: string) => void
+  readonly #journal: Journal | undefined
   #receiver: Receiver | undefined
+  /** Packets that wait until the session is written down. */
+  #held = 0
+  #onRoom: (() => void)[] = []
   /** Empty before the head: what was taken out must not stay in memory. */
   #queue: (Delivery | undefined)[] = []
   #queueHead = 0
@@ -54,11 +75,63 @@ export class Outbox {
   /**
    * @param account where all that waits or is in flight is held
    * @param onDrop  is told why a message does not reach the session
+   * @param journal of a session that outlives its connection: packet identifiers of QoS 2 are on file before they are used
    */
-  constructor(options: OutboxOptions, account: Account, onDrop: (reason: string) => void) {
+  constructor(options: OutboxOptions, account: Account, onDrop: (reason: string) => void, journal?: Journal) {
     this.#options = options
     this.#account = account
     this.#onDrop = onDrop
+    this.#journal = journal
+  }
+
+  /** Whether so much waits that further messages are better left in the stream. */
+  get isFull(): boolean {
+    const waiting = this.#queue.length - this.#queueHead
+    return waiting >= ENOUGH_MESSAGES || this.#queuedBytes >= ENOUGH_BYTES || this.#account.isOver
+  }
+
+  /** Resolves when nothing waits, or nothing ever will again. */
+  room(): Promise<void> {
+    if (this.#queue.length > this.#queueHead) return new Promise((resolve) => this.#onRoom.push(resolve))
+    if (!this.#account.isOver) return Promise.resolve()
+    // Others hold what there is room for.
+    return new Promise((resolve) => setTimeout(resolve, OTHERS_MS))
+  }
+
+  /** Takes up what another connection, here or elsewhere, left unacknowledged. */
+  resume(lastPacketId: number, inFlight: readonly (readonly [number, Delivery | undefined])[]): void {
+    this.#lastId = lastPacketId
+    for (const [packetId, delivery] of inFlight) {
+      if (delivery) this.#account.hold(delivery)
+      this.#inFlight.set(packetId, delivery)
+    }
+  }
+
+  get lastPacketId(): number {
+    return this.#lastId
+  }
+
+  /** What is sent and not acknowledged, as another process can take it up. */
+  inFlight(): InFlightRecord[] {
+    const records: InFlightRecord[] = []
+    for (const [packetId, delivery] of this.#inFlight) {
+      if (!delivery) records.push({ packetId, ...RELEASED })
+      // What a group shares goes to others instead, but for QoS 2, which nobody else may have [MQTT-4.8.2-5].
+      else if (delivery.source && (!delivery.settlement || delivery.qos === 2)) {
+        const { topic, qos, retain, identifiers, source } = delivery
+        records.push({ packetId, seq: source.seq, topic, qos, retain, identifiers, isReleased: false })
+      }
+    }
+    return records
+  }
+
+  /** Place of the first message of that origin that has not been sent yet. */
+  firstWaiting(bookmark: Bookmark): number | undefined {
+    for (let at = this.#queueHead; at < this.#queue.length; at += 1) {
+      const source = this.#queue[at]?.source
+      if (source?.bookmark === bookmark) return source.seq
+    }
+    return undefined
   }
 
   /** The client is there (again): first what it did not acknowledge, in the order first sent, then what waits. */
@@ -81,9 +154,10 @@ export class Outbox {
       // "At most once": kept for nobody who is away or too slow.
       if (receiver && !receiver.isCongested) this.#write(receiver, delivery, 0, false)
       else if (receiver) this.#onDrop('slow_receiver')
+      delivery.settlement?.accept()
       return
     }
-    if (!this.#account.hasRoom(delivery, receiver !== undefined)) return this.#onDrop('backlog_full')
+    if (!this.#account.hasRoom(delivery, receiver !== undefined)) return this.#drop(delivery, 'backlog_full')
     const waiting = this.#queue.length - this.#queueHead
     if (waiting === 0 && receiver && this.#hasRoom(receiver)) {
       this.#account.hold(delivery)
@@ -95,35 +169,62 @@ export class Outbox {
       (isCounted && waiting >= this.#options.maxQueuedMessages) ||
       this.#queuedBytes + bytes > MAX_QUEUED_BYTES
     ) {
-      return this.#onDrop('queue_full')
+      return this.#drop(delivery, 'queue_full')
     }
     this.#queue.push(delivery)
     this.#queuedBytes += bytes
     this.#account.hold(delivery)
   }
 
-  /** The session has ended: nothing waits any more. */
+  #drop({ settlement }: Delivery, reason: string): void {
+    this.#onDrop(reason)
+    settlement?.handOver()
+  }
+
+  /** The session has ended here: nothing waits any more, and what others may have goes to them. */
   discard(): void {
     this.#receiver = undefined
-    for (const delivery of this.#queue) if (delivery) this.#account.release(delivery)
-    for (const packetId of this.#inFlight.keys()) this.#end(packetId)
+    for (const delivery of this.#queue) {
+      if (!delivery) continue
+      delivery.settlement?.handOver()
+      this.#account.release(delivery)
+    }
+    for (const [packetId, delivery] of this.#inFlight) {
+      delivery?.settlement?.handOver()
+      this.#end(packetId)
+    }
     this.#queue = []
     this.#queueHead = 0
     this.#queuedBytes = 0
+    this.#tellRoom()
+  }
+
+  #tellRoom(): void {
+    if (this.#onRoom.length === 0 || this.#queue.length > this.#queueHead) return
+    for (const resolve of this.#onRoom.splice(0)) resolve()
   }
 
   /** PUBACK or PUBCOMP, or a PUBREC that refuses: the packet identifier is free again. */
   acknowledge(packetId: number): void {
-    if (this.#end(packetId)) this.pump()
+    if (!this.#end(packetId)) return
+    this.#journal?.touch()
+    this.pump()
   }
 
-  /** PUBREC: from here on PUBREL until PUBCOMP. @returns whether the packet identifier was in flight */
-  receive(packetId: number): boolean {
-    if (!this.#inFlight.has(packetId)) return false
-    const delivery = this.#inFlight.get(packetId)
-    if (delivery) this.#account.release(delivery)
-    this.#inFlight.set(packetId, undefined)
-    return true
+  /** PUBREC: from here on PUBREL until PUBCOMP, also for an identifier we do not know: it ends there [MQTT-4.3.3-4]. */
+  receive(packetId: number): void {
+    const receiver = this.#receiver
+    const isKnown = this.#inFlight.has(packetId)
+    if (isKnown) {
+      const delivery = this.#inFlight.get(packetId)
+      if (delivery) this.#account.release(delivery)
+      this.#inFlight.set(packetId, undefined)
+    }
+    if (!isKnown || !this.#journal) return receiver?.send(encodePubrel(packetId))
+    // On file first: once the client has PUBREL, the message sent again would be another one to it.
+    this.#journal.commit((error) => {
+      if (!error && receiver === this.#receiver) receiver?.send(encodePubrel(packetId))
+    })
   }
 
   /** Sends what waits as far as acknowledgements and the socket allow. */
@@ -141,12 +242,14 @@ export class Outbox {
       this.#queue = this.#queue.slice(this.#queueHead)
       this.#queueHead = 0
     }
+    this.#tellRoom()
   }
 
   /** The packet identifier is free again. @returns whether it was in flight */
   #end(packetId: number): boolean {
     const delivery = this.#inFlight.get(packetId)
     if (delivery) this.#account.release(delivery)
+    delivery?.settlement?.accept()
     return this.#inFlight.delete(packetId)
   }
 
@@ -159,8 +262,27 @@ export class Outbox {
   /** @param delivery held already */
   #begin(receiver: Receiver, delivery: Delivery): void {
     const packetId = this.#nextId()
-    if (this.#write(receiver, delivery, packetId, false)) this.#inFlight.set(packetId, delivery)
-    else this.#account.release(delivery)
+    this.#inFlight.set(packetId, delivery)
+    const journal = this.#journal
+    if (!journal) return this.#send(receiver, delivery, packetId)
+    // A packet identifier of QoS 2 that is not on file would be used again by whoever goes on with the session. What comes
+    // behind it waits with it, for the order.
+    if (delivery.qos < 2 && this.#held === 0) {
+      journal.touch()
+      return this.#send(receiver, delivery, packetId)
+    }
+    this.#held += 1
+    journal.commit((error) => {
+      this.#held -= 1
+      if (error || receiver !== this.#receiver || this.#inFlight.get(packetId) !== delivery) return
+      this.#send(receiver, delivery, packetId)
+    })
+  }
+
+  #send(receiver: Receiver, delivery: Delivery, packetId: number): void {
+    if (!this.#write(receiver, delivery, packetId, false)) this.#end(packetId)
+    // From here on it is this session's, whatever happens [MQTT-4.8.2-4] [MQTT-4.8.2-5].
+    if (delivery.qos === 2) delivery.settlement?.accept()
   }
 
   /** @returns whether it was sent; if not, it never will be */
@@ -172,6 +294,7 @@ export class Outbox {
     }
     receiver.send(packet)
     this.#options.delivered.value += 1
+    receiver.onDelivered()
     return true
   }
 

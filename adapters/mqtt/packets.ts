@@ -28,7 +28,10 @@ export interface Will {
   readonly topic: string
   readonly qos: Qos
   readonly retain: boolean
+  readonly payload: Buffer
   readonly properties: MessageProperties | undefined
+  /** Seconds between the end of the connection and the will (MQTT 5 section 3.1.3.2.2). */
+  readonly delayS: number
 }
 
 export interface Connect {
@@ -42,6 +45,8 @@ export interface Connect {
   readonly username: string | undefined
   readonly password: string | undefined
   readonly will: Will | undefined
+  /** Seconds that the session is to outlive the connection, as asked for; `Infinity` is for ever. */
+  readonly sessionExpiryS: number
   /** PUBLISH of QoS 1 and 2 that the client takes unacknowledged. */
   readonly receiveMaximum: number
   /** Bytes of the largest packet that the client takes. */
@@ -55,7 +60,7 @@ export interface Connect {
 /** What an MQTT 5 client may say of itself in CONNECT, and what holds when it does not. */
 type ConnectProperties = Pick<
   Connect,
-  'receiveMaximum' | 'maximumPacketSize' | 'topicAliasMaximum' | 'wantsReasons'
+  'receiveMaximum' | 'maximumPacketSize' | 'topicAliasMaximum' | 'wantsReasons' | 'sessionExpiryS'
 >
 
 export interface Subscription {
@@ -119,16 +124,10 @@ export function readConnect(cursor: Cursor): Connect {
   // MQTT 3.1.1 [MQTT-3.1.2-22]; MQTT 5 took the rule back.
   if (version !== 5 && hasPassword && !hasUsername) throw malformed('password without user name')
   const keepAliveS = cursor.uint16()
-  const properties = readConnectProperties(cursor, version)
-  const identifier = cursor.string()
   const cleanStart = (flags & 0x02) !== 0
-  let will: Will | undefined
-  if (hasWill) {
-    const willProperties = version === 5 ? readMessageProperties(cursor, 'will') : undefined
-    const topic = cursor.string()
-    checkWill(willProperties, cursor.binary())
-    will = { topic, qos: willQos as Qos, retain: (flags & 0x20) !== 0, properties: willProperties }
-  }
+  const properties = readConnectProperties(cursor, version, cleanStart)
+  const identifier = cursor.string()
+  const will = hasWill ? readWill(cursor, version as Version, flags) : undefined
   const username = hasUsername ? cursor.string() : undefined
   const password = hasPassword ? cursor.binary().toString() : undefined
   if (cursor.remaining > 0) throw malformed('CONNECT is longer than its fields')
@@ -152,6 +151,31 @@ export function readConnect(cursor: Cursor): Connect {
   }
 }
 
+function readWill(cursor: Cursor, version: Version, flags: number): Will {
+  let delayS = 0
+  const properties =
+    version === 5
+      ? readMessageProperties(cursor, 'will', false, (identifier, value) => {
+          if (identifier === Property.willDelayInterval) delayS = value
+        })
+      : undefined
+  const topic = cursor.string()
+  // A copy: the packet is gone long before the will is sent.
+  const payload = Buffer.from(cursor.binary())
+  checkWill(properties, payload)
+  return {
+    topic,
+    qos: ((flags >> 3) & 0x03) as Qos,
+    retain: (flags & 0x20) !== 0,
+    payload,
+    properties,
+    delayS,
+  }
+}
+
+/** A Session Expiry Interval that never ends (MQTT 5 section 3.1.2.11.2). */
+const NEVER_EXPIRES = 0xffff_ffff
+
 /** As each message is checked when it is published: then it would be too late to tell the client. */
 function checkWill(properties: MessageProperties | undefined, payload: Buffer): void {
   if (!properties) return
@@ -167,12 +191,14 @@ function checkWill(properties: MessageProperties | undefined, payload: Buffer): 
   }
 }
 
-function readConnectProperties(cursor: Cursor, version: number): ConnectProperties {
+function readConnectProperties(cursor: Cursor, version: number, cleanStart: boolean): ConnectProperties {
   const found = {
     receiveMaximum: 65_535,
     maximumPacketSize: Number.POSITIVE_INFINITY,
     topicAliasMaximum: 0,
     wantsReasons: true,
+    // Before MQTT 5 a session ends with its connection or never; from it on it ends at once unless asked (section 3.1.2.11.2).
+    sessionExpiryS: version === 5 || cleanStart ? 0 : Number.POSITIVE_INFINITY,
   }
   if (version !== 5) return found
   let asksForMethod = false
@@ -182,7 +208,9 @@ function readConnectProperties(cursor: Cursor, version: number): ConnectProperti
     else if (identifier === Property.maximumPacketSize) found.maximumPacketSize = value
     else if (identifier === Property.topicAliasMaximum) found.topicAliasMaximum = value
     else if (identifier === Property.requestProblemInformation) found.wantsReasons = value === 1
-    else if (identifier === Property.authenticationMethod) asksForMethod = true
+    else if (identifier === Property.sessionExpiryInterval) {
+      found.sessionExpiryS = value === NEVER_EXPIRES ? Number.POSITIVE_INFINITY : value
+    } else if (identifier === Property.authenticationMethod) asksForMethod = true
     else if (identifier === Property.authenticationData) hasData = true
   })
   if (asksForMethod) {

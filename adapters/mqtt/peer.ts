@@ -20,8 +20,8 @@ export interface Peer extends Receiver {
   /** For log lines. */
   readonly facts: { address: string; clientId: string | undefined }
   readonly session: Session | undefined
-  /** Set as soon as the connection claims the name of a session. */
-  sessionId: string | undefined
+  /** Set as soon as the connection claims a session. */
+  sessionKey: string | undefined
   /** Whether CONNACK says that there was a session. */
   isSessionPresent: boolean
   /** Kept to ask, after a change, whether they still hold. */
@@ -47,6 +47,6 @@ export interface Peer extends Receiver {
   onReady(): void
   onKeepAliveTimeout(): void
   onAedesError(error: Error): void
-  onReleased(packetId: number): void
+  onReleased(packetId: number): Promise<void>
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void
 }

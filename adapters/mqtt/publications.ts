@@ -38,8 +38,6 @@ function refuse(
 ): void {
   const code = reasonFor(error, 'publish')
   host.refusals.noteError(error, { code, ...connection.facts })
-  // A will has no packet to answer.
-  if (packet.cmd === undefined) return done(error)
   if (connection.version !== 5) {
     // Before MQTT 5 there is no answer but the end of the connection.
     connection.close()

@@ -6,12 +6,16 @@ import { largestOf } from './largest.ts'
 import { suffixOf } from './routes.ts'
 
 /** Bounds over all channels. */
-const MAX_MESSAGES = 10_000
+const MAX_MESSAGES = 50_000
 const MAX_BYTES = 64 * 1024 * 1024
 
 export interface Retained {
-  /** Takes the message as the last of its topic; an empty payload removes it [MQTT-3.3.1-6] [MQTT-3.3.1-7]. */
-  set(message: Message): void
+  /**
+   * Takes the message as the last of its topic; an empty payload removes it [MQTT-3.3.1-6] [MQTT-3.3.1-7].
+   *
+   * @returns what is kept of it
+   */
+  set(message: Message): Message | undefined
   /** Those of one channel that a filter matches. */
   find(channelId: string, filter: readonly string[]): Message[]
 }
@@ -34,7 +38,7 @@ interface Shelf {
 }
 
 /**
- * Retained messages that were published on this node, by channel and levels, not by topic as written: a subscriber finds
+ * Retained messages in this process's memory, by channel and levels, not by topic as written: a subscriber finds
  * them however it writes domain and channel.
  *
  * When there are too many, the domain that holds most gives up what it set longest ago: no tenant pushes out what another
@@ -92,10 +96,12 @@ export function createRetained(options: RetainedOptions): Retained {
       const suffix = suffixOf(message.levels)
       const before = channels.get(message.channelId)?.get(suffix)
       if (before) remove(before)
-      if (message.payload.length === 0) return
+      if (message.payload.length === 0) return undefined
       // A copy: the payload is a view into all that one read of the socket brought, and would keep that alive.
-      add({ ...message, payload: Uint8Array.from(message.payload) }, suffix)
+      const kept = { ...message, payload: Uint8Array.from(message.payload) }
+      add(kept, suffix)
       while (count > maxMessages || bytes > maxBytes) evict(message.domainId)
+      return kept
     },
     find(channelId, filter) {
       const found: Message[] = []

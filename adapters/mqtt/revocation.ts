@@ -23,6 +23,8 @@ export function watchAuthority(options: {
   refusals: Refusals
   sessions: () => Iterable<Session>
   connectionOf: (session: Session) => Peer | undefined
+  /** What the session may receive is known anew. */
+  onChecked: (session: Session) => void
 }): Revocation {
   const { authority, log, refusals, connectionOf } = options
 
@@ -32,6 +34,7 @@ export function watchAuthority(options: {
     for (const [channelId, grant] of session.grants) {
       grant.isAllowed = await authority.authorize({ principal, channelId, action: 'subscribe' })
     }
+    options.onChecked(session)
     const connection = connectionOf(session)
     if (!connection?.credentials || (await authority.authenticate(connection.credentials))) return
     refusals.note('revoked', { code: Reason.notAuthorized, ...connection.facts })

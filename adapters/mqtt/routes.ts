@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto'
 import type { Logger } from '../../platform/log.ts'
 import type { Message } from '../../platform/bus/message.ts'
-import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
+import type { Following } from '../../platform/bus/subscriptions.ts'
 import type { ChannelAddress } from '../authority.ts'
 import { matchesFilter } from '../topics.ts'
 import { newShare } from './backlog.ts'
 import type { Share } from './backlog.ts'
-import type { Delivery, SharedProperties } from './encode.ts'
+import { bookmarkOf } from './bookmarks.ts'
+import type { Bookmark, Delivery, SharedProperties, Source } from './encode.ts'
 import { encodeMessageProperties } from './message-properties.ts'
 import type { Qos } from './packets.ts'
 import type { Route, Session } from './sessions.ts'
+import type { Settlement } from './settlement.ts'
 
 /** Subscriptions that share a channel and the way of writing it. */
 interface Form {
@@ -17,6 +19,12 @@ interface Form {
   /** Filters without wildcards, by what stands behind the prefix. */
   readonly exact: Map<string, Set<Route>>
   readonly wildcard: Set<Route>
+}
+
+/** Where routes get their messages from. */
+export interface Feed {
+  /** @param listener is told the place in the stream too, where the feed knows it, else 0 */
+  follow(address: ChannelAddress, listener: (message: Message, seq: number) => void): Following
 }
 
 interface Channel {
@@ -63,13 +71,13 @@ function qosOf(message: Message): Qos {
  * A message goes once to each session and each way of writing the channel, with the highest QoS and all identifiers of the
  * filters that match (MQTT 5 section 3.3.4, [MQTT-3.3.4-2]).
  */
-export function createRoutes(feed: ChannelFeed, log: Logger): Routes {
+export function createRoutes(feed: Feed, log: Logger): Routes {
   const channels = new Map<string, Channel>()
 
   function follow(channel: Channel): Following {
-    return feed.follow(channel.address, (message) => {
+    return feed.follow(channel.address, (message, seq) => {
       const common = commonOf(message)
-      for (const form of channel.forms.values()) deliver(form, message, common)
+      for (const form of channel.forms.values()) deliver(form, message, common, seq)
     })
   }
 
@@ -99,11 +107,6 @@ export function createRoutes(feed: ChannelFeed, log: Logger): Routes {
     if (form.exact.size === 0 && form.wildcard.size === 0) channel.forms.delete(route.prefix)
     releaseGrant(route)
     release(channel)
-  }
-
-  function releaseGrant({ session, grant }: Route): void {
-    grant.uses -= 1
-    if (grant.uses === 0) session.grants.delete(grant.channel.channelId)
   }
 
   function attach(channel: Channel, route: Route): void {
@@ -169,7 +172,31 @@ export function createRoutes(feed: ChannelFeed, log: Logger): Routes {
   }
 }
 
+/** A subscription is gone: what the session holds of the channel goes with its last. */
+export function releaseGrant({ session, grant }: Route): void {
+  grant.uses -= 1
+  if (grant.uses > 0) return
+  session.grants.delete(grant.channel.channelId)
+  session.bookmarks.drop(grant.channel.channelId)
+}
+
+/** A message that its group has given to this member. */
+export function sharedDelivery(
+  route: Route,
+  message: Message,
+  seq: number,
+  settlement: Settlement,
+): Delivery {
+  const topic = route.prefix + suffixOf(message.levels)
+  const match = { ...matchOf(route, message, seq), source: { bookmark: NO_BOOKMARK, seq } }
+  return { ...toDelivery(topic, message, match, commonOf(message)), settlement }
+}
+
+/** Of messages that a session does not read by itself. */
+const NO_BOOKMARK: Bookmark = { subject: '', channelId: '', at: 0, isLive: true, newest: 0 }
+
 interface Match {
+  readonly source: Source | undefined
   qos: Qos
   retain: boolean
   readonly identifiers: number[]
@@ -177,51 +204,89 @@ interface Match {
 
 const NO_IDENTIFIERS: readonly number[] = []
 
-function deliver(form: Form, message: Message, common: Common): void {
+function deliver(form: Form, message: Message, common: Common, seq: number): void {
   const suffix = suffixOf(message.levels)
   const topic = form.prefix + suffix
   const exact = form.exact.get(suffix)
   if (exact && form.wildcard.size === 0 && exact.size === 1) {
     // The usual case, one device on its own topic, costs no map.
     for (const route of exact) {
-      if (!admits(route, message)) continue
-      const match = matchOf(route, message)
+      if (!admits(route, message, seq)) continue
+      const match = matchOf(route, message, seq)
       route.session.outbox.deliver(toDelivery(topic, message, match, common))
     }
     return
   }
   const matches = new Map<Session, Match>()
-  if (exact) for (const route of exact) collect(matches, route, message)
+  if (exact) for (const route of exact) collect(matches, route, message, seq)
   for (const route of form.wildcard) {
-    if (matchesFilter(message.levels, route.levels)) collect(matches, route, message)
+    if (matchesFilter(message.levels, route.levels)) collect(matches, route, message, seq)
   }
   for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match, common))
 }
 
-function admits(route: Route, message: Message): boolean {
+function admits(route: Route, message: Message, seq: number): boolean {
+  if (!wants(route, message)) return false
+  return route.place === undefined || takes(route, message, seq)
+}
+
+function wants(route: Route, message: Message): boolean {
   if (!route.grant.isAllowed) return false
   return !(route.noLocal && message.properties?.session === route.session.origin) // [MQTT-3.8.3-3]
 }
 
 /** A name for the session that says nothing of it, the same on each node. */
-function originOf({ id }: Session): string {
-  return createHash('sha256').update(id).digest('base64url').slice(0, 22)
+function originOf({ key }: Session): string {
+  return createHash('sha256').update(key).digest('base64url').slice(0, 22)
 }
 
-function matchOf(route: Route, message: Message): Match {
+/** Whether a session that reads from the stream takes this message now, rather than later from there. */
+function takes({ session, place, since }: Route, message: Message, seq: number): boolean {
+  if (!place || seq <= since) return false
+  const bookmark = bookmarkOf(place, message.levels)
+  if (seq <= bookmark.at) return false
+  // Decided once a message, whatever number of filters match: `newest` is the last one decided on.
+  if (bookmark.isLive && bookmark.newest !== seq && session.outbox.isFull) {
+    bookmark.at = seq - 1
+    bookmark.isLive = false
+    session.onBehind(bookmark)
+  }
+  bookmark.newest = seq
+  return bookmark.isLive
+}
+
+/**
+ * What a session gets of one message that it reads from the stream by itself, once for each way of writing the channel.
+ */
+export function deliveriesFor(session: Session, message: Message, seq: number): Delivery[] {
+  const byPrefix = new Map<string, Match>()
+  for (const route of session.subscriptions.values()) {
+    if (route.grant.channel.channelId !== message.channelId || seq <= route.since) continue
+    if (!matchesFilter(message.levels, route.levels) || !wants(route, message)) continue
+    merge(byPrefix, route.prefix, matchOf(route, message, seq))
+  }
+  const common = commonOf(message)
+  const suffix = suffixOf(message.levels)
+  return [...byPrefix].map(([prefix, match]) => toDelivery(prefix + suffix, message, match, common))
+}
+
+function matchOf(route: Route, message: Message, seq: number): Match {
   return {
+    source: route.place && { bookmark: bookmarkOf(route.place, message.levels), seq },
     qos: Math.min(route.qos, qosOf(message)) as Qos, // [MQTT-3.8.4-8]
     retain: route.retainAsPublished && message.retain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
     identifiers: route.identifier === 0 ? [] : [route.identifier],
   }
 }
 
-function collect(matches: Map<Session, Match>, route: Route, message: Message): void {
-  if (!admits(route, message)) return
-  const match = matchOf(route, message)
-  const other = matches.get(route.session)
+function collect(matches: Map<Session, Match>, route: Route, message: Message, seq: number): void {
+  if (admits(route, message, seq)) merge(matches, route.session, matchOf(route, message, seq))
+}
+
+function merge<K>(matches: Map<K, Match>, key: K, match: Match): void {
+  const other = matches.get(key)
   if (!other) {
-    matches.set(route.session, match)
+    matches.set(key, match)
     return
   }
   other.qos = Math.max(other.qos, match.qos) as Qos
@@ -258,5 +323,6 @@ function toDelivery(topic: string, { payload }: Message, match: Match, common: C
     properties: common.properties,
     identifiers: match.identifiers.length === 0 ? NO_IDENTIFIERS : match.identifiers,
     share: common.share,
+    source: match.source,
   }
 }

@@ -1,9 +1,15 @@
-import type { ChannelAddress, Principal } from '../authority.ts'
-import { createBacklog } from './backlog.ts'
-import { largestOf } from './largest.ts'
+import type { ChannelAddress } from '../authority.ts'
+import type { ClientPrincipal } from './access.ts'
+import type { Account } from './backlog.ts'
+import { Bookmarks } from './bookmarks.ts'
+import type { Place } from './bookmarks.ts'
+import type { Bookmark } from './encode.ts'
+import type { Ledger } from './ledger.ts'
 import { Outbox } from './outbox.ts'
 import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
+import { encodeRecord } from './session-record.ts'
+import type { SessionRecord, SubscriptionRecord, WillRecord } from './session-record.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
 export interface ReceiveGrant {
@@ -26,6 +32,10 @@ export interface Route {
   readonly retainAsPublished: boolean
   /** Subscription Identifier; 0 is none. */
   readonly identifier: number
+  /** Where a session that outlives its connection reads; absent for one that takes what comes live. */
+  readonly place: Place | undefined
+  /** Messages up to this place in the stream are not wanted. */
+  readonly since: number
 }
 
 /**
@@ -33,164 +43,146 @@ export interface Route {
  * same message again, and must not go on the stream again [MQTT-4.3.3-10].
  */
 export interface Receipt {
+  readonly messageId: string | undefined
   isAccepted: boolean
+  /** Whether the stream has been asked since this process has the session. */
+  isAsked: boolean
   /** Those who sent it again before the stream answered. */
   readonly waiting: ((error?: Error) => void)[]
 }
 
-/** What outlives one connection [MQTT-4.1.0-1]. Kept in this process's memory; sessions on the bus are a later step. */
-export interface Session {
-  /** `<client id>:<MQTT client identifier>`: nobody reaches another client's session by its identifier. */
-  readonly id: string
-  readonly principal: Principal & { kind: 'client' }
+export interface SessionOptions {
+  readonly key: string
+  readonly record: SessionRecord
+  /** Whether it outlives its connection, or has outlived one. */
+  readonly isDurable: boolean
+  readonly outbox: OutboxOptions
+  readonly account: Account
+  /** Place in the stream up to which messages of a subject that is followed live have been handed over. */
+  readonly positionOf: (subject: string) => number | undefined
+  readonly onDrop: (session: Session, reason: string) => void
+  /** The session is too slow for a bookmark's messages as they come. */
+  readonly onBehind: (session: Session, bookmark: Bookmark) => void
+  /** Last place of the stream when the client came back: what lies before it waited for the client. */
+  readonly resumedAt: number
+}
+
+/** A session while its client is connected [MQTT-4.1.0-1]. What outlives the connection is written by its ledger. */
+export class Session {
+  readonly key: string
+  readonly principal: ClientPrincipal
   readonly outbox: Outbox
+  /** Whether it reads from the stream and is written down as it goes. */
+  readonly isDurable: boolean
   /** By filter, as written. */
-  readonly subscriptions: Map<string, Route>
+  readonly subscriptions = new Map<string, Route>()
   /** By channel id. */
-  readonly grants: Map<string, ReceiveGrant>
+  readonly grants = new Map<string, ReceiveGrant>()
+  readonly bookmarks = new Bookmarks()
   /**
    * Names the session on the bus, for messages that must not come back to it: set with its first subscription that wants
    * none of its own (No Local), and only then do its messages carry it.
    */
   origin: string | undefined
-  /** How often permissions of the client have changed: an answer asked for before a change is to be asked for again. */
-  changes: number
   /** By packet identifier of the client's. */
-  readonly receipts: Map<number, Receipt>
-  /** Set when discarded: whatever is under way for it must leave nothing behind. */
-  isEnded: boolean
-}
+  readonly receipts = new Map<number, Receipt>()
+  readonly record: SessionRecord
+  /** How often permissions of the client have changed: an answer asked for before a change is to be asked for again. */
+  changes = 0
+  /** Set when it is over here: whatever is under way for it must leave nothing behind. */
+  isEnded = false
+  /** Set right after construction: it needs the session, and the session it. */
+  ledger!: Ledger
+  readonly #options: SessionOptions
+  /** Messages that may still be brought out of the time when the client was away. */
+  #roomForMissed: number
 
-export interface Sessions {
-  /** The session to go on with, or a new one; `isPresent` is what CONNACK says [MQTT-3.2.2-2]. */
-  open(
-    id: string,
-    principal: Session['principal'],
-    cleanStart: boolean,
-  ): { session: Session; isPresent: boolean }
-  /** The connection is gone: ends the session now, or so many seconds later unless it is opened again. */
-  close(session: Session, expiryS: number): void
-  all(): Iterable<Session>
-  stop(): void
-}
-
-const SWEEP_MS = 1_000
-/** Sessions without a connection of one client: a device that connects under ever new names pushes out its own. */
-const MAX_KEPT_PER_CLIENT = 100
-
-/**
- * @param maxKept sessions without a connection that are kept at most; of the domain that has most of them, the one that has
- *   been away longest makes room, so that no tenant pushes out those of another that has fewer
- * @param onEvict is told of a session that made room, before it ends
- * @param onEnd takes the session's subscriptions off
- */
-export function createSessions(options: {
-  outbox: OutboxOptions
-  maxKept: number
-  onDrop: (session: Session, reason: string) => void
-  onEvict: (session: Session) => void
-  onEnd: (session: Session) => void
-}): Sessions {
-  const sessions = new Map<string, Session>()
-  const backlog = createBacklog()
-  /** Sessions without a connection, with the time when they end. */
-  const kept = new Map<Session, number>()
-  /** The same by client and by domain, longest away first. */
-  const keptByClient = new Map<string, Set<Session>>()
-  const keptByDomain = new Map<string, Set<Session>>()
-  const sweep = setInterval(() => {
-    const now = Date.now()
-    for (const [session, endsAt] of kept) if (endsAt <= now) end(session)
-  }, SWEEP_MS)
-  sweep.unref()
-
-  function keep(session: Session, endsAt: number): void {
-    kept.set(session, endsAt)
-    const { id, domainId } = session.principal
-    addTo(keptByClient, id, session)
-    addTo(keptByDomain, domainId, session)
+  constructor(options: SessionOptions) {
+    const { key, record, isDurable, outbox, account, onDrop } = options
+    this.key = key
+    this.record = record
+    this.principal = record.principal
+    this.isDurable = isDurable
+    this.#options = options
+    this.#roomForMissed = outbox.maxQueuedMessages
+    const journal = {
+      touch: () => this.ledger.touch(),
+      commit: (done: (error?: Error) => void) => this.ledger.commit(done),
+    }
+    this.outbox = new Outbox(
+      outbox,
+      account,
+      (reason) => onDrop(this, reason),
+      this.isDurable ? journal : undefined,
+    )
   }
 
-  function unkeep(session: Session): void {
-    const { id, domainId } = session.principal
-    kept.delete(session)
-    removeFrom(keptByClient, id, session)
-    removeFrom(keptByDomain, domainId, session)
+  onBehind(bookmark: Bookmark): void {
+    this.#options.onBehind(this, bookmark)
   }
 
-  /** Ends a session where there is one too many. */
-  function makeRoom({ id, domainId }: Session['principal']): void {
-    const siblings = keptByClient.get(id)
-    if (siblings && siblings.size > MAX_KEPT_PER_CLIENT) return evictFrom(siblings)
-    if (kept.size <= options.maxKept) return
-    evictFrom(largestOf(keptByDomain, ({ size }) => size, kept.size, domainId))
+  /**
+   * PUBREL has come. Resolves when the packet identifier may be used again by whatever process the client talks to: before
+   * that is on file, PUBCOMP must not tell the client.
+   */
+  async release(packetId: number): Promise<void> {
+    if (!this.receipts.delete(packetId) || !this.isDurable) return
+    await new Promise<void>((resolve) => {
+      // When it never will be, the connection is ending, and nothing more is said on it.
+      this.ledger.commit((error) => {
+        if (!error) resolve()
+      })
+    })
   }
 
-  function evictFrom(sessionsOfOne: ReadonlySet<Session> | undefined): void {
-    for (const longestAway of sessionsOfOne ?? []) {
-      options.onEvict(longestAway)
-      return end(longestAway)
+  /** Whether one more message of that place may be brought to the client; counted only while it waited for the client. */
+  hasRoomFor(seq: number): boolean {
+    if (seq > this.#options.resumedAt) return true
+    if (this.#roomForMissed > 0) {
+      this.#roomForMissed -= 1
+      return true
+    }
+    this.#options.onDrop(this, 'queue_full')
+    return false
+  }
+
+  /** As it stands now, with the client connected. */
+  snapshot(): SessionRecord {
+    if (!this.isDurable) return this.record
+    const places: Record<string, number> = {}
+    for (const bookmark of this.bookmarks.all()) places[bookmark.subject] = this.#placeOf(bookmark)
+    return {
+      ...this.record,
+      subscriptions: [...this.subscriptions.values()].map(subscriptionRecord),
+      places,
+      lastPacketId: this.outbox.lastPacketId,
+      inFlight: this.outbox.inFlight(),
+      receipts: [...this.receipts].map(([packetId, { messageId = '', isAccepted }]) => ({
+        packetId,
+        messageId,
+        isAccepted,
+      })),
     }
   }
 
-  function end(session: Session): void {
-    unkeep(session)
-    session.isEnded = true
-    session.outbox.discard()
-    if (sessions.get(session.id) === session) sessions.delete(session.id)
-    options.onEnd(session)
+  encoded(): Uint8Array {
+    return encodeRecord(this.snapshot())
   }
 
-  function create(id: string, principal: Session['principal']): Session {
-    const session: Session = {
-      id,
-      principal,
-      outbox: new Outbox(options.outbox, backlog.account(principal.domainId), (reason) =>
-        options.onDrop(session, reason),
-      ),
-      subscriptions: new Map(),
-      grants: new Map(),
-      origin: undefined,
-      changes: 0,
-      receipts: new Map(),
-      isEnded: false,
-    }
-    sessions.set(id, session)
-    return session
+  /** @param will what is owed to others, if anything; `node` names who owes it */
+  afterwards(endsAt: number, node: string, will: WillRecord | undefined): SessionRecord {
+    return { ...this.snapshot(), endsAt, node, will }
   }
 
-  return {
-    open(id, principal, cleanStart) {
-      const present = sessions.get(id)
-      if (present && !cleanStart) {
-        unkeep(present)
-        return { session: present, isPresent: true }
-      }
-      if (present) end(present) // [MQTT-3.1.2-4]
-      return { session: create(id, principal), isPresent: false }
-    },
-    close(session, expiryS) {
-      session.outbox.detach()
-      if (session.isEnded) return
-      if (expiryS === 0) return end(session)
-      keep(session, Date.now() + expiryS * 1_000)
-      makeRoom(session.principal)
-    },
-    all: () => sessions.values(),
-    stop() {
-      clearInterval(sweep)
-      for (const session of sessions.values()) end(session)
-    },
+  #placeOf(bookmark: Bookmark): number {
+    const { at, isLive, subject } = bookmark
+    const reached = isLive ? Math.max(at, this.#options.positionOf(subject) ?? 0) : at
+    const waiting = this.outbox.firstWaiting(bookmark)
+    return waiting === undefined ? reached : Math.min(reached, waiting - 1)
   }
 }
 
-function addTo(sets: Map<string, Set<Session>>, key: string, session: Session): void {
-  const set = sets.get(key)
-  if (set) set.add(session)
-  else sets.set(key, new Set([session]))
-}
-
-function removeFrom(sets: Map<string, Set<Session>>, key: string, session: Session): void {
-  const set = sets.get(key)
-  if (set?.delete(session) && set.size === 0) sets.delete(key)
+function subscriptionRecord(route: Route): SubscriptionRecord {
+  const { filter, grant, qos, noLocal, retainAsPublished, identifier, since } = route
+  return { filter, ...grant.channel, qos, noLocal, retainAsPublished, identifier, since }
 }

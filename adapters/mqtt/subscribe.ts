@@ -1,9 +1,8 @@
 import type { Message } from '../../platform/bus/message.ts'
 import { DomainError } from '../../platform/errors.ts'
 import type { ChannelAddress } from '../authority.ts'
-import { parseTopicFilter } from '../topics.ts'
-import type { Topic } from '../topics.ts'
 import { findAllowed } from './access.ts'
+import type { Place } from './bookmarks.ts'
 import { Reason, reasonFor } from './codes.ts'
 import type { Peer } from './peer.ts'
 import type { Cursor } from './cursor.ts'
@@ -13,6 +12,8 @@ import { readSubscribe, readUnsubscribe } from './packets.ts'
 import type { Subscription } from './packets.ts'
 import { commonOf, suffixOf } from './routes.ts'
 import type { Route, Session } from './sessions.ts'
+import { parseFilter } from './shared.ts'
+import type { Filter } from './shared.ts'
 
 /** Subscriptions of one session; a session is one device or one application, so this is a bound and not a quota. */
 const MAX_SUBSCRIPTIONS = 10_000
@@ -53,6 +54,7 @@ export async function subscribe(host: Host, connection: Peer, cursor: Cursor): P
         : await grant(host, connection, session, subscription, identifier),
     )
   }
+  if (session.isDurable) await written(session)
   if (session.isEnded) return
   const codes = granted.map(({ code }) => code)
   const text = connection.wantsReasons ? textOf(granted) : undefined
@@ -71,21 +73,21 @@ async function grant(
   identifier: number,
 ): Promise<Granted> {
   const { filter, qos } = subscription
-  if (filter.startsWith('$share/')) {
-    return refused(host, connection, Reason.sharedSubscriptionsNotSupported, 'shared_subscription')
-  }
   const isNew = !session.subscriptions.has(filter)
   if (isNew && session.subscriptions.size >= MAX_SUBSCRIPTIONS) {
     return refused(host, connection, Reason.quotaExceeded, 'too_many_subscriptions')
   }
   try {
-    const topic = parseTopicFilter(filter)
-    const route = await makeRoute(host, session, subscription, topic, identifier)
-    await host.routes.add(route)
+    const { group, topic } = parseFilter(filter)
+    const route = await makeRoute(host, session, subscription, { group, topic }, identifier)
+    await host.subscriptions.add(route)
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
-    const wantsRetained = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && isNew)
+    // Retained messages are none of a group's (MQTT 5 section 4.8.2).
+    const isAsking = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && isNew)
+    const wantsRetained = isAsking && group === undefined
     const { channelId } = route.grant.channel
-    return { code: qos, route, retained: wantsRetained ? host.retained.find(channelId, topic.levels) : [] }
+    const retained = wantsRetained ? await host.retained.find(channelId, topic.levels) : []
+    return { code: qos, route, retained }
   } catch (error) {
     return refused(host, connection, reasonFor(error, 'subscribe'), error)
   }
@@ -95,7 +97,7 @@ async function makeRoute(
   host: Host,
   session: Session,
   { filter, qos, noLocal, retainAsPublished }: Subscription,
-  topic: Topic,
+  { group, topic }: Filter,
   identifier: number,
 ): Promise<Route> {
   let changes: number
@@ -112,7 +114,18 @@ async function makeRoute(
   }
   grant.isAllowed = true
   const { prefix, levels } = topic
-  return { session, filter, prefix, levels, grant, qos, noLocal, retainAsPublished, identifier }
+  const isStored = session.isDurable && group === undefined
+  const since = isStored ? await host.lastPlace() : 0
+  const place = isStored ? openPlace(session, channel, since) : undefined
+  return { session, filter, prefix, levels, grant, qos, noLocal, retainAsPublished, identifier, place, since }
+}
+
+/** Where the session reads the channel: one that is new to it begins now, and live. */
+function openPlace(session: Session, channel: ChannelAddress, since: number): Place {
+  const isNew = !session.bookmarks.has(channel.channelId)
+  const place = session.bookmarks.open(channel, () => since)
+  if (isNew) for (const bookmark of [place.root, place.below]) bookmark.isLive = true
+  return place
 }
 
 function refused(host: Host, connection: Peer, code: number, why: unknown): Granted {
@@ -143,13 +156,19 @@ function sendRetained(route: Route, message: Message): void {
   })
 }
 
+/** Resolves when the session is on file: what SUBACK and UNSUBACK say holds whatever process goes on with it. */
+function written({ ledger }: Session): Promise<void> {
+  return new Promise((resolve, reject) => ledger.commit((error) => (error ? reject(error) : resolve())))
+}
+
 /** UNSUBSCRIBE: filters are compared as written [MQTT-3.10.4-1]. */
-export function unsubscribe(host: Host, connection: Peer, cursor: Cursor): void {
+export async function unsubscribe(host: Host, connection: Peer, cursor: Cursor): Promise<void> {
   const { session, version } = connection
   if (!session) return
   const { packetId, filters } = readUnsubscribe(cursor, version)
   const codes = filters.map((filter) =>
-    host.routes.remove(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
+    host.subscriptions.remove(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
   )
+  if (session.isDurable) await written(session)
   connection.answer(encodeUnsuback(version, packetId, codes)) // [MQTT-3.10.4-4]
 }

@@ -21,6 +21,8 @@ export interface Message extends MessageAddress {
   /** Quality of service the publisher asked for, for delivery to MQTT subscribers. */
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
+  /** What the stream knows it by: of two with the same within its window it keeps one. */
+  readonly messageId?: string | undefined
   /** Nothing, of nearly all messages. */
   readonly properties?: MessageProperties | undefined
 }
@@ -31,6 +33,8 @@ const CONTENT_TYPE = 'Content-Type'
 const RECEIVED_AT = 'Sluice-Received-At'
 const QOS = 'Sluice-Qos'
 const RETAIN = 'Sluice-Retain'
+/** JetStream's own. */
+const MESSAGE_ID = 'Nats-Msg-Id'
 
 const PROTOCOLS: ReadonlySet<string> = new Set<Protocol>(['http', 'mqtt', 'ws', 'coap', 'nats'])
 
@@ -61,6 +65,7 @@ export function messageHeaders(message: Omit<Message, keyof MessageAddress | 'pa
   }
   if (message.qos !== 0) text += `${QOS}: ${message.qos}\r\n`
   if (message.retain) text += `${RETAIN}: 1\r\n`
+  if (message.messageId !== undefined) text += `${MESSAGE_ID}: ${message.messageId}\r\n`
   if (message.properties) text += encodePropertyHeaders(message.properties)
   const encoded = encoder.encode(`${text}\r\n`)
   return { encode: () => encoded } as unknown as MsgHdrs
@@ -81,6 +86,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
   let receivedAt = ''
   let qos = ''
   let retain = ''
+  let messageId: string | undefined
   let properties: PropertyDraft | undefined
   for (const [name, value] of readHeaders(msg)) {
     if (name === PUBLISHER) publisher ||= value
@@ -89,6 +95,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
     else if (name === RECEIVED_AT) receivedAt ||= value
     else if (name === QOS) qos ||= value
     else if (name === RETAIN) retain ||= value
+    else if (name === MESSAGE_ID) messageId ??= value
     else properties = readPropertyHeader(properties, name, value)
   }
   return {
@@ -101,6 +108,7 @@ export function readMessage(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Mes
     receivedAtNs: /^\d{1,19}$/.test(receivedAt) ? BigInt(receivedAt) : nowNs(),
     qos: qos === '2' ? 2 : qos === '1' ? 1 : 0,
     retain: retain === '1',
+    messageId,
     payload: msg.data,
     // More than a device may say cannot be passed on to devices either.
     properties: properties && !isOverLimit(properties) ? properties : undefined,

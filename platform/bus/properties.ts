@@ -135,6 +135,16 @@ export function readPropertyHeader(
   return into
 }
 
+/** The inverse of {@link encodePropertyHeaders}. */
+export function readPropertyHeaders(text: string): MessageProperties | undefined {
+  let draft: PropertyDraft | undefined
+  for (const line of text.split('\r\n')) {
+    const at = line.indexOf(': ')
+    if (at > 0) draft = readPropertyHeader(draft, line.slice(0, at), line.slice(at + 2))
+  }
+  return draft
+}
+
 function decodeText(value: string): string | undefined {
   try {
     const text = decodeURIComponent(value)

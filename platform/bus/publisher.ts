@@ -1,6 +1,6 @@
 import { createInbox, ErrorCode, NatsError } from 'nats'
 import type { Msg, MsgHdrs } from 'nats'
-import { InvalidInput, TooLarge, Unavailable } from '../errors.ts'
+import { Conflict, InvalidInput, TooLarge, Unavailable } from '../errors.ts'
 import type { Bus } from './connect.ts'
 
 /** Called once. Without an error: JetStream has the message on file, and said so in `ack`. */
@@ -11,6 +11,7 @@ export interface Publisher {
   /**
    * Never throws; what is wrong is handed to `done`, which may be called before this returns:
    * {@link Unavailable} when the message could not be stored or nobody knows whether it was (away, full, too slow),
+   * {@link Conflict} `wrong_revision` when the headers expect another place than the one found,
    * {@link TooLarge} when the server takes no message of this size, {@link InvalidInput} for a subject or header that
    * NATS cannot carry.
    */
@@ -48,6 +49,11 @@ const MAX_SUBJECT_BYTES = 3_900
 const MAX_PAYLOAD_EXCEEDED: string = ErrorCode.MaxPayloadExceeded
 const BAD_HEADER: string = ErrorCode.BadHeader
 const BAD_SUBJECT: string = ErrorCode.BadSubject
+
+/** Code of the error when a message names another predecessor than it has. */
+export const WRONG_REVISION = 'wrong_revision'
+// JetStream API error, `err_code` of nats-server's server/errors.json.
+const WRONG_LAST_SEQUENCE = 10_071
 
 const ACK_START = Buffer.from('{"stream":')
 const ERROR_KEY = Buffer.from('"error"')
@@ -175,6 +181,25 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
 }
 
 /**
+ * {@link Publisher.publish} for those who wait for each message.
+ *
+ * @throws {Unavailable} @throws {TooLarge} @throws {InvalidInput}
+ */
+export function publishAndWait(
+  publisher: Publisher,
+  subject: string,
+  payload: Uint8Array,
+  headers?: MsgHdrs,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    publisher.publish(subject, payload, headers, (error) => {
+      if (error) reject(error)
+      else resolve()
+    })
+  })
+}
+
+/**
  * The place in the stream that an acknowledgement tells. Read by those who want it: not everybody should pay for it.
  *
  * @param ack as a publication's callback gets it
@@ -208,7 +233,13 @@ function ackError(msg: Msg): Error | undefined {
 function refusalOf(bytes: Buffer): Error | undefined {
   let description = 'unreadable acknowledgement'
   try {
-    const ack = JSON.parse(bytes.toString()) as { stream?: unknown; error?: { description?: string } } | null
+    const ack = JSON.parse(bytes.toString()) as {
+      stream?: unknown
+      error?: { description?: string; err_code?: number }
+    } | null
+    if (ack?.error?.err_code === WRONG_LAST_SEQUENCE) {
+      return new Conflict(WRONG_REVISION, 'another value was there')
+    }
     if (ack?.error === undefined && typeof ack?.stream === 'string') return undefined
     description = ack?.error?.description ?? description
   } catch {

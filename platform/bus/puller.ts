@@ -5,6 +5,8 @@ import type { Bus } from './connect.ts'
 /** A message of a stream beside its place there. */
 export interface Pulled {
   readonly seq: number
+  /** Messages that the consumer has yet to bring, as the server knew when it sent this one. */
+  readonly pending: number
   readonly msg: Msg
 }
 
@@ -24,6 +26,8 @@ export interface PullerOptions {
 
 /** Reads a stream from a place on, in order and without a gap. */
 export interface Puller {
+  /** Messages that were there to bring at the beginning. */
+  readonly pending: number
   /**
    * Resolves with what has arrived, one message at least. While nobody asks, messages gather: busy readers get large
    * batches, idle ones get each message after `lingerMs`.
@@ -51,7 +55,7 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
   const { stream, fromSeq, maxMessages = 5_000, maxBytes = 16 * 1_048_576 } = options
   const { connection } = bus
   const manager = await connection.jetstreamManager({ checkAPI: false })
-  const { name: consumer } = await manager.consumers.add(stream, {
+  const { name: consumer, num_pending: pending } = await manager.consumers.add(stream, {
     ack_policy: AckPolicy.None,
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: fromSeq,
@@ -121,7 +125,7 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
     expected -= 1
     hasArrived = true
     waitingBytes += sizeOf(msg)
-    waiting.push({ seq: place.streamSeq, msg })
+    waiting.push({ seq: place.streamSeq, pending: place.pending, msg })
     wake?.()
     if (expected === 0) pull()
   }
@@ -152,6 +156,7 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
   }
 
   return {
+    pending,
     async next(lingerMs) {
       const wasIdle = waiting.length === 0
       await arrival()
@@ -174,6 +179,12 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
   }
 }
 
+/** When the stream took the message, in nanoseconds since the Unix epoch: with its place it tells one message from all others. */
+export function takenNs({ msg }: Pulled): bigint {
+  const tokens = (msg.reply ?? '').split('.')
+  return BigInt(tokens[7 + shiftOf(tokens)] ?? '')
+}
+
 /** As the server counts it, headers included; nats.js has the method and leaves it out of its types. */
 function sizeOf(msg: Msg): number {
   return (msg as Msg & { size(): number }).size()
@@ -184,8 +195,14 @@ function sizeOf(msg: Msg): number {
  * `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>`, and with the JetStream domain and
  * a hash of the account in front of the stream where a server says so (NATS architecture decision 15).
  */
-function readPlace(reply: string): { streamSeq: number; consumerSeq: number } {
+export function readPlace(reply: string): { streamSeq: number; consumerSeq: number; pending: number } {
   const tokens = reply.split('.')
-  const shift = tokens.length > 9 ? 2 : 0
-  return { streamSeq: Number(tokens[5 + shift]), consumerSeq: Number(tokens[6 + shift]) }
+  const shift = shiftOf(tokens)
+  return {
+    streamSeq: Number(tokens[5 + shift]),
+    consumerSeq: Number(tokens[6 + shift]),
+    pending: Number(tokens[8 + shift]),
+  }
 }
+
+const shiftOf = ({ length }: readonly string[]) => (length > 9 ? 2 : 0)

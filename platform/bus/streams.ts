@@ -6,6 +6,10 @@ import type { Bus } from './connect.ts'
 export const MESSAGES_STREAM = 'messages'
 export const EVENTS_STREAM = 'events'
 export const DEADLETTERS_STREAM = 'deadletters'
+/** What outlives connections, one message a session. */
+export const SESSIONS_STREAM = 'sessions'
+/** Retained messages, one a topic. */
+export const RETAINED_STREAM = 'retained'
 
 export interface StreamsOptions {
   /** Room for messages that the writer has not purged yet. When it is full, publishers are refused. */
@@ -63,14 +67,30 @@ export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Pro
     max_age: 0,
     num_replicas: replicas,
   })
+  for (const name of [SESSIONS_STREAM, RETAINED_STREAM]) {
+    await ensure(bus, manager, {
+      ...FILE_STREAM,
+      name,
+      subjects: [`${name}.>`],
+      discard: DiscardPolicy.New,
+      max_bytes: LAST_VALUES_MAX_BYTES,
+      max_age: 0,
+      max_msgs_per_subject: 1,
+      num_replicas: replicas,
+    })
+  }
 }
+
+/** Of each of the streams that keep the last message of every subject. */
+const LAST_VALUES_MAX_BYTES = 512 * MIB
 
 const FILE_STREAM = { retention: RetentionPolicy.Limits, storage: StorageType.File } as const
 
 type Wanted = Pick<
   StreamConfig,
   'name' | 'subjects' | 'retention' | 'storage' | 'discard' | 'max_bytes' | 'max_age' | 'num_replicas'
->
+> &
+  Partial<Pick<StreamConfig, 'max_msgs_per_subject'>>
 
 async function ensure(bus: Bus, manager: JetStreamManager, wanted: Wanted): Promise<void> {
   try {

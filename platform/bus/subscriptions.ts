@@ -2,6 +2,7 @@ import type { Msg, NatsError, Subscription } from 'nats'
 import { readMessage } from './message.ts'
 import type { Message } from './message.ts'
 import type { Bus } from './connect.ts'
+import { createRepeats } from './repeats.ts'
 import { filterSubjects } from './subject.ts'
 
 /** A part in a channel's live messages. */
@@ -38,6 +39,7 @@ interface Channel {
 
 export function createChannelFeed(bus: Bus): ChannelFeed {
   const channels = new Map<string, Channel>()
+  const repeats = createRepeats()
 
   function open(domainId: string, channelId: string): Channel {
     const listeners = new Set<(message: Message) => void>()
@@ -48,7 +50,7 @@ export function createChannelFeed(bus: Bus): ChannelFeed {
         return
       }
       const message = readMessage(msg)
-      if (!message) return
+      if (!message || (message.messageId !== undefined && repeats.has(message.messageId))) return
       for (const listener of listeners) {
         try {
           listener(message)

@@ -9,7 +9,7 @@ export type EntityType = 'domain' | 'group' | 'client' | 'channel'
 export type Status = 'enabled' | 'disabled' | 'deleted'
 
 /** Columns that every administered entity has. */
-interface EntityColumns {
+export interface EntityColumns {
   id: string
   name: string
   tags: Generated<string[]>
@@ -118,6 +118,15 @@ export interface EntityCountsTable {
   count: number
 }
 
+/** On how many entities a user holds a role that reads; the number is the sum over the slots, and is kept by triggers. */
+export interface ReadingCountsTable {
+  user_id: string
+  entity_type: EntityType
+  domain_id: string
+  slot: GeneratedAlways<number>
+  count: number
+}
+
 export interface InvitationsTable {
   domain_id: string
   invitee_id: string
@@ -211,6 +220,8 @@ export interface SeriesTable {
   protocol: string
   name: string
   unit: string | null
+  /** Whether each of its samples is a number and nothing else. */
+  is_plain: Generated<boolean>
 }
 
 /** `place` is left out: it goes beyond what a number of JavaScript holds, and is for SQL to order by. */
@@ -275,6 +286,9 @@ export interface StreamPositionsTable {
   stream: string
   created_at: ColumnType<Date, Date | string, Date | string>
   seq: number
+  taken_ns: string | null
+  rewinds: Generated<number>
+  series_generation: Generated<number>
 }
 
 export interface EntitiesView {
@@ -314,4 +328,5 @@ export interface Tables {
   stream_positions: StreamPositionsTable
   entities: EntitiesView
   entity_counts: EntityCountsTable
+  reading_counts: ReadingCountsTable
 }

@@ -1,4 +1,14 @@
-import { Conflict, InvalidInput } from '../../platform/errors.ts'
+import { Conflict, Forbidden, InvalidInput } from '../../platform/errors.ts'
+
+/**
+ * What everybody hears whom the domain does not let in, about things that are there and things that are not: members alone
+ * are told more.
+ */
+export class OutsideDomain extends Forbidden {
+  constructor() {
+    super('failed to perform authorization over the domain')
+  }
+}
 
 export class RoleNameTaken extends Conflict {
   constructor(options?: ErrorOptions) {
@@ -38,7 +48,9 @@ export class LastAdmin extends InvalidInput {
 
 export class BuiltInRole extends InvalidInput {
   constructor() {
-    super("the domain's built-in role admin cannot be deleted", { code: 'built_in_role' })
+    super("the domain's built-in role admin stays, with the actions that make an admin", {
+      code: 'built_in_role',
+    })
   }
 }
 

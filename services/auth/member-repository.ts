@@ -20,6 +20,18 @@ export async function lockDomain(trx: Trx, domainId: string): Promise<string | u
   return row?.status
 }
 
+/**
+ * Keeps an entity from being deleted until the transaction ends: what is deleted takes its roles with it, those that are
+ * there.
+ *
+ * @returns whether it is there
+ */
+export async function holdEntity(trx: Trx, { type, id }: Pick<EntityRef, 'type' | 'id'>): Promise<boolean> {
+  const { rows } = await sql`
+    select from ${sql.table(`${type}s`)} where id = ${id} and status <> 'deleted' for share`.execute(trx)
+  return rows.length > 0
+}
+
 /** Which of the ids are users that were not deleted. */
 export async function listExistingUsers(db: Db, userIds: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
@@ -94,29 +106,40 @@ export async function deleteDomainMembers(trx: Trx, domainId: string): Promise<v
     .execute()
 }
 
-/** The entity's built-in role and how many members it has. */
+/** The entity's built-in role and how many members it has, those who are deleted left out. */
 export async function countBuiltInMembers(
   trx: Trx,
   entity: EntityRef,
 ): Promise<{ roleId: string; members: number } | undefined> {
   const { rows } = await sql<{ roleId: string; members: number }>`
-    select r.id as "roleId", (select count(*) from role_members m where m.role_id = r.id) as members
+    select r.id as "roleId", (
+        select count(*) from role_members m join users u on u.id = m.user_id
+        where m.role_id = r.id and u.status <> 'deleted') as members
     from roles r where r.entity_type = ${entity.type} and r.entity_id = ${entity.id} and r.built_in`.execute(
     trx,
   )
   return rows[0]
 }
 
-/** The user ids of a role's members, in their order. */
+/** The user ids of a role's members, in their order; those who are deleted keep their place for when they are brought back. */
 export async function listMembers(
   db: Db,
   roleId: string,
   { offset, limit }: { readonly offset: number; readonly limit: number },
 ): Promise<Page<string>> {
-  const matching = db.selectFrom('role_members').where('role_id', '=', roleId)
+  const matching = db
+    .selectFrom('role_members')
+    .innerJoin('users', 'users.id', 'role_members.user_id')
+    .where('role_members.role_id', '=', roleId)
+    .where('users.status', '<>', 'deleted')
   const [count, rows] = await Promise.all([
     matching.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
-    matching.select('user_id').orderBy('user_id').offset(offset).limit(limit).execute(),
+    matching
+      .select('role_members.user_id')
+      .orderBy('role_members.user_id')
+      .offset(offset)
+      .limit(limit)
+      .execute(),
   ])
   return { total: count.total, items: rows.map((row) => row.user_id) }
 }

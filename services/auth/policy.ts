@@ -1,12 +1,13 @@
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
-import { deleteRolesOn, findAccess } from './access.ts'
+import { findAccess } from './access-repository.ts'
 import { AVAILABLE_ACTIONS } from './actions.ts'
 import { OPERATIONS, deedsOf } from './operations.ts'
+import { OutsideDomain } from './errors.ts'
 import type { OperationName } from './operations.ts'
 import { findReach, isPlatformAdmin, whereScoped } from './reach.ts'
 import * as repository from './repository.ts'
-import { insertRoles, newRoleId } from './role-repository.ts'
+import { deleteRolesOn, insertRoles, newRoleId } from './role-repository.ts'
 import type { Standing } from './repository.ts'
 import { isInScope } from './scopes.ts'
 import type { Deed } from './scopes.ts'
@@ -23,12 +24,6 @@ function letsIn(principal: Principal, standing: Standing): boolean {
     standing.domainStatus === 'enabled' || (standing.domainStatus === 'disabled' && standing.isDomainAdmin)
   )
 }
-
-/**
- * What everybody hears whom the domain does not let in, about things that are there and things that are not: members alone
- * are told more.
- */
-const outside = () => new Forbidden('failed to perform authorization over the domain')
 
 const passes = (principal: Principal, standing: Standing) =>
   letsIn(principal, standing) && (standing.isGranted || principal.isSuperadmin)
@@ -60,14 +55,14 @@ export function createPolicy(db: Db) {
     ): Promise<Standing> {
       const standing = await findStanding(principal, operation, id)
       if (standing && (domainId === undefined || standing.domainId === domainId)) {
-        if (!letsIn(principal, standing)) throw outside()
+        if (!letsIn(principal, standing)) throw new OutsideDomain()
         if (!passes(principal, standing)) throw new Forbidden()
         requireInScope(principal, ...deedsOf(operation, standing.domainId, id))
         return standing
       }
       requireInScope(principal, ...deedsOf(operation, domainId, id))
       if (principal.isSuperadmin) throw new NotFound()
-      if (domainId === undefined || OPERATIONS[operation].on === 'domain') throw outside()
+      if (domainId === undefined || OPERATIONS[operation].on === 'domain') throw new OutsideDomain()
       await this.requireEntry(principal, domainId)
       throw new NotFound()
     },
@@ -117,7 +112,14 @@ export function createPolicy(db: Db) {
     async requireEntry(principal: Principal, domainId: string): Promise<void> {
       const standing = await findStanding(principal, 'domain.view', domainId)
       if (!standing && principal.isSuperadmin) throw new NotFound()
-      if (!standing || !letsIn(principal, standing)) throw outside()
+      if (!standing || !letsIn(principal, standing)) throw new OutsideDomain()
+    },
+
+    /** Whether the user is an admin of the domain (contract A.2); superadmins are, whatever has become of it. */
+    async administers(principal: Principal, domainId: string): Promise<boolean> {
+      if (principal.isSuperadmin) return true
+      const standing = await findStanding(principal, 'domain.view', domainId)
+      return standing?.isDomainAdmin ?? false
     },
 
     /** Whether {@link require} would pass; says no, and nothing else, for what does not exist. */
@@ -128,6 +130,11 @@ export function createPolicy(db: Db) {
         passes(principal, standing) &&
         isInScope(principal, ...deedsOf(operation, standing.domainId, id))
       )
+    },
+
+    /** Whether the caller's token is good for this, roles left aside. */
+    isInScope(principal: Principal, operation: OperationName, id: string, domainId: string): boolean {
+      return isInScope(principal, ...deedsOf(operation, domainId, id))
     },
 
     /**
@@ -184,9 +191,8 @@ export function createPolicy(db: Db) {
       if (userId === principal.userId) return { viewer: principal, isOpen: true }
       const isSuperadmin = principal.isSuperadmin && (await isPlatformAdmin(db, userId))
       const viewer = { userId, isSuperadmin, scopes: principal.scopes }
-      if (principal.isSuperadmin || domainId === undefined) return { viewer, isOpen: principal.isSuperadmin }
-      const standing = await findStanding(principal, 'domain.view', domainId)
-      return { viewer, isOpen: standing?.isDomainAdmin ?? false }
+      if (domainId === undefined) return { viewer, isOpen: principal.isSuperadmin }
+      return { viewer, isOpen: await this.administers(principal, domainId) }
     },
 
     /** The roles through which a user has access to each of the entities, the closest first. */

@@ -28,9 +28,10 @@ export function createRoleChanges(db: Db, journal: Journal) {
       work: (trx: Trx, role: Role) => Promise<T>,
     ): Promise<T> {
       return this.alone(entity.domainId, async (trx) => {
-        const role = await this.get(trx, entity, roleId)
+        await this.get(trx, entity, roleId)
         await repository.touchRole(trx, roleId, actorId)
-        return work(trx, role)
+        // Anew: with its entity it may have gone in between.
+        return work(trx, await this.get(trx, entity, roleId))
       })
     },
 
@@ -49,8 +50,9 @@ export function createRoleChanges(db: Db, journal: Journal) {
     /** Leaves a domain that goes without members. */
     dissolve: members.deleteDomainMembers,
 
-    /** @throws {RoleNameTaken} @throws {UnknownUser} @throws {NotInDomain} @throws {AlreadyInRole} */
+    /** @throws {NotFound} @throws {RoleNameTaken} @throws {UnknownUser} @throws {NotInDomain} @throws {AlreadyInRole} */
     async create(trx: Trx, actorId: string, entity: EntityRef, input: NewRole): Promise<Role> {
+      if (!(await members.holdEntity(trx, entity))) throw new NotFound()
       const roleId = repository.newRoleId(entity.type)
       await repository.insertRoles(trx, [{ roleId, entityId: entity.id }], {
         entityType: entity.type,

@@ -131,7 +131,7 @@ export async function renameRole(trx: Trx, roleId: string, name: string): Promis
   }
 }
 
-/** Writes down who changed the role, and now. */
+/** Writes down who changes the role, and now; it cannot go then before the transaction ends. */
 export async function touchRole(trx: Trx, roleId: string, updatedBy: string): Promise<void> {
   await trx
     .updateTable('roles')
@@ -142,4 +142,9 @@ export async function touchRole(trx: Trx, roleId: string, updatedBy: string): Pr
 
 export async function deleteRole(trx: Trx, roleId: string): Promise<void> {
   await trx.deleteFrom('roles').where('id', '=', roleId).execute()
+}
+
+/** Takes away all roles on an entity that is no more. */
+export async function deleteRolesOn(trx: Trx, type: EntityType, id: string): Promise<void> {
+  await trx.deleteFrom('roles').where('entity_type', '=', type).where('entity_id', '=', id).execute()
 }

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { InvalidInput } from '../../platform/errors.ts'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { optional, uuid } from '../../platform/http/input.ts'
+import { optional } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import type { DomainNames } from '../entities/routes.ts'
 import { InDomain, OneEntity } from '../entities/wire.ts'
 import type { Channels } from './service.ts'
@@ -29,27 +30,18 @@ const type = z.string().transform((word, ctx): ConnectionType => {
 
 const ids = optional(z.array(uuid).max(MAX_IDS))
 
-const ConnectBody = z
-  .object({
-    channel_ids: ids,
-    client_ids: ids,
-    subjects: ids,
-    objects: ids,
-    types: optional(z.array(type)),
-    actions: optional(z.array(type)),
-  })
-  .transform((body) => {
-    const types = [...new Set(body.types ?? body.actions ?? [])]
-    return {
-      channelIds: [...new Set(body.channel_ids)],
-      clientIds: [...new Set(body.client_ids)],
-      unsorted: [...new Set([...(body.subjects ?? []), ...(body.objects ?? [])])],
-      // Absent or empty means both (contract D7).
-      types: types.length === 0 ? (['publish', 'subscribe'] as const) : types,
-    }
-  })
+/** With one channel, which the path names. */
+const OneChannelBody = z.object({
+  client_ids: ids,
+  types: optional(z.array(type)),
+  actions: optional(z.array(type)),
+})
 
+const ConnectBody = OneChannelBody.extend({ channel_ids: ids, subjects: ids, objects: ids })
 type Body = z.output<typeof ConnectBody>
+
+/** Ids that came without saying whether they are those of clients or of channels. */
+const unsortedOf = ({ subjects, objects }: Body) => [...(subjects ?? []), ...(objects ?? [])]
 
 /** Connecting and disconnecting in all the forms that clients know (contract 7, D5, D6). */
 export function connectionEndpoints(parts: { channels: Channels; domains: DomainNames }): Endpoint[] {
@@ -61,7 +53,7 @@ function wiringEndpoints(
   status: 201 | 204,
   { channels, domains }: { channels: Channels; domains: DomainNames },
 ): Endpoint[] {
-  const common = { method: 'post', body: ConnectBody, status } as const
+  const common = { method: 'post', status } as const
   const verb = wiring === 'connect' ? 'Connect' : 'Disconnect'
   return [
     endpoint({
@@ -70,12 +62,16 @@ function wiringEndpoints(
       path: [`/:domain/channels/${wiring}`, `/:domain/${wiring}`],
       summary: `${verb} every client with every channel`,
       params: InDomain,
+      body: ConnectBody,
       async handle({ principal, params, body }) {
         const domainId = await domains.resolveId(params.domain)
-        const sorted =
-          body.unsorted.length > 0 ? await channels.identify(principal, body.unsorted) : { ...body, domainId }
-        if (sorted.domainId !== domainId) throw new InvalidInput('the ids are of another domain')
-        await channels[wiring](principal, domainId, complete(body, sorted))
+        // Ids of another domain are none of this one, which is for it to say.
+        const unsorted = unsortedOf(body)
+        const { channelIds, clientIds } =
+          unsorted.length > 0
+            ? await channels.identify(principal, unsorted)
+            : { channelIds: body.channel_ids, clientIds: body.client_ids }
+        await channels[wiring](principal, domainId, complete(channelIds, clientIds, body))
       },
     }),
 
@@ -85,10 +81,10 @@ function wiringEndpoints(
       path: `/:domain/channels/:id/${wiring}`,
       summary: `${verb} clients with one channel`,
       params: OneEntity,
+      body: OneChannelBody,
       async handle({ principal, params, body }) {
         const domainId = await domains.resolveId(params.domain)
-        const connections = complete(body, { ...body, channelIds: [params.id] })
-        await channels[wiring](principal, domainId, connections)
+        await channels[wiring](principal, domainId, complete([params.id], body.client_ids, body))
       },
     }),
 
@@ -97,20 +93,28 @@ function wiringEndpoints(
       access: 'user',
       path: `/${wiring}`,
       summary: `${verb} every client with every channel; the ids name the domain`,
+      body: ConnectBody,
       async handle({ principal, body }) {
-        const all = [...body.unsorted, ...body.channelIds, ...body.clientIds]
-        const sorted = await channels.identify(principal, all)
-        await channels[wiring](principal, sorted.domainId, complete(body, sorted))
+        const all = [...unsortedOf(body), ...(body.channel_ids ?? []), ...(body.client_ids ?? [])]
+        const { domainId, channelIds, clientIds } = await channels.identify(principal, all)
+        await channels[wiring](principal, domainId, complete(channelIds, clientIds, body))
       },
     }),
   ]
 }
 
-function complete(body: Body, sorted: Pick<Connections, 'channelIds' | 'clientIds'>): Connections {
-  if (sorted.channelIds.length === 0) throw new InvalidInput('channel_ids: empty list provided')
-  if (sorted.clientIds.length === 0) throw new InvalidInput('client_ids: empty list provided')
-  if (sorted.channelIds.length * sorted.clientIds.length > MAX_PAIRS) {
+function complete(
+  channels: readonly string[] | undefined,
+  clients: readonly string[] | undefined,
+  { types, actions }: z.output<typeof OneChannelBody>,
+): Connections {
+  const [channelIds, clientIds] = [[...new Set(channels)], [...new Set(clients)]]
+  if (channelIds.length === 0) throw new InvalidInput('channel_ids: empty list provided')
+  if (clientIds.length === 0) throw new InvalidInput('client_ids: empty list provided')
+  if (channelIds.length * clientIds.length > MAX_PAIRS) {
     throw new InvalidInput(`channel_ids, client_ids: at most ${MAX_PAIRS} pairs at once`)
   }
-  return { channelIds: sorted.channelIds, clientIds: sorted.clientIds, types: body.types }
+  const wanted = [...new Set(types ?? actions)]
+  // Absent or empty means both (contract D7).
+  return { channelIds, clientIds, types: wanted.length === 0 ? ['publish', 'subscribe'] : wanted }
 }

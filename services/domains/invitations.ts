@@ -2,6 +2,7 @@ import type { Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
 import type { EntityRef, Principal } from '../auth/types.ts'
+import { OutsideDomain } from '../auth/errors.ts'
 import { AlreadyAnswered, AlreadyInvited, AlreadyMember } from './errors.ts'
 import type { DomainsParts } from './parts.ts'
 import * as repository from './invitation-repository.ts'
@@ -155,7 +156,7 @@ export function createInvitations({ db, journal, policy, roles }: DomainsParts) 
       await changes.alone(id, async (trx, domainStatus) => {
         const { roleId } = await getOpen(id, userId, trx)
         if (domainStatus !== 'enabled') {
-          throw new Forbidden('failed to perform authorization over the domain')
+          throw new OutsideDomain()
         }
         const role = await changes.get(trx, refTo(id), roleId)
         await changes.addMembers(trx, userId, role, [userId])
@@ -179,6 +180,6 @@ export function createInvitations({ db, journal, policy, roles }: DomainsParts) 
 
 /** @throws {Forbidden} as for a domain that is there and not the caller's */
 function known(domainId: string | undefined): string {
-  if (domainId === undefined) throw new Forbidden('failed to perform authorization over the domain')
+  if (domainId === undefined) throw new OutsideDomain()
   return domainId
 }

@@ -24,6 +24,8 @@ export async function listGroupMembers(
     sql`users.id in (select m.user_id from role_members m where m.entity_type = 'group' and m.entity_id = ${groupId})`,
     ...listingFilters('users', { ...rest, name: undefined }),
   ]
+  // As in lists of users: who is deleted is there for superadmins alone.
+  if (seenBy !== undefined) conditions.push(sql`users.status <> 'deleted'`)
   if (name !== undefined) conditions.push(sql`first_name || ' ' || last_name ilike ${contains(name)}`)
   if (identity !== undefined) {
     const isVisible = seenBy === undefined ? sql`true` : sql`users.id = ${seenBy}`

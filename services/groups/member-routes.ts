@@ -1,17 +1,22 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { uuid } from '../../platform/http/input.ts'
+import { flag } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import { envelope, listingQuery, pageOf, toListing } from '../../platform/http/listing.ts'
 import type { Domains } from '../domains/service.ts'
 import type { Assignments } from './assignments.ts'
 import type { GroupMembers } from './members.ts'
-import { GroupBody, presentGroup } from './wire.ts'
+import { GroupBody, nest, presentGroup } from './wire.ts'
 import type { GroupMember } from './types.ts'
 
 const listing = listingQuery(['enabled', 'disabled', 'deleted'], ['name', 'created_at', 'updated_at'])
 const ListMembers = listing.extend({ identity: z.string().max(254).optional() })
-const ListMemberships = listing.extend({ parentID: uuid.optional(), parent_id: uuid.optional() })
+const ListMemberships = listing.extend({
+  parentID: uuid.optional(),
+  parent_id: uuid.optional(),
+  tree: flag.default(false),
+})
 
 const Assign = z.object({
   subject: uuid,
@@ -83,8 +88,9 @@ export function groupMemberEndpoints({ members, assignments, domains }: MemberRo
       response: pageOf('memberships', GroupBody),
       async handle({ principal, params, query }) {
         const filter = { ...toListing(query), parentId: query.parentID ?? query.parent_id }
-        const page = await members.listMemberships(principal, params.user, filter)
-        return envelope('memberships', page, filter, (group) => presentGroup(group))
+        const { total, items } = await members.listMemberships(principal, params.user, filter)
+        const shown = query.tree ? nest(items) : items.map((group) => presentGroup(group))
+        return envelope('memberships', { total, items: [...shown] }, filter, (group) => group)
       },
     }),
 

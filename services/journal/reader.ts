@@ -1,5 +1,6 @@
 import type { Db } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
+import { NotFound } from '../../platform/errors.ts'
 import type { Principal } from '../../platform/principal.ts'
 import * as repository from './repository.ts'
 import type { EntityType, Entry, EntryFilter } from './types.ts'
@@ -12,9 +13,15 @@ export interface JournalAccess {
    * The id of the domain that a path names, if the caller may read the entity there.
    *
    * @param domain id or route
+   * @returns `isGone`: there is no such entity, or none any more, and the caller may know what was
    * @throws {Forbidden} @throws {NotFound}
    */
-  requireEntity(principal: Principal, domain: string, type: EntityType, id: string): Promise<string>
+  requireEntity(
+    principal: Principal,
+    domain: string,
+    type: EntityType,
+    id: string,
+  ): Promise<{ readonly domainId: string; readonly isGone: boolean }>
 }
 
 export type JournalReader = ReturnType<typeof createJournalReader>
@@ -44,8 +51,10 @@ export function createJournalReader({ db, access }: { db: Db; access: JournalAcc
       subject: { readonly type: EntityType; readonly id: string },
       filter: EntryFilter,
     ): Promise<Page<Entry>> {
-      const domainId = await access.requireEntity(principal, domain, subject.type, subject.id)
-      return repository.listEntries(db, { ...subject, domainId }, filter)
+      const { domainId, isGone } = await access.requireEntity(principal, domain, subject.type, subject.id)
+      const inDomain = { ...subject, domainId }
+      if (isGone && !(await repository.hasEntries(db, inDomain))) throw new NotFound()
+      return repository.listEntries(db, inDomain, filter)
     },
   }
 }

@@ -71,14 +71,23 @@ const toEntry = (row: Omit<Selectable<JournalTable>, 'announced'>): Entry => ({
   attributes: row.attributes,
 })
 
-/** Entries about the subject; with a user also what the user has done. */
+/** Conditions that keep what is about the subject; with a user also what the user has done. */
+function isAbout({ type, id, domainId }: EntrySubject): Expression<SqlBool>[] {
+  const isEntity = sql<SqlBool>`journal.entity_type = ${type} and journal.entity_id = ${id}`
+  const conditions = [type === 'user' ? sql<SqlBool>`((${isEntity}) or journal.actor_id = ${id})` : isEntity]
+  if (domainId !== undefined) conditions.push(sql`journal.domain_id = ${domainId}`)
+  return conditions
+}
+
+/** Whether there is anything about the subject. */
+export async function hasEntries(db: Db, subject: EntrySubject): Promise<boolean> {
+  const conditions = sql.join(isAbout(subject), sql` and `)
+  const { rows } = await sql`select from journal where ${conditions} limit 1`.execute(db)
+  return rows.length > 0
+}
+
 export async function listEntries(db: Db, subject: EntrySubject, filter: EntryFilter): Promise<Page<Entry>> {
-  const conditions: Expression<SqlBool>[] = []
-  const isEntity = sql<SqlBool>`journal.entity_type = ${subject.type} and journal.entity_id = ${subject.id}`
-  conditions.push(
-    subject.type === 'user' ? sql`((${isEntity}) or journal.actor_id = ${subject.id})` : isEntity,
-  )
-  if (subject.domainId !== undefined) conditions.push(sql`journal.domain_id = ${subject.domainId}`)
+  const conditions = isAbout(subject)
   if (filter.operation !== undefined) conditions.push(sql`journal.operation = ${filter.operation}`)
   if (filter.from !== undefined) conditions.push(sql`journal.occurred_at >= ${filter.from}`)
   if (filter.to !== undefined) conditions.push(sql`journal.occurred_at <= ${filter.to}`)

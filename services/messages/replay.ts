@@ -139,14 +139,15 @@ async function* deliver(
   while (nextSeq <= range.toSeq) {
     const batch = await nextBatch(reader, signal)
     if (!batch) return summary(false)
-    for (const { seq, msg } of batch) {
+    for (const pulled of batch) {
+      const { seq, msg } = pulled
       if (seq > range.toSeq) return summary(true)
       const message = readMessage(msg)
       if (signal.aborted || delivered === wish.maxMessages) return summary(false)
       // One at least, so that whoever goes on behind the last gets anywhere.
       if (delivered > 0 && bytes + msg.data.length > wish.maxBytes) return summary(false)
       if (wish.rate !== undefined) await keepRate(beganMs, delivered, wish.rate, signal)
-      if (message) yield { seq, msg, message }
+      if (message) yield { ...pulled, message }
       delivered += 1
       bytes += msg.data.length
       nextSeq = seq + 1

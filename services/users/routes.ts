@@ -1,10 +1,11 @@
 import { z } from 'zod'
-import { InvalidInput, Unauthenticated } from '../../platform/errors.ts'
+import { Unauthenticated } from '../../platform/errors.ts'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { flag, metadata, optional, tags, text } from '../../platform/http/input.ts'
+import { username } from '../../platform/identifiers.ts'
 import { envelope, listingQuery, pageOf, pageQuery, toListing } from '../../platform/http/listing.ts'
-import { UserId, email, name, password, picture, triedPassword, username } from './fields.ts'
+import { UserId, email, name, password, picture, triedPassword } from './fields.ts'
 import {
   FoundUserBody,
   SeenUserBody,
@@ -159,9 +160,6 @@ export function userEndpoints(users: Users): Endpoint[] {
       response: pageOf('users', FoundUserBody),
       async handle({ principal, query }) {
         const { username, id, email, first_name: firstName, last_name: lastName } = query
-        if ([username, id, email, firstName, lastName].every((field) => field === undefined)) {
-          throw new InvalidInput('one of username, first_name, last_name, email and id is needed')
-        }
         const search = { ...query, username, id, email, firstName, lastName }
         return envelope('users', await users.search(principal, search), search, (user) =>
           presentFound(principal, user),

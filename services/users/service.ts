@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import type { Attempts } from '../../platform/attempts.ts'
 import type { Page } from '../../platform/db/listing.ts'
-import { Forbidden, NotFound, Unauthenticated } from '../../platform/errors.ts'
+import { Forbidden, InvalidInput, NotFound, Unauthenticated } from '../../platform/errors.ts'
 import type { Policy, Tokens } from '../auth/service.ts'
 import type { Principal, TokenPair } from '../auth/types.ts'
 import type { Journal } from '../journal/service.ts'
@@ -124,9 +124,17 @@ export function createUsers({ db, journal, policy, tokens, attempts, signup }: U
       return listUsers(db, principal, listing)
     },
 
-    /** Enabled users that match; superadmins are found by superadmins alone (contract 3). */
+    /**
+     * Enabled users that match; superadmins are found by superadmins alone (contract 3).
+     *
+     * @throws {InvalidInput} it says nothing of whom it is for
+     */
     async search(principal: Principal, search: UserSearch): Promise<Page<User>> {
       policy.requireScope(principal, 'users', 'search')
+      const { username, id, email, firstName, lastName } = search
+      if ([username, id, email, firstName, lastName].every((field) => field === undefined)) {
+        throw new InvalidInput('one of username, first_name, last_name, email and id is needed')
+      }
       return searchUsers(db, principal, search)
     },
   }

@@ -160,6 +160,23 @@ describe('the members of a group', () => {
   })
 })
 
+describe('a member of a group who is deleted', () => {
+  it('is shown to superadmins who ask for the deleted, and to nobody else', async () => {
+    const { owner, person, assign, members } = await given()
+    const root = (await api.signIn(ADMIN.username, ADMIN.password)).token
+    await assign(['g_list'])
+    const ids = async (token: string, query = '') =>
+      (await members(token, query)).members.map((one: { id: string }) => one.id).sort()
+    const both = [owner.id, person.id].sort()
+    expect(await ids(owner.token)).toEqual(both)
+    await api.expect(200, 'DELETE', `/users/${person.id}`, { token: person.token })
+    for (const query of ['', 'status=all']) expect(await ids(owner.token, query)).toEqual([owner.id])
+    expect(await ids(owner.token, 'status=deleted')).toEqual([])
+    expect(await ids(root, 'status=deleted')).toEqual([person.id])
+    expect(await ids(root)).toEqual([owner.id])
+  })
+})
+
 describe('the memberships of a user', () => {
   it('are the groups on which the user has a role, as far as the caller may know', async () => {
     const { owner, person, group, domain, assign } = await given()
@@ -180,5 +197,35 @@ describe('the memberships of a user', () => {
     await api.expect(200, 'POST', `/domains/${domain.id}/disable`, { token: owner.token })
     expect(await ids(person.token)).toEqual([])
     expect(await ids(owner.token)).toEqual([group.id])
+  })
+
+  it('stand under each other where a tree is asked for, as far as they are on the page', async () => {
+    const { owner, domain, group } = await given()
+    const below = async (parent_id: string, name: string) =>
+      (
+        await api.expect(201, 'POST', `/${domain.id}/groups`, {
+          token: owner.token,
+          body: { name, parent_id },
+        })
+      ).body.id as string
+    const room = await below(group.id, 'Room')
+    const shelf = await below(room, 'Shelf')
+    const ask = async (query: string) =>
+      (await api.expect(200, 'GET', `/users/${owner.id}/memberships?${query}`, { token: owner.token })).body
+    const tree = await ask('tree=true&order=name&dir=asc')
+    expect(tree).toMatchObject({
+      total: 3,
+      memberships: [
+        {
+          id: group.id,
+          level: 1,
+          children: [{ id: room, children: [{ id: shelf, level: 3, children: [] }] }],
+        },
+      ],
+    })
+    expect(tree.memberships).toHaveLength(1)
+    const flat = await ask('order=name&dir=asc')
+    expect(flat.memberships.map((one: { id: string }) => one.id)).toEqual([group.id, room, shelf])
+    expect(flat.memberships[0]).not.toHaveProperty('children')
   })
 })

@@ -46,6 +46,41 @@ describe('the journal of an entity', () => {
     expect(whole.journals[0].metadata).toEqual({})
   })
 
+  it('stays readable to those who administer the domain when the entity is deleted, and to nobody else', async () => {
+    const site = await api.given.site()
+    const other = await api.given.site()
+    const reader = await api.given.person()
+    const d = site.domain.id
+    await addMember(gateway, d, reader.id, ['read', 'client_read', 'channel_read', 'group_read'])
+    const { body: group } = await api.expect(201, 'POST', `/${d}/groups`, {
+      token: site.token,
+      body: { name: 'g' },
+    })
+    for (const [type, id] of [
+      ['client', site.client.id],
+      ['channel', site.channel.id],
+      ['group', group.id],
+    ] as const) {
+      const path = `/${d}/journal/${type}/${id}`
+      await journalOf(reader.token, path)
+      const { status } = await api.call('DELETE', `/${d}/${type}s/${id}`, { token: site.token })
+      expect(status).toBeLessThan(300)
+      for (const token of [site.token, root]) {
+        expect(operationsIn(await journalOf(token, path))).toEqual(
+          expect.arrayContaining([`${type}.remove`, `${type}.create`]),
+        )
+        expect((await journalOf(token, path, '?operation=none')).total).toBe(0)
+      }
+      await api.expect(404, 'GET', path, { token: reader.token })
+      await api.expect(403, 'GET', path, { token: other.token })
+      await api.expect(404, 'GET', `/${other.domain.id}/journal/${type}/${id}`, { token: other.token })
+    }
+    await api.expect(204, 'DELETE', `/domains/${d}`, { token: site.token })
+    const path = `/${d}/journal/domain/${d}`
+    expect(operationsIn(await journalOf(root, path))).toContain('domain.delete')
+    await api.expect(403, 'GET', path, { token: site.token })
+  })
+
   it('is paged, and filtered by operation and by time', async () => {
     const site = await api.given.site()
     const path = `/${site.domain.id}/journal/channel/${site.channel.id}`

@@ -4,12 +4,14 @@ import { OPERATIONS, deedsOf } from '../../services/auth/operations.ts'
 import type { OperationName } from '../../services/auth/operations.ts'
 import { SCOPE_OPERATIONS } from '../../services/auth/scopes.ts'
 import { createClient } from '../../platform/db/connect.ts'
-import { pathsOf } from '../../platform/http/endpoint.ts'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { ADMIN, startTestGateway } from '../support/gateway.ts'
 import type { TestGateway } from '../support/gateway.ts'
+import { fill, formsOf } from '../support/route-slots.ts'
+import type { Slot } from '../support/route-slots.ts'
+import { makeTenant } from '../support/tenant.ts'
 
 let gateway: TestGateway
 let api: Api
@@ -41,7 +43,39 @@ const addScopes = (token: string, id: string, ...scopes: Scope[]) =>
 const statusOf = async (token: string, method: string, path: string, body?: unknown) =>
   (await api.call(method, path, { token, body })).status
 
+/** What a token with these scopes is shown of the private metadata of its owner's client, by every route that shows a client. */
+async function privatePartsShown(...operations: string[]) {
+  const { domain, client, token } = await api.given.site()
+  const path = `/${domain.id}/clients/${client.id}`
+  await api.expect(200, 'PATCH', path, { token, body: { private_metadata: { b: 2 } } })
+  const all = { entity_type: 'clients', domain_id: domain.id, entity_id: '*' }
+  const scopes = operations.map((operation) => ({ ...all, operation }))
+  const { secret } = await makePat(token, ...scopes)
+  const call = async (method: string, rest = '', body?: unknown) =>
+    (await api.expect(200, method, path + rest, { token: secret, body })).body
+  const { body: list } = await api.expect(200, 'GET', `/${domain.id}/clients`, { token: secret })
+  const answers = [
+    list.clients[0],
+    await call('GET'),
+    await call('PATCH', '/tags', { tags: ['a'] }),
+    await call('PATCH', '/tags', {}),
+    await call('PATCH', '/secret', { secret: 'another' }),
+    await call('POST', '/secret/rotate', {}),
+    await call('POST', '/disable'),
+    await call('POST', '/enable'),
+  ]
+  return answers.map((answer) => answer.private_metadata)
+}
+
 describe('a personal access token', () => {
+  it('is shown the private metadata of clients with the scope to update them, and without it nowhere', async () => {
+    const others = ['view', 'list', 'update_tags', 'update_secret', 'enable', 'disable']
+    const without = await privatePartsShown(...others)
+    expect(without).toEqual(without.map(() => undefined))
+    const withScope = await privatePartsShown(...others, 'update')
+    expect(withScope).toEqual(withScope.map(() => ({ b: 2 })))
+  })
+
   it('is made with a secret that names user and token, and is shown that once', async () => {
     const person = await api.given.person()
     const pat = await makePat(person.token)
@@ -280,62 +314,18 @@ describe('what a token with scopes may do', () => {
   })
 
   it('is nothing without scopes on whichever route there is for users', async () => {
-    const site = await api.given.site()
-    const { token } = site
-    const made = await api.expect(201, 'POST', `/${site.domain.id}/groups`, { token, body: { name: 'g' } })
-    const [domain, client, channel, group] = [site.domain.id, site.client.id, site.channel.id, made.body.id]
-    const ids: Record<string, string> = {
-      domain,
-      client,
-      channel,
-      group,
-      user: site.person.id,
-      type: 'client',
-    }
-    // Something of everything that bodies take, so that it is not the form that refuses.
-    const body = {
-      name: 'x',
-      role_name: 'x',
-      first_name: 'x',
-      email: 'x@example.com',
-      username: 'xxxx',
-      secret: 'xxxx',
-      profile_picture: '',
-      tags: ['x'],
-      metadata: {},
-      actions: ['read'],
-      types: ['publish'],
-      role: 'user',
-      parent_id: group,
-      parent_group_id: group,
-      children_ids: [group],
-      role_id: 'domain_x',
-      domain_id: domain,
-      channel_ids: [channel],
-      client_ids: [client],
-      user_id: site.person.id,
-      members: [site.person.id],
-      member_ids: [site.person.id],
-      invitee_user_id: site.person.id,
-      subject: site.person.id,
-      object: group,
-    }
+    const { token, ids } = await makeTenant(api, 'mine')
     const { secret } = await makePat(token)
+    const own = ({ place, isNew, kind }: Slot) => (place === 'query' || isNew ? undefined : ids[kind][0])
     const answered: unknown[] = []
-    for (const one of gateway.endpoints) {
-      if (one.access !== 'user' || pathsOf(one).includes(SAME_FOR_ALL)) continue
-      for (const path of pathsOf(one)) {
-        const place = path.replace(/:(\w+)/g, (_all, name: string) => ids[name] ?? client)
-        const method = one.method.toUpperCase()
-        const answer = await api.call(method, place, {
-          token: secret,
-          body: method === 'GET' ? undefined : body,
-        })
-        // Lists over all domains are open, and show those domains that scopes name: none.
-        const isOverAll = method === 'GET' && (path === '/clients' || path === '/channels')
-        const isRefused = isOverAll ? answer.body.total === 0 : [400, 403, 404].includes(answer.status)
-        if (!isRefused) answered.push([method, path, answer.status])
-      }
+    for (const form of gateway.endpoints.flatMap(formsOf)) {
+      if (form.route.access !== 'user' || form.path === SAME_FOR_ALL) continue
+      const { path, body } = fill(form, own)
+      const answer = await api.call(form.method, path, { token: secret, body })
+      // Lists over all domains are open, and show those domains that scopes name: none.
+      const isOverAll = form.method === 'GET' && (path === '/clients' || path === '/channels')
+      const isRefused = isOverAll ? answer.body.total === 0 : answer.status === 403
+      if (!isRefused) answered.push([form.method, path, answer.status, answer.text])
     }
     expect(answered).toEqual([])
   })

@@ -15,6 +15,49 @@ beforeAll(async () => {
 })
 afterAll(() => gateway.stop())
 
+describe('a member who is deleted', () => {
+  it.each(['domain', 'group', 'client', 'channel'] as const)(
+    'is in no list of members of a %s, and is again when brought back',
+    async (type) => {
+      const it = await given.place(type)
+      const { token } = it.owner
+      const root = (await api.signIn(ADMIN.username, ADMIN.password)).token
+      const person = type === 'domain' ? await api.given.person() : await given.memberOf(it)
+      const role = await given.role(token, it.path, 'r', ['read'], [person.id])
+      const lists = async () => {
+        const ofRole = await api.expect(200, 'GET', `${it.path}/${role.id}/members`, { token })
+        const ofEntity = await api.expect(200, 'GET', `${it.path}/members?access_type=direct`, { token })
+        const ids = ofEntity.body.members.map((member: { member_id: string }) => member.member_id)
+        return { ofRole: ofRole.body, ofEntity: { total: ofEntity.body.total, ids: ids.sort() } }
+      }
+      const both = [it.owner.id, person.id].sort()
+      const before = await lists()
+      expect(before).toMatchObject({ ofRole: { members: [person.id] }, ofEntity: { total: 2, ids: both } })
+      await api.expect(200, 'DELETE', `/users/${person.id}`, { token: person.token })
+      expect(await lists()).toMatchObject({
+        ofRole: { total: 0, members: [] },
+        ofEntity: { total: 1, ids: [it.owner.id] },
+      })
+      await api.expect(200, 'POST', `/users/${person.id}/enable`, { token: root })
+      expect(await lists()).toEqual(before)
+    },
+  )
+
+  it('does not count as the admin that a domain keeps', async () => {
+    const { owner, path } = await given.place('domain')
+    const { token } = owner
+    const { body } = await api.expect(200, 'GET', `${path}?name=admin`, { token })
+    const person = await api.given.person()
+    await api.expect(200, 'POST', `${path}/${body.roles[0].id}/members`, {
+      token,
+      body: { members: [person.id] },
+    })
+    await api.expect(200, 'DELETE', `/users/${person.id}`, { token: person.token })
+    const leave = await api.call('DELETE', path, { token, body: { member_ids: [owner.id] } })
+    expect(leave.status).toBe(400)
+  })
+})
+
 describe('a role inside a domain', () => {
   it.each(['group', 'client', 'channel'] as const)(
     'on a %s takes members of the domain alone',
@@ -94,6 +137,25 @@ describe("a domain's built-in role admin", () => {
     const role = await admins(owner.token, path)
     const answer = await api.call('DELETE', `${path}/${role.id}`, { token: owner.token })
     expect([answer.status, answer.body.error]).toEqual([400, 'built_in_role'])
+  })
+
+  it('keeps the actions that make an admin, against superadmins too; others it may give up', async () => {
+    const { owner, path } = await given.place('domain')
+    const role = await admins(owner.token, path)
+    const root = await api.signIn(ADMIN.username, ADMIN.password)
+    const remove = (token: string, ...actions: string[]) =>
+      api.call('POST', `${path}/${role.id}/actions/delete`, { token, body: { actions } })
+    for (const { token } of [owner, root]) {
+      const answers = [
+        await remove(token, 'manage_role'),
+        await remove(token, 'client_read', 'enable'),
+        await api.call('POST', `${path}/${role.id}/actions/delete-all`, { token }),
+      ]
+      for (const { status, body } of answers) expect([status, body.error]).toEqual([400, 'built_in_role'])
+    }
+    expect((await remove(owner.token, 'client_read')).status).toBe(204)
+    const kept = role.actions.filter((action: string) => action !== 'client_read')
+    expect((await admins(owner.token, path)).actions).toEqual(kept)
   })
 
   it('keeps its last member, against superadmins too', async () => {

@@ -206,7 +206,7 @@ describe('CONNACK of MQTT 5', () => {
         receiveMaximum: 200,
         maximumPacketSize: 64 * 1024,
         sessionExpiryInterval: 3_600,
-        sharedSubscriptionAvailable: false,
+        sharedSubscriptionAvailable: true,
       },
     })
     raw.end()

@@ -12,6 +12,7 @@ import {
   connectClient,
   encode,
   eventually,
+  LIMITS,
   PUBLISH,
   RawClient,
   startMqttGateway,
@@ -118,7 +119,7 @@ describe('the properties of a message', () => {
     const { channel, member } = given()
     const other = await startMqttGateway(await testBus.connect(), { tables: gateway.tables })
     const here = await subscriber(member, topicOf(channel, '#'))
-    const there = await subscriber(member, topicOf(channel, '#'), {}, other)
+    const there = await subscriber(member, topicOf(channel, '#'), { clientId: 'there' }, other)
     here.write(publishPacket(topicOf(channel, 'a'), BLOCK))
     for (const raw of [here, there]) {
       await raw.next('publish')
@@ -362,6 +363,22 @@ describe('a message with an expiry interval', () => {
     expect(delivered.payload.toString()).toBe('long')
     expect(delivered.properties?.messageExpiryInterval).toBeLessThan(1_000)
     expect(gateway.metrics.refused('mqtt', 'message_expired').value).toBe(expired + 1)
+    after.end()
+  })
+
+  it('that has passed takes no room among those that wait', async () => {
+    const { channel, member } = given()
+    const options = { clean: false, properties: { sessionExpiryInterval: 60 } }
+    const before = await subscriber(member, topicOf(channel, 'a'), options)
+    before.end()
+    await before.closed()
+    for (let count = 0; count < LIMITS.maxQueuedMessages; count += 1) {
+      await publishEarlier(channel, 'late', { expiryS: 10, waitedMs: 10_000 })
+    }
+    await publishEarlier(channel, 'in time', { expiryS: 1_000 })
+    const after = new RawClient(gateway.port, 5)
+    await after.connect(member, { clientId: 'subscriber', ...options })
+    expect((await after.next('publish')).payload.toString()).toBe('in time')
     after.end()
   })
 

@@ -5,6 +5,7 @@ import { connectAsync } from 'mqtt'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { afterAll, afterEach, beforeAll, vi } from 'vitest'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
+import { startTraffic } from '../../../adapters/traffic.ts'
 import { createMqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttLimits } from '../../../adapters/mqtt/host.ts'
@@ -14,6 +15,9 @@ import { createMqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
 import type { Bus } from '../../../platform/bus/connect.ts'
+import { createAddressReader } from '../../../platform/http/client-address.ts'
+import { createNodes } from '../../../platform/bus/nodes.ts'
+import type { NodesOptions } from '../../../platform/bus/nodes.ts'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
 import { createChannelFeed } from '../../../platform/bus/subscriptions.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
@@ -59,6 +63,7 @@ export interface GatewayOptions {
   /** Puts something in front of the real one. */
   readonly publish?: (real: Publish) => Publish
   readonly checkPayload?: CheckPayload
+  readonly nodes?: NodesOptions
 }
 
 export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): Promise<TestGateway> {
@@ -67,12 +72,16 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
   const metrics = createMetrics()
   const publisher = createPublisher(bus)
   const publish = createPublish(publisher)
+  const nodes = createNodes(bus, options.nodes)
   const authority = createAuthority({ backend: tables, bus })
   await authority.ready
+  const traffic = startTraffic({ sink: { report: () => Promise.resolve() }, log })
   const adapter = await createMqttAdapter({
+    traffic,
     authority,
     publish: options.publish?.(publish) ?? publish,
     feed: createChannelFeed(bus),
+    cluster: { bus, publisher, nodes },
     log,
     metrics,
     limits: { ...LIMITS, ...options.limits },
@@ -90,7 +99,9 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
     async stop() {
       await listener.stop()
       await adapter.stop()
+      await traffic.stop()
       authority.stop()
+      nodes.stop()
       await publisher.stop()
     },
   }
@@ -165,7 +176,7 @@ export function collect(client: MqttClient): Received[] {
 export function useWebSocketPort(gateway: () => TestGateway): () => number {
   const server = createServer()
   beforeAll(async () => {
-    const bridge = createMqttWebSocket(gateway().adapter, LIMITS)
+    const bridge = createMqttWebSocket(gateway().adapter, { ...LIMITS, addressOf: createAddressReader([]) })
     server.on('upgrade', (request, socket, head) => {
       if (!bridge.handleUpgrade(request, socket, head)) socket.destroy()
     })

@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream'
 import { connectAsync } from 'mqtt'
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { createAddressReader } from '../../../platform/http/client-address.ts'
 import { createMqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
 import {
   addMember,
@@ -90,7 +91,7 @@ describe('MQTT over WebSocket', () => {
     const webSocket = new WebSocket(`${url()}x`, ['mqtt'])
     webSocket.on('error', () => undefined)
     await new Promise((resolve) => webSocket.on('close', resolve))
-    const bridge = createMqttWebSocket(gateway.adapter, LIMITS)
+    const bridge = createMqttWebSocket(gateway.adapter, { ...LIMITS, addressOf: createAddressReader([]) })
     const request = { url: '/other' } as Parameters<typeof bridge.handleUpgrade>[0]
     expect(bridge.handleUpgrade(request, new PassThrough(), Buffer.alloc(0))).toBe(false)
     await bridge.stop()

@@ -1,0 +1,197 @@
+import type { Bus } from '../../platform/bus/connect.ts'
+import type { Nodes } from '../../platform/bus/nodes.ts'
+import { isWrongRevision } from '../../platform/bus/records.ts'
+import type { RecordAt, Records } from '../../platform/bus/records.ts'
+import type { ClientPrincipal } from './access.ts'
+import { clientPrefix, decodeRecord, encodeRecord } from './session-record.ts'
+import type { SessionRecord } from './session-record.ts'
+import type { Wills } from './wills.ts'
+
+/** Looks after sessions that no connection has: sends wills that are due, ends what has expired, and takes on what a process that died has left. */
+export interface Caretaker {
+  /** A connection of this process has, or is about to take, the session of that epoch: nobody else's business. */
+  own(epoch: string): void
+  disown(epoch: string): void
+  /** Looks at one session when something of it is due. */
+  visitAt(key: string, atMs: number): void
+  /** A session was made that will outlive its connection. */
+  onNewSession(principal: ClientPrincipal): void
+  stop(): void
+}
+
+export interface CaretakerOptions {
+  readonly bus: Bus
+  readonly nodes: Nodes
+  readonly records: Records
+  readonly wills: Wills
+  readonly onEvict: (record: SessionRecord) => void
+  /** Between looking through all sessions. */
+  readonly roundMs?: number
+  /** After the start, when every process that is alive has been heard of. */
+  readonly firstRoundMs?: number
+}
+
+/** Sessions without a connection of one client: a device that connects under ever new names pushes out its own. */
+const MAX_KEPT_PER_CLIENT = 100
+/** Sessions that a client may make before it is looked at how many it has. */
+const CREATIONS_BETWEEN_COUNTS = 20
+const MAX_COUNTED_CLIENTS = 10_000
+const MAX_TIMER_MS = 2 ** 31 - 1
+const RETRY_MS = 1_000
+
+export function createCaretaker(options: CaretakerOptions): Caretaker {
+  const { bus, nodes, records, wills, onEvict, roundMs = 300_000, firstRoundMs = 12_000 } = options
+  const owned = new Set<string>()
+  const timers = new Map<string, NodeJS.Timeout>()
+  /** By client, sessions made since they were counted. */
+  const creations = new Map<string, number>()
+  let isStopped = false
+  let round: Promise<void> | undefined
+  let isAnotherWanted = false
+
+  /** Whether nobody who is there looks after it. */
+  function isAbandoned({ node, epoch }: SessionRecord): boolean {
+    if (owned.has(epoch)) return false
+    return node === '' || node === nodes.id || !nodes.isAlive(node)
+  }
+
+  function isOverdue(record: SessionRecord): boolean {
+    const now = Date.now()
+    const { node, endsAt, will } = record
+    return endsAt === 0 || endsAt <= now || (will !== undefined && (will.dueAt <= now || node !== nodes.id))
+  }
+
+  async function tidy(key: string, { value, revision }: RecordAt): Promise<void> {
+    const found = decodeRecord(value)
+    if (!found || !isAbandoned(found) || !isOverdue(found)) return
+    const now = Date.now()
+    let record = found.endsAt === 0 ? disconnected(found, now) : found
+    if (record.will && (record.will.dueAt <= now || record.endsAt <= now)) {
+      await wills.send(record)
+      record = { ...record, will: undefined }
+    }
+    if (record.endsAt <= now && !record.will) return records.remove(revision)
+    record = { ...record, node: record.will ? nodes.id : '' }
+    await put(key, record, revision)
+    if (record.will) visitAt(key, record.will.dueAt)
+  }
+
+  function put(key: string, record: SessionRecord, revision: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      records.put(key, encodeRecord(record), revision, (error) => {
+        // Somebody has the session, or has tidied up: either is fine.
+        if (error && !isWrongRevision(error)) reject(error)
+        else resolve()
+      })
+    })
+  }
+
+  function visitAt(key: string, atMs: number): void {
+    if (isStopped) return
+    clearTimeout(timers.get(key))
+    const timer = setTimeout(
+      () => {
+        timers.delete(key)
+        void visit(key).catch((error: unknown) => {
+          bus.log.warn({ err: error }, 'will could not be sent; trying again')
+          visitAt(key, Date.now() + RETRY_MS)
+        })
+      },
+      Math.min(Math.max(0, atMs - Date.now()), MAX_TIMER_MS),
+    )
+    timer.unref()
+    timers.set(key, timer)
+  }
+
+  async function visit(key: string): Promise<void> {
+    const found = await records.get(key)
+    if (found) await tidy(key, found)
+  }
+
+  async function lookThrough(): Promise<void> {
+    const due: [string, RecordAt][] = []
+    await records.scan((key, record) => {
+      const decoded = decodeRecord(record.value)
+      if (decoded && isAbandoned(decoded) && isOverdue(decoded)) due.push([key, record])
+    })
+    for (const [key, record] of due) {
+      if (isStopped) return
+      await tidy(key, record)
+    }
+    if (due.length > 0) bus.log.info({ count: due.length }, 'sessions without a connection looked after')
+  }
+
+  function startRound(): void {
+    if (isStopped) return
+    if (round) {
+      isAnotherWanted = true
+      return
+    }
+    round = lookThrough()
+      .catch((error: unknown) => {
+        bus.log.warn({ err: error }, 'sessions could not be looked through; trying again')
+        setTimeout(startRound, RETRY_MS).unref()
+      })
+      .finally(() => {
+        round = undefined
+        if (!isAnotherWanted) return
+        isAnotherWanted = false
+        startRound()
+      })
+  }
+
+  async function evictBeyondBound(principal: ClientPrincipal): Promise<void> {
+    const kept: { revision: number; record: SessionRecord }[] = []
+    await records.scan((_key, { value, revision }) => {
+      const record = decodeRecord(value)
+      if (record && record.endsAt > 0) kept.push({ revision, record })
+    }, clientPrefix(principal))
+    kept.sort((a, b) => a.record.endsAt - b.record.endsAt)
+    for (const { revision, record } of kept.slice(0, Math.max(0, kept.length - MAX_KEPT_PER_CLIENT))) {
+      onEvict(record)
+      await records.remove(revision)
+    }
+  }
+
+  const first = setTimeout(startRound, firstRoundMs)
+  const rounds = setInterval(startRound, roundMs)
+  first.unref()
+  rounds.unref()
+  const removeListeners = [
+    nodes.onGone(startRound),
+    // Connections that ended in the meantime could not be written.
+    bus.onReconnect(startRound),
+  ]
+
+  return {
+    own: (epoch) => owned.add(epoch),
+    disown: (epoch) => owned.delete(epoch),
+    visitAt,
+    onNewSession(principal) {
+      const count = (creations.get(principal.id) ?? 0) + 1
+      if (creations.size >= MAX_COUNTED_CLIENTS) creations.clear()
+      creations.set(principal.id, count)
+      if (count % CREATIONS_BETWEEN_COUNTS !== 0) return
+      void evictBeyondBound(principal).catch((error: unknown) =>
+        bus.log.warn({ err: error, clientId: principal.id }, 'sessions of a client could not be counted'),
+      )
+    },
+    stop() {
+      isStopped = true
+      clearTimeout(first)
+      clearInterval(rounds)
+      for (const timer of timers.values()) clearTimeout(timer)
+      for (const remove of removeListeners) remove()
+    },
+  }
+}
+
+/** Its process is gone, and nobody has seen the connection end: it ends now. */
+function disconnected(record: SessionRecord, now: number): SessionRecord {
+  const { expiryS, will } = record
+  return {
+    ...record,
+    endsAt: now + expiryS * 1_000,
+    will: will && { ...will, dueAt: now + Math.min(will.delayS, expiryS) * 1_000 },
+  }
+}

@@ -1,0 +1,132 @@
+import type { Bus } from '../../platform/bus/connect.ts'
+import type { Message } from '../../platform/bus/message.ts'
+import type { Nodes } from '../../platform/bus/nodes.ts'
+import type { Publisher } from '../../platform/bus/publisher.ts'
+import { createRecords } from '../../platform/bus/records.ts'
+import { createStreamFeed } from '../../platform/bus/stream-feed.ts'
+import { MESSAGES_STREAM, SESSIONS_STREAM } from '../../platform/bus/streams.ts'
+import { Unavailable } from '../../platform/errors.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { Authority } from '../authority.ts'
+import type { Publish } from '../publish.ts'
+import type { Refusals } from '../refusals.ts'
+import { createCaretaker } from './caretaker.ts'
+import { createClaims } from './claims.ts'
+import { storedFeed } from './feeds.ts'
+import { createMissed } from './missed.ts'
+import type { OutboxOptions } from './outbox.ts'
+import { createRoutes } from './routes.ts'
+import type { Routes } from './routes.ts'
+import { createSessionStore } from './session-store.ts'
+import type { SessionStore } from './session-store.ts'
+import type { Session } from './sessions.ts'
+import { createShares } from './shared.ts'
+import { createSubscriptions } from './subscriptions.ts'
+import type { Subscriptions } from './subscriptions.ts'
+import { createWills } from './wills.ts'
+
+export interface ClusterOptions {
+  readonly bus: Bus
+  readonly publisher: Publisher
+  readonly nodes: Nodes
+  readonly authority: Authority
+  readonly publish: Publish
+  readonly log: Logger
+  readonly refusals: Refusals
+  /** Of sessions that end with their connection. */
+  readonly liveRoutes: Routes
+  readonly outbox: OutboxOptions
+  readonly sessionExpiryS: number
+  /** A will is on the stream. */
+  readonly onStored: (message: Message) => void
+  /** Another process takes the session: resolves when it is written. */
+  readonly letGo: (key: string) => Promise<void>
+  /** Another process has taken the session. */
+  readonly onTaken: (session: Session) => void
+}
+
+/** What makes any number of processes one broker: sessions that all of them can take up. */
+export interface Cluster {
+  readonly sessions: SessionStore
+  readonly subscriptions: Subscriptions
+  /** What the session may receive has changed. */
+  refresh(session: Session): void
+  /** Last place of the stream `messages`. @throws {Unavailable} */
+  lastPlace(): Promise<number>
+  stop(): Promise<void>
+}
+
+export async function createCluster(options: ClusterOptions): Promise<Cluster> {
+  const { bus, publisher, nodes, authority, publish, refusals, letGo } = options
+  const records = await createRecords(bus, publisher, SESSIONS_STREAM)
+  const feed = createStreamFeed(bus)
+  const storedRoutes = createRoutes(storedFeed(feed), options.log)
+  const shares = createShares(bus, options.sessionExpiryS)
+  const subscriptions = createSubscriptions({ live: options.liveRoutes, stored: storedRoutes, shares })
+  const wills = createWills({ authority, publish, refusals, onStored: options.onStored })
+  const claims = createClaims({ bus, nodes, records, letGo })
+  const caretaker = createCaretaker({
+    bus,
+    nodes,
+    records,
+    wills,
+    onEvict: ({ principal }) =>
+      refusals.note('session_evicted', { domainId: principal.domainId, clientId: principal.id }),
+  })
+  const lastPlace = shared(async () => {
+    const manager = await bus.connection.jetstreamManager({ checkAPI: false })
+    try {
+      return (await manager.streams.info(MESSAGES_STREAM)).state.last_seq
+    } catch (error) {
+      throw new Unavailable('the stream does not answer', { cause: error })
+    }
+  })
+  const sessions = createSessionStore({
+    bus,
+    node: nodes.id,
+    records,
+    claims,
+    caretaker,
+    wills,
+    authority,
+    subscriptions,
+    feed,
+    lastPlace,
+    missed: createMissed(bus),
+    outbox: options.outbox,
+    sessionExpiryS: options.sessionExpiryS,
+    onDrop: (session, reason) => refusals.note(reason, { clientId: session.principal.id }),
+    onTaken: options.onTaken,
+  })
+  // Others may have thought that we were gone, and taken what we had.
+  const removeOnReconnect = bus.onReconnect(() => sessions.confirmAll())
+
+  return {
+    sessions,
+    subscriptions,
+    refresh: (session) => shares.refresh(session),
+    lastPlace,
+    async stop() {
+      removeOnReconnect()
+      claims.stop()
+      caretaker.stop()
+      sessions.stop()
+      shares.stop()
+      storedRoutes.stop()
+      await feed.stop()
+    },
+  }
+}
+
+/** Those who ask while nobody has begun to answer get one answer. */
+function shared<T>(ask: () => Promise<T>): () => Promise<T> {
+  let next: Promise<T> | undefined
+  return () => {
+    // In a microtask of its own, so that everybody who asks in this turn goes along and nobody gets an answer from before.
+    next ??= Promise.resolve().then(() => {
+      next = undefined
+      return ask()
+    })
+    return next
+  }
+}

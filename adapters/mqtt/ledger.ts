@@ -1,0 +1,162 @@
+import { isWrongRevision } from '../../platform/bus/records.ts'
+import type { RecordAt, Records } from '../../platform/bus/records.ts'
+import { Unavailable } from '../../platform/errors.ts'
+
+export interface LedgerOptions {
+  readonly records: Records
+  readonly key: string
+  /** Of what was written when the session was taken. */
+  readonly revision: number
+  /** The session as it stands now. */
+  readonly snapshot: () => Uint8Array
+  /** Whether what was found instead of our last writing is our own, written while we thought it was not. */
+  readonly isOwn: (value: Uint8Array) => boolean
+  /** Another process has the session. */
+  readonly onTaken: () => void
+  /** Writes down soon what {@link Ledger.touch} asked for. */
+  readonly later: (ledger: Ledger) => void
+}
+
+type Done = (error?: Error) => void
+
+const RETRY_MS = 200
+/** Attempts of the last writing; a process that ends later than that is cleaned up after by others. */
+const LAST_ATTEMPTS = 5
+
+/**
+ * Writes one session down, one writing at a time. What must not be said before it is written goes through
+ * {@link commit}; all that asks while a writing is under way shares the next one.
+ */
+export class Ledger {
+  readonly #options: LedgerOptions
+  #revision: number
+  #waiting: Done[] = []
+  #isWriting = false
+  #isOver = false
+  /** Called when the writing under way has ended. */
+  #onIdle: (() => void) | undefined
+
+  constructor(options: LedgerOptions) {
+    this.#options = options
+    this.#revision = options.revision
+  }
+
+  get key(): string {
+    return this.#options.key
+  }
+
+  /** The session has changed, and it is no harm if a crash forgets it. */
+  touch(): void {
+    if (!this.#isOver) this.#options.later(this)
+  }
+
+  /** Calls back when the session as it stands now, or later, is written; with an error when it never will be by us. */
+  commit(done: Done): void {
+    if (this.#isOver) return done(new Unavailable('the session has ended here'))
+    this.#waiting.push(done)
+    if (!this.#isWriting) this.write()
+  }
+
+  /** Writes now, unless a writing is under way. */
+  write(): void {
+    if (this.#isWriting || this.#isOver) return
+    this.#isWriting = true
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#put(this.#options.snapshot(), (error) => {
+      this.#isWriting = false
+      if (this.#isOver) {
+        for (const done of waiting) done(error ?? new Unavailable('the session has ended here'))
+        return this.#onIdle?.()
+      }
+      if (error) {
+        // The bus is away: what waits goes on waiting, ahead of what came since.
+        this.#waiting = [...waiting, ...this.#waiting]
+        setTimeout(() => this.write(), RETRY_MS).unref()
+        return
+      }
+      for (const done of waiting) done()
+      if (this.#waiting.length > 0) this.write()
+    })
+  }
+
+  /**
+   * Writes for the last time, or takes the record away. Resolves when that is done, was not ours to do any more, or could
+   * not be done in a while.
+   */
+  async finish(last: Uint8Array | undefined): Promise<number> {
+    if (this.#isOver) return 0
+    this.#isOver = true
+    for (const done of this.#waiting.splice(0)) done(new Unavailable('the session has ended here'))
+    if (this.#isWriting) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve
+      })
+    }
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await (last ? this.#putLast(last) : this.#options.records.remove(this.#revision))
+        return this.#revision
+      } catch (error) {
+        if (this.#revision === 0) return 0
+        if (attempt === LAST_ATTEMPTS) throw error
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
+    }
+  }
+
+  #putLast(last: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#put(last, (error) => (error && this.#revision > 0 ? reject(error) : resolve()))
+    })
+  }
+
+  /** @param done with an error when it may be tried again */
+  #put(value: Uint8Array, done: Done): void {
+    this.#options.records.put(this.key, value, this.#revision, (error, revision) => {
+      if (!error) {
+        this.#revision = revision
+        return done()
+      }
+      if (isWrongRevision(error)) void this.#lookAgain(done)
+      else done(error)
+    })
+  }
+
+  /** Somebody has written in between: ourselves, when an answer was lost, or who has the session now. */
+  async #lookAgain(done: Done): Promise<void> {
+    const { records, isOwn, onTaken } = this.#options
+    let found: RecordAt | undefined
+    try {
+      found = await records.get(this.key)
+    } catch (error) {
+      return done(error as Error)
+    }
+    if (found && isOwn(found.value)) {
+      this.#revision = found.revision
+      return done(new Unavailable('an earlier writing was not answered'))
+    }
+    this.#revision = 0
+    const wasOver = this.#isOver
+    this.#isOver = true
+    if (!wasOver) onTaken()
+    done(new Unavailable('another process has the session'))
+  }
+}
+
+const LATER_MS = 1_000
+
+/** Gathers ledgers that have something to write, so that a busy session is written once a second and not once a message. */
+export function createLedgerClock(): { later: (ledger: Ledger) => void; stop: () => void } {
+  let dirty = new Set<Ledger>()
+  const timer = setInterval(() => {
+    const due = dirty
+    dirty = new Set()
+    for (const ledger of due) ledger.write()
+  }, LATER_MS)
+  timer.unref()
+  return {
+    later: (ledger) => dirty.add(ledger),
+    stop: () => clearInterval(timer),
+  }
+}

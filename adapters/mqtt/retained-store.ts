@@ -1,0 +1,151 @@
+import { Unavailable } from '../../platform/errors.ts'
+import type { Bus } from '../../platform/bus/connect.ts'
+import { messageHeaders, readMessage } from '../../platform/bus/message.ts'
+import type { Message } from '../../platform/bus/message.ts'
+import type { Publisher } from '../../platform/bus/publisher.ts'
+import { createPuller } from '../../platform/bus/puller.ts'
+import type { Pulled } from '../../platform/bus/puller.ts'
+import { createRemover } from '../../platform/bus/records.ts'
+import { findLastStored } from '../../platform/bus/stored.ts'
+import { RETAINED_STREAM } from '../../platform/bus/streams.ts'
+import { messageSubject } from '../../platform/bus/subject.ts'
+import { createRetained } from './retained.ts'
+import type { RetainedOptions } from './retained.ts'
+
+/** Retained messages of all processes: kept by a stream, each the last of its topic, and mirrored here for look-ups. */
+export interface RetainedStore {
+  /** Puts a retained message on file for all; an empty payload takes the one before it away [MQTT-3.3.1-6]. */
+  store(message: Message, done: (error?: Error) => void): void
+  /**
+   * Those of one channel that a filter matches, whatever process has acknowledged them before now.
+   *
+   * @throws {Unavailable}
+   */
+  find(channelId: string, filter: readonly string[]): Promise<Message[]>
+  stop(): Promise<void>
+}
+
+const PREFIX = `${RETAINED_STREAM}.`
+/** How long a look-up waits for what is on file to arrive here. */
+const CAUGHT_UP_MS = 2_000
+const RETRY_MS = 250
+/** How long an empty message stays, so that every process hears that the topic has none any more. */
+const EMPTY_KEPT_MS = 60_000
+
+export async function createRetainedStore(
+  bus: Bus,
+  publisher: Publisher,
+  options: Pick<RetainedOptions, 'onEvict'>,
+): Promise<RetainedStore> {
+  const manager = await bus.connection.jetstreamManager({ checkAPI: false })
+  const remove = createRemover(bus, manager, RETAINED_STREAM)
+  const seqOf = new WeakMap<Message, number>()
+  const empty = new Map<number, number>()
+  let waiting: { seq: number; resolve: () => void }[] = []
+  let position = 0
+  let isStopped = false
+  let stopReading = (): Promise<void> => Promise.resolve()
+
+  const mirror = createRetained({
+    onEvict(message) {
+      options.onEvict(message)
+      // By every process, since each comes to the same end; the second one finds nothing.
+      forget(seqOf.get(message) ?? 0)
+    },
+  })
+
+  function forget(seq: number): void {
+    remove(seq).catch((error: unknown) => bus.log.debug({ err: error }, 'retained message not removed'))
+  }
+
+  function take({ seq, msg }: Pulled): void {
+    const subject = `m.${msg.subject.slice(PREFIX.length)}`
+    const message = readMessage({ subject, headers: msg.headers, data: msg.data })
+    if (message) {
+      const kept = mirror.set(message)
+      if (kept) seqOf.set(kept, seq)
+      else empty.set(seq, Date.now() + EMPTY_KEPT_MS)
+    }
+    position = seq
+  }
+
+  function tellPosition(): void {
+    if (waiting.length === 0) return
+    for (const { resolve } of waiting.filter(({ seq }) => seq <= position)) resolve()
+    waiting = waiting.filter(({ seq }) => seq > position)
+  }
+
+  async function read(): Promise<void> {
+    const puller = await createPuller(bus, { stream: RETAINED_STREAM, fromSeq: position + 1 })
+    stopReading = () => puller.stop()
+    try {
+      while (!isStopped) {
+        for (const pulled of await puller.next(0)) take(pulled)
+        tellPosition()
+      }
+    } finally {
+      await puller.stop()
+    }
+  }
+
+  async function keepReading(): Promise<void> {
+    while (!isStopped) {
+      try {
+        await read()
+      } catch (error) {
+        if (isStopped) return
+        bus.log.debug({ err: error }, 'reading of retained messages interrupted')
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
+    }
+  }
+
+  /** Resolves when everything that is on file now is here. */
+  async function caughtUp(): Promise<void> {
+    let seq: number
+    try {
+      seq = (await findLastStored(manager, RETAINED_STREAM, `${PREFIX}>`))?.seq ?? 0
+    } catch (error) {
+      throw new Unavailable('retained messages cannot be looked up', { cause: error })
+    }
+    if (seq <= position) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, CAUGHT_UP_MS)
+      waiting.push({
+        seq,
+        resolve() {
+          clearTimeout(timer)
+          resolve()
+        },
+      })
+    })
+  }
+
+  const sweep = setInterval(() => {
+    const now = Date.now()
+    for (const [seq, until] of empty) {
+      if (until > now) continue
+      empty.delete(seq)
+      forget(seq)
+    }
+  }, EMPTY_KEPT_MS / 4)
+  sweep.unref()
+  const reading = keepReading()
+
+  return {
+    store(message, done) {
+      const subject = PREFIX + messageSubject(message).slice('m.'.length)
+      publisher.publish(subject, message.payload, messageHeaders(message), done)
+    },
+    async find(channelId, filter) {
+      await caughtUp()
+      return mirror.find(channelId, filter)
+    },
+    async stop() {
+      isStopped = true
+      clearInterval(sweep)
+      await stopReading()
+      await reading
+    },
+  }
+}

@@ -1,0 +1,276 @@
+import { randomUUID } from 'node:crypto'
+import type { Bus } from '../../platform/bus/connect.ts'
+import { readMessage } from '../../platform/bus/message.ts'
+import type { Records } from '../../platform/bus/records.ts'
+import { findStored } from '../../platform/bus/stored.ts'
+import type { StreamFeed } from '../../platform/bus/stream-feed.ts'
+import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
+import type { Authority } from '../authority.ts'
+import type { ClientPrincipal } from './access.ts'
+import { createBacklog } from './backlog.ts'
+import { bookmarkOf } from './bookmarks.ts'
+import type { Caretaker } from './caretaker.ts'
+import type { Claim, Claims } from './claims.ts'
+import type { Delivery } from './encode.ts'
+import { createLedgerClock, Ledger } from './ledger.ts'
+import type { Missed } from './missed.ts'
+import type { OutboxOptions, Receiver } from './outbox.ts'
+import type { Connect } from './packets.ts'
+import { commonOf } from './routes.ts'
+import { decodeRecord, encodeRecord } from './session-record.ts'
+import type { InFlightRecord, SessionRecord } from './session-record.ts'
+import { Session } from './sessions.ts'
+import { parseFilter } from './shared.ts'
+import type { Subscriptions } from './subscriptions.ts'
+import { willRecord } from './wills.ts'
+import type { Wills } from './wills.ts'
+
+export interface SessionStore {
+  /**
+   * The session to go on with, or a new one; `isPresent` is what CONNACK says [MQTT-3.2.2-2].
+   *
+   * @throws {Unavailable}
+   */
+  open(
+    key: string,
+    principal: ClientPrincipal,
+    identifier: string,
+    connect: Connect,
+    isWanted: () => boolean,
+  ): Promise<{ session: Session; isPresent: boolean }>
+  /** CONNACK is out: the client gets what waits for it. */
+  begin(session: Session, receiver: Receiver): void
+  /**
+   * The connection is gone. Resolves when what outlives it is written, and the will is on the stream, unless it is to be
+   * dropped or to wait.
+   */
+  close(session: Session, end: { expiryS: number; isWillDropped: boolean }): Promise<void>
+  all(): Iterable<Session>
+  /** Writes all sessions once more: those that another process has taken meanwhile are closed. */
+  confirmAll(): void
+  stop(): void
+}
+
+export interface SessionStoreOptions {
+  readonly bus: Bus
+  readonly node: string
+  readonly records: Records
+  readonly claims: Claims
+  readonly caretaker: Caretaker
+  readonly wills: Wills
+  readonly authority: Authority
+  readonly subscriptions: Subscriptions
+  readonly feed: StreamFeed
+  readonly lastPlace: () => Promise<number>
+  readonly missed: Missed
+  readonly outbox: OutboxOptions
+  readonly sessionExpiryS: number
+  readonly onDrop: (session: Session, reason: string) => void
+  readonly onTaken: (session: Session) => void
+}
+
+export function createSessionStore(options: SessionStoreOptions): SessionStore {
+  const { bus, node, records, claims, caretaker, wills, authority, subscriptions, missed } = options
+  const sessions = new Map<string, Session>()
+  const backlog = createBacklog()
+  const clock = createLedgerClock()
+
+  async function claim(
+    key: string,
+    principal: ClientPrincipal,
+    identifier: string,
+    connect: Connect,
+    how: { epoch: string; isWanted: () => boolean },
+  ): Promise<Claim & { isPresent: boolean }> {
+    const { epoch, isWanted } = how
+    const expiryS = Math.min(connect.sessionExpiryS, options.sessionExpiryS)
+    const will = connect.will && willRecord(connect.will)
+    let isPresent = false
+    const claimed = await claims.take(
+      key,
+      async (found) => {
+        isPresent = found !== undefined && !connect.cleanStart && outlived(found)
+        // Before the record that holds it is replaced [MQTT-3.1.3-9]: owed when the session ends, or it is time.
+        if (found?.will && (!isPresent || isDue(found))) await wills.send(found)
+        const base = isPresent && found ? found : EMPTY
+        return { ...base, identifier, principal, node, epoch, expiryS, endsAt: 0, will }
+      },
+      { isProbablyNew: connect.cleanStart && expiryS === 0, isWanted },
+    )
+    return { ...claimed, isPresent }
+  }
+
+  function create(
+    key: string,
+    { record, revision, isPresent }: Claim & { isPresent: boolean },
+    resumedAt: number,
+  ): Session {
+    const session = new Session({
+      key,
+      record,
+      isDurable: isPresent || record.expiryS > 0,
+      outbox: options.outbox,
+      account: backlog.account(record.principal.domainId),
+      positionOf: (subject) => options.feed.positionOf(subject),
+      onDrop: options.onDrop,
+      onBehind: (slow, bookmark) => missed.catchUp(slow, bookmark),
+      resumedAt,
+    })
+    session.ledger = new Ledger({
+      records,
+      key,
+      revision,
+      snapshot: () => session.encoded(),
+      isOwn: (value) => decodeRecord(value)?.epoch === record.epoch,
+      onTaken: () => options.onTaken(session),
+      later: clock.later,
+    })
+    sessions.set(key, session)
+    return session
+  }
+
+  /** Takes up where the session was left, here or elsewhere. */
+  async function restore(session: Session, lastSeq: number): Promise<void> {
+    const { record } = session
+    for (const { packetId, messageId, isAccepted } of record.receipts) {
+      session.receipts.set(packetId, { messageId, isAccepted, isAsked: false, waiting: [] })
+    }
+    for (const subscription of record.subscriptions) {
+      const { filter, domainId, channelId, since, ...how } = subscription
+      const channel = { domainId, channelId }
+      const { group, topic } = parseFilter(filter)
+      const { prefix, levels } = topic
+      const isAllowed = await authority.authorize({
+        principal: session.principal,
+        channelId,
+        action: 'subscribe',
+      })
+      let grant = session.grants.get(channelId)
+      if (!grant) {
+        grant = { channel, isAllowed, uses: 0 }
+        session.grants.set(channelId, grant)
+      }
+      const place =
+        group === undefined
+          ? session.bookmarks.open(channel, (subject) => {
+              // What came while it was away is not for a client that may not have it when it comes back.
+              const at = isAllowed ? (record.places[subject] ?? lastSeq) : lastSeq
+              // A stream that was lost and made anew counts from 1 again.
+              return at > lastSeq ? 0 : at
+            })
+          : undefined
+      const from = since > lastSeq ? 0 : since
+      await subscriptions.add({ session, filter, prefix, levels, grant, place, since: from, ...how })
+    }
+    const inFlight = record.inFlight.map(
+      async (sent) => [sent.packetId, sent.isReleased ? undefined : await fetchAgain(session, sent)] as const,
+    )
+    const found = await Promise.all(inFlight)
+    session.outbox.resume(
+      record.lastPacketId,
+      found.filter(([, delivery]) => delivery !== null) as [number, Delivery | undefined][],
+    )
+  }
+
+  /** @returns `null` when the stream has it no more */
+  async function fetchAgain(
+    session: Session,
+    { seq, topic, qos, retain, identifiers }: InFlightRecord,
+  ): Promise<Delivery | null> {
+    const manager = await bus.connection.jetstreamManager({ checkAPI: false })
+    const stored = await findStored(manager, MESSAGES_STREAM, seq)
+    const message =
+      stored && readMessage({ subject: stored.subject, headers: stored.header, data: stored.data })
+    if (!message) return null
+    const { channelId } = message
+    const place = session.bookmarks.open(message, () => seq)
+    if (!session.grants.has(channelId)) session.bookmarks.drop(channelId)
+    const source = { bookmark: bookmarkOf(place, message.levels), seq }
+    return { topic, payload: message.payload, qos, retain, identifiers, ...commonOf(message), source }
+  }
+
+  function release(session: Session): void {
+    if (sessions.get(session.key) === session) sessions.delete(session.key)
+    for (const filter of session.subscriptions.keys()) subscriptions.remove(session, filter)
+    session.outbox.discard()
+  }
+
+  async function close(
+    session: Session,
+    { expiryS, isWillDropped }: { expiryS: number; isWillDropped: boolean },
+  ): Promise<void> {
+    if (session.isEnded) return
+    session.isEnded = true
+    session.outbox.detach()
+    const { record, key } = session
+    const now = Date.now()
+    const will = isWillDropped ? undefined : record.will
+    const delayMs = Math.min(will?.delayS ?? 0, expiryS) * 1_000
+    const waits = will && delayMs > 0 ? { ...will, dueAt: now + delayMs } : undefined
+    // With subscriptions and places still there.
+    const after = session.afterwards(now + expiryS * 1_000, waits ? node : '', waits)
+    release(session)
+    try {
+      if (will && !waits) await wills.send(record)
+      await session.ledger.finish(expiryS > 0 ? encodeRecord(after) : undefined)
+      if (waits) caretaker.visitAt(key, waits.dueAt)
+    } catch (error) {
+      // Whoever cleans up finds it as of the last writing: for QoS 2 exact, for QoS 1 at worst a message twice.
+      bus.log.warn({ err: error, clientId: record.principal.id }, 'session could not be written at its end')
+    } finally {
+      caretaker.disown(record.epoch)
+    }
+  }
+
+  return {
+    async open(key, principal, identifier, connect, isWanted) {
+      const epoch = randomUUID()
+      caretaker.own(epoch)
+      try {
+        const claimed = await claim(key, principal, identifier, connect, { epoch, isWanted })
+        const { isPresent, record } = claimed
+        const lastSeq = isPresent ? await options.lastPlace() : 0
+        const session = create(key, claimed, lastSeq)
+        if (!isPresent && session.isDurable) caretaker.onNewSession(principal)
+        if (!isPresent) return { session, isPresent }
+        try {
+          await restore(session, lastSeq)
+        } catch (error) {
+          await close(session, { expiryS: record.expiryS, isWillDropped: true })
+          throw error
+        }
+        return { session, isPresent }
+      } catch (error) {
+        caretaker.disown(epoch)
+        throw error
+      }
+    },
+    begin(session, receiver) {
+      session.outbox.attach(receiver)
+      for (const bookmark of session.bookmarks.all()) {
+        if (!bookmark.isLive) missed.catchUp(session, bookmark)
+      }
+    },
+    close,
+    all: () => sessions.values(),
+    confirmAll() {
+      for (const { ledger } of sessions.values()) ledger.touch()
+    },
+    stop() {
+      clock.stop()
+    },
+  }
+}
+
+const EMPTY = { subscriptions: [], places: {}, lastPacketId: 0, inFlight: [], receipts: [] } as const
+
+/** Whether there is still something to go on with: a session that outlives connections, and has not ended. */
+function outlived({ expiryS, endsAt }: SessionRecord): boolean {
+  return expiryS > 0 && (endsAt === 0 || endsAt > Date.now())
+}
+
+/** Whether the will is owed although the client is back: at once, when its connection was lost with its process. */
+function isDue({ endsAt, will }: SessionRecord): boolean {
+  if (!will) return false
+  return endsAt === 0 ? will.delayS === 0 : will.dueAt <= Date.now()
+}

@@ -1,0 +1,233 @@
+import { createHash } from 'node:crypto'
+import { AckPolicy, DeliverPolicy } from 'nats'
+import type { JetStreamManager, Msg, NatsError, Subscription } from 'nats'
+import type { Bus } from '../../platform/bus/connect.ts'
+import { readMessage } from '../../platform/bus/message.ts'
+import { readPlace } from '../../platform/bus/puller.ts'
+import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
+import { filterSubjects } from '../../platform/bus/subject.ts'
+import { Unavailable } from '../../platform/errors.ts'
+import { InvalidTopic, parseTopicFilter } from '../topics.ts'
+import type { Topic } from '../topics.ts'
+import { releaseGrant, sharedDelivery } from './routes.ts'
+import type { Route, Session } from './sessions.ts'
+import { Settlement } from './settlement.ts'
+
+/** A filter of a SUBSCRIBE: alone, or shared with the members of a group (MQTT 5 section 4.8.2). */
+export interface Filter {
+  readonly group: string | undefined
+  readonly topic: Topic
+}
+
+const SHARED = '$share/'
+
+/**
+ * Reads a filter as a client writes it. `$share/<group>/<filter>` is taken of clients of every version.
+ *
+ * @throws {InvalidTopic} also for a group that is empty or holds a wildcard [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+ */
+export function parseFilter(text: string): Filter {
+  if (!text.startsWith(SHARED)) return { group: undefined, topic: parseTopicFilter(text) }
+  const end = text.indexOf('/', SHARED.length)
+  const group = text.slice(SHARED.length, end)
+  if (end === -1 || group === '' || /[+#]/.test(group))
+    throw new InvalidTopic('bad group of a shared subscription')
+  return { group, topic: parseTopicFilter(text.slice(end + 1)) }
+}
+
+/** Subscriptions of which each message goes to one member, of whichever process. */
+export interface Shares {
+  /** Makes the session a member; replaces its membership under the same filter. @throws {Unavailable} */
+  add(route: Route, group: string): Promise<void>
+  /** The member leaves: what it has not acknowledged goes to others. */
+  remove(route: Route): void
+  /** What the session may receive has changed. */
+  refresh(session: Session): void
+  stop(): void
+}
+
+/** After this long without a word the server gives a message to another member: its process is gone. */
+const ACK_WAIT_MS = 15_000
+const EXTEND_MS = 5_000
+/** Without a member the group is forgotten, and with it what came meanwhile. */
+const IDLE_MS = 10_000
+const NS = 1_000_000
+
+/**
+ * Over NATS queue groups: a consumer of the stream that all processes share gives each message to one of the members, and to
+ * another when the first does not acknowledge it.
+ *
+ * @param sessionExpiryS a group that a session which outlives its connection was a member of lasts as long without one
+ */
+export function createShares(bus: Bus, sessionExpiryS: number): Shares {
+  const members = new Map<Route, Member>()
+
+  const timer = setInterval(() => {
+    for (const member of members.values()) member.extend()
+  }, EXTEND_MS)
+  timer.unref()
+
+  async function join(member: Member): Promise<void> {
+    try {
+      const manager = await bus.connection.jetstreamManager({ checkAPI: false })
+      await Promise.all(member.consumers.map((consumer) => ensure(manager, consumer)))
+      await bus.flush()
+    } catch (error) {
+      throw new Unavailable('the shared subscription could not be made', { cause: error })
+    }
+  }
+
+  function remove(route: Route): void {
+    const member = members.get(route)
+    if (!member) return
+    members.delete(route)
+    member.leave()
+    releaseGrant(route)
+  }
+
+  // A group without members for a while is forgotten by the server, and all were without a connection.
+  const removeOnReconnect = bus.onReconnect(() => {
+    for (const member of members.values()) {
+      join(member).catch((error: unknown) => bus.log.warn({ err: error }, 'shared subscription not renewed'))
+    }
+  })
+
+  return {
+    async add(route, group) {
+      const { session, filter, grant } = route
+      const keptS = session.isDurable ? sessionExpiryS : 0
+      const member = new Member(bus, route, consumersOf(route, group, keptS))
+      grant.uses += 1
+      members.set(route, member)
+      try {
+        await join(member)
+      } catch (error) {
+        remove(route)
+        throw error
+      }
+      if (session.isEnded) return remove(route)
+      const before = session.subscriptions.get(filter)
+      session.subscriptions.set(filter, route)
+      if (before) remove(before)
+    },
+    remove,
+    refresh(session) {
+      for (const route of session.subscriptions.values()) members.get(route)?.refresh()
+    },
+    stop() {
+      clearInterval(timer)
+      removeOnReconnect()
+    },
+  }
+}
+
+interface SharedConsumer {
+  readonly name: string
+  readonly filterSubject: string
+  readonly deliverSubject: string
+  readonly idleMs: number
+}
+
+const QUEUE = 'members'
+
+/** One a subject, the same for all that share the filter, however they write domain and channel. */
+function consumersOf({ grant, levels }: Route, group: string, keptS: number): SharedConsumer[] {
+  const { domainId, channelId } = grant.channel
+  return filterSubjects(domainId, channelId, levels).map((filterSubject) => {
+    const hash = createHash('sha256').update(`${group}\n${filterSubject}`).digest('base64url')
+    return {
+      name: `shared-${hash}`,
+      filterSubject,
+      deliverSubject: `shared.${hash}`,
+      idleMs: Math.max(IDLE_MS, keptS * 1_000),
+    }
+  })
+}
+
+async function ensure(manager: JetStreamManager, consumer: SharedConsumer): Promise<void> {
+  const config = {
+    durable_name: consumer.name,
+    deliver_subject: consumer.deliverSubject,
+    deliver_group: QUEUE,
+    filter_subject: consumer.filterSubject,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: ACK_WAIT_MS * NS,
+    deliver_policy: DeliverPolicy.New,
+    inactive_threshold: consumer.idleMs * NS,
+  }
+  const present = await manager.consumers.info(MESSAGES_STREAM, consumer.name).catch(() => undefined)
+  if (!present) {
+    await manager.consumers.add(MESSAGES_STREAM, config)
+  } else if ((present.config.inactive_threshold ?? 0) < config.inactive_threshold) {
+    await manager.consumers.update(MESSAGES_STREAM, consumer.name, config)
+  }
+}
+
+class Member {
+  readonly consumers: readonly SharedConsumer[]
+  readonly #bus: Bus
+  readonly #route: Route
+  readonly #unsettled = new Set<Settlement>()
+  #subscriptions: Subscription[] = []
+  #hasLeft = false
+
+  constructor(bus: Bus, route: Route, consumers: readonly SharedConsumer[]) {
+    this.#bus = bus
+    this.#route = route
+    this.consumers = consumers
+    this.refresh()
+  }
+
+  /** Takes part while the client may receive, and has room. */
+  refresh(): void {
+    const mayTake = this.#route.grant.isAllowed && !this.#hasLeft
+    if (mayTake && this.#subscriptions.length === 0) this.#takePart()
+    else if (!mayTake) this.#pause()
+  }
+
+  extend(): void {
+    for (const settlement of this.#unsettled) settlement.extend()
+  }
+
+  leave(): void {
+    this.#hasLeft = true
+    this.#pause()
+  }
+
+  #takePart(): void {
+    const callback = (error: NatsError | null, msg: Msg): void => {
+      if (error) this.#bus.log.error({ err: error }, 'subscription of a group failed')
+      else this.#take(msg)
+    }
+    this.#subscriptions = this.consumers.map(({ deliverSubject }) =>
+      this.#bus.connection.subscribe(deliverSubject, { queue: QUEUE, callback }),
+    )
+  }
+
+  /** What the server has sent already still comes, and is handed over. */
+  #pause(): void {
+    for (const subscription of this.#subscriptions) {
+      subscription.drain().catch(() => subscription.unsubscribe())
+    }
+    this.#subscriptions = []
+  }
+
+  #take(msg: Msg): void {
+    const { session, grant } = this.#route
+    const settlement = new Settlement(msg, (settled) => this.#unsettled.delete(settled))
+    this.#unsettled.add(settlement)
+    const message = readMessage(msg)
+    if (!message) return settlement.accept()
+    if (this.#hasLeft || session.isEnded || !grant.isAllowed) return settlement.handOver()
+    session.outbox.deliver(
+      sharedDelivery(this.#route, message, readPlace(msg.reply ?? '').streamSeq, settlement),
+    )
+    if (session.outbox.isFull) void this.#rest(session)
+  }
+
+  async #rest({ outbox }: Session): Promise<void> {
+    this.#pause()
+    await outbox.room()
+    this.refresh()
+  }
+}

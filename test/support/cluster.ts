@@ -1,0 +1,268 @@
+import { randomUUID } from 'node:crypto'
+import { connect } from 'mqtt'
+import type { MqttClient } from 'mqtt'
+import { inject } from 'vitest'
+import { createApi } from './api.ts'
+import type { Api } from './api.ts'
+import { eventually } from './eventually.ts'
+import { ADMIN, startGround } from './gateway.ts'
+import type { Ground } from './gateway.ts'
+import { freePort } from './nats.ts'
+import { startProgram } from './program.ts'
+import type { Program } from './program.ts'
+
+/** Processes of one gateway on one NATS and one Postgres, each of which can be killed and started again. */
+export interface Cluster {
+  readonly ground: Ground
+  readonly nodes: readonly Node[]
+  stop(): Promise<void>
+}
+
+export interface Node {
+  readonly url: string
+  readonly mqttPort: number
+  /** `kill -9`, and up again. */
+  kill(): Promise<void>
+}
+
+const ROLES = ['api,http,mqtt,ws,writer,reader', 'api,http,mqtt,ws,writer,reader', 'http,mqtt,ws']
+
+/** Three processes; the third has adapters alone, and no database URL. */
+export async function startCluster(): Promise<Cluster> {
+  const ground = await startGround()
+  const nodes: (Node & { stop(): Promise<void> })[] = []
+  for (const roles of ROLES) nodes.push(await startNode(ground, roles))
+  return {
+    ground,
+    nodes,
+    async stop() {
+      await Promise.all(nodes.map((node) => node.stop()))
+      await ground.stop()
+    },
+  }
+}
+
+async function startNode(ground: Ground, roles: string): Promise<Node & { stop(): Promise<void> }> {
+  const [httpPort, mqttPort] = [await freePort(), await freePort()]
+  let program: Program
+
+  async function run(): Promise<void> {
+    program = startProgram(process.execPath, ['bin/start.mjs'], {
+      env: {
+        SLUICE_ROLES: roles,
+        SLUICE_HTTP_PORT: String(httpPort),
+        SLUICE_MQTT_PORT: String(mqttPort),
+        SLUICE_DATA_DIR: ground.dataDir,
+        SLUICE_NATS_URL: ground.natsUrl,
+        SLUICE_NATS_SERVER: inject('natsServer'),
+        ...(roles.includes('api') ? { SLUICE_DATABASE_URL: ground.databaseUrl } : {}),
+        SLUICE_ADMIN_USERNAME: ADMIN.username,
+        SLUICE_ADMIN_PASSWORD: ADMIN.password,
+        SLUICE_STREAM_MAX_BYTES: '268435456',
+        SLUICE_MAX_QUEUED_MESSAGES: '100000',
+      },
+    })
+    const { output, child } = program
+    await eventually(
+      'a process of the cluster is up',
+      () => output.stdout.includes('Try it:') || child.exitCode !== null,
+      60_000,
+    )
+    if (child.exitCode !== null) throw new Error(`a process ended: ${output.stdout}${output.stderr}`)
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    program.child.kill(signal)
+    await program.ended
+  }
+
+  await run()
+  return {
+    url: `http://127.0.0.1:${httpPort}`,
+    mqttPort,
+    async kill() {
+      await end('SIGKILL')
+      await run()
+    },
+    stop: () => end('SIGTERM'),
+  }
+}
+
+/** One number, sent once: `<publisher>:<value>`. */
+type Item = string
+
+export interface LoadSize {
+  readonly channels: number
+  /** Of each channel. */
+  readonly publishers: number
+  readonly subscribers: number
+  /** Between two messages of one publisher. */
+  readonly pauseMs: number
+}
+
+interface Subscriber {
+  readonly qos: 1 | 2
+  readonly channel: number
+  readonly client: MqttClient
+  /** How often each item has come. */
+  readonly received: Map<Item, number>
+}
+
+/**
+ * Publishers and subscribers all over the processes, each coming back to another one when its connection is lost. What
+ * is acknowledged is noted.
+ */
+export async function startClusterLoad({ nodes }: Cluster, size: LoadSize) {
+  const first = nodes[0] as Node
+  const api: Api = createApi(first.url)
+  const person = await api.given.person()
+  const domain = await api.given.domain(person.token)
+  const member = await api.given.client(person.token, domain.id)
+  const auth = `Client ${member.credentials.secret}`
+  const channels: string[] = []
+  for (let index = 0; index < size.channels; index += 1) {
+    const { id } = await api.given.channel(person.token, domain.id)
+    await api.given.connection(person.token, domain.id, id, member.id)
+    channels.push(id)
+  }
+  const topicOf = (channel: number): string => `m/${domain.id}/c/${channels[channel]}`
+  const acknowledged: { item: Item; channel: number; qos: 1 | 2 }[] = []
+  let isOver = false
+  let turn = 0
+
+  function open(protocolVersion: 4 | 5): Promise<MqttClient> {
+    turn += 1
+    const servers = nodes.map(({ mqttPort: port }) => ({ host: '127.0.0.1', port }))
+    const client = connect({
+      servers: [...servers.slice(turn % 3), ...servers.slice(0, turn % 3)],
+      protocol: 'mqtt',
+      protocolVersion,
+      clientId: randomUUID(),
+      clean: false,
+      username: member.id,
+      password: member.credentials.secret,
+      reconnectPeriod: 100,
+      connectTimeout: 5_000,
+      resubscribe: false,
+      ...(protocolVersion === 5 ? { properties: { sessionExpiryInterval: 600 } } : {}),
+    })
+    client.on('error', () => undefined)
+    return new Promise((resolve) => client.once('connect', () => resolve(client)))
+  }
+
+  async function subscriber(channel: number, index: number): Promise<Subscriber> {
+    const qos = index % 2 === 0 ? 1 : 2
+    const client = await open(index % 4 < 2 ? 4 : 5)
+    const received = new Map<Item, number>()
+    client.on('message', (_topic, payload) => {
+      const [{ n, v }] = JSON.parse(payload.toString()) as [{ n: string; v: number }]
+      const item = `${n}:${v}`
+      received.set(item, (received.get(item) ?? 0) + 1)
+    })
+    await client.subscribeAsync(`${topicOf(channel)}/#`, { qos })
+    return { qos, channel, client, received }
+  }
+
+  const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, size.pauseMs))
+
+  async function publishOverMqtt(channel: number, index: number): Promise<void> {
+    const qos = index % 2 === 0 ? 1 : 2
+    const client = await open(index % 4 < 2 ? 5 : 4)
+    const name = `mqtt${channel}-${index}`
+    for (let value = 0; !isOver; value += 1) {
+      await client.publishAsync(`${topicOf(channel)}/${index}`, JSON.stringify([{ n: name, v: value }]), {
+        qos,
+      })
+      acknowledged.push({ item: `${name}:${value}`, channel, qos })
+      await pause()
+    }
+    await client.endAsync()
+  }
+
+  async function publishOverHttp(channel: number): Promise<void> {
+    const name = `http${channel}`
+    for (let value = 0; !isOver; value += 1) {
+      const { url } = nodes[value % nodes.length] as Node
+      const status = await createApi(url)
+        .call('POST', `/${topicOf(channel)}/http`, { auth, body: [{ n: name, v: value }] })
+        .then(
+          (answer) => answer.status,
+          () => 0,
+        )
+      if (status === 202) acknowledged.push({ item: `${name}:${value}`, channel, qos: 1 })
+      await pause()
+    }
+  }
+
+  const subscribers: Subscriber[] = []
+  for (let channel = 0; channel < size.channels; channel += 1) {
+    for (let index = 0; index < size.subscribers; index += 1)
+      subscribers.push(await subscriber(channel, index))
+  }
+  const publishing: Promise<void>[] = []
+  for (let channel = 0; channel < size.channels; channel += 1) {
+    for (let index = 0; index < size.publishers; index += 1) publishing.push(publishOverMqtt(channel, index))
+    publishing.push(publishOverHttp(channel))
+  }
+
+  return {
+    acknowledged,
+    /** Waits until so many more are acknowledged: the load is under way again. */
+    async more(count: number) {
+      const from = acknowledged.length
+      await eventually('messages are acknowledged', () => acknowledged.length >= from + count, 120_000)
+    },
+    /** Ends the publishers, and waits for what they sent last to be acknowledged. */
+    async stop() {
+      isOver = true
+      await Promise.all(publishing)
+    },
+    /** What was acknowledged and has not come to a subscriber, and what came twice and must not. */
+    async findFaults() {
+      const missing = (): string[] =>
+        subscribers.flatMap(({ channel, received }, index) =>
+          acknowledged
+            .filter((each) => each.channel === channel && !received.has(each.item))
+            .map(({ item }) => `${index} ${item}`),
+        )
+      await eventually('everything is delivered', () => missing().length === 0, 60_000).catch(() => undefined)
+      const exactly = new Set(acknowledged.filter(({ qos }) => qos === 2).map(({ item }) => item))
+      const twice = subscribers
+        .filter(({ qos }) => qos === 2)
+        .flatMap(({ received }, index) =>
+          [...received]
+            .filter(([item, count]) => count > 1 && exactly.has(item))
+            .map(([item]) => `${index} ${item}`),
+        )
+      return { missing: missing(), twice }
+    },
+    async end() {
+      await Promise.all(subscribers.map(({ client }) => client.endAsync(true)))
+    },
+  }
+}
+
+/** What is acknowledged and not stored once the writer has caught up, and what of QoS 2 is stored twice. */
+export async function findStorageFaults(
+  { ground }: Cluster,
+  acknowledged: readonly { item: Item; qos: 1 | 2 }[],
+): Promise<{ missing: Item[]; twice: Item[] }> {
+  let counts = new Map<Item, number>()
+  await eventually(
+    'all that was acknowledged is stored',
+    async () => {
+      const { rows } = await ground.query(
+        "select n.name || ':' || s.value::text as item, count(*)::int as count from samples s join series n on n.id = s.series_id group by 1",
+      )
+      counts = new Map(rows.map(({ item, count }) => [item as Item, count as number]))
+      return acknowledged.every(({ item }) => counts.has(item))
+    },
+    60_000,
+  ).catch(() => undefined)
+  return {
+    missing: acknowledged.filter(({ item }) => !counts.has(item)).map(({ item }) => item),
+    twice: acknowledged
+      .filter(({ item, qos }) => qos === 2 && (counts.get(item) ?? 0) > 1)
+      .map(({ item }) => item),
+  }
+}
