@@ -112,9 +112,25 @@ async function makeRoute(
   grant.isAllowed = true
   const { prefix, levels } = topic
   const isStored = session.isDurable && group === undefined
-  const since = isStored ? await host.lastPlace() : 0
+  const since = isStored ? await beginningOf(host, session, filter, channel) : 0
   const place = isStored ? openPlace(session, channel, since) : undefined
   return { session, filter, prefix, levels, grant, qos, noLocal, retainAsPublished, identifier, place, since }
+}
+
+/**
+ * From which place in the stream on the subscription wants messages. One that takes the place of another goes on where that
+ * one began: many clients subscribe again as soon as they are back, and what waited for them is not lost [MQTT-3.8.4-4].
+ */
+async function beginningOf(
+  host: Host,
+  session: Session,
+  filter: string,
+  channel: ChannelAddress,
+): Promise<number> {
+  const before = session.subscriptions.get(filter)
+  // A route may name another channel than it did.
+  if (before?.place && before.grant.channel.channelId === channel.channelId) return before.since
+  return host.lastPlace()
 }
 
 /** Where the session reads the channel: one that is new to it begins now, and live. */

@@ -99,6 +99,22 @@ describe.each([4, 5] as const)('a session, protocol level %i,', (version) => {
     expect(await publisher.message()).toMatchObject({ text: 'one', retain: true })
   })
 
+  it('loses nothing of what waited when its client subscribes again at once, as many do', async () => {
+    const { topic, first, publisher, back } = await scene('eager')
+    await leave(first)
+    const payloads = Array.from({ length: 30 }, (_, index) => String(index))
+    for (const payload of payloads) await publisher.publish(topic, { payload })
+    const second = await back()
+    await second.subscribe(topic.replace(/a$/, '#'), { qos: 2 })
+    const heard: string[] = []
+    while (heard.length < payloads.length) {
+      const { text, id } = await second.message()
+      heard.push(text)
+      second.send({ cmd: 'puback', messageId: id })
+    }
+    expect(heard).toEqual(payloads)
+  })
+
   it('goes over to the connection that takes it over', async () => {
     const { topic, first, publisher, back } = await scene('moved')
     await publisher.publish(topic, { payload: 'x' })
