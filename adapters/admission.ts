@@ -1,5 +1,5 @@
 import { Forbidden, NotFound, Unauthenticated } from '../platform/errors.ts'
-import type { AuthorityBackend, ChannelAddress, Principal } from './authority.ts'
+import type { ChannelAddress, Doorkeeper, Principal } from './authority.ts'
 import type { Presented } from '../platform/http/credentials.ts'
 import { toCredentials } from './credentials.ts'
 import type { Topic } from './topics.ts'
@@ -16,21 +16,24 @@ export interface Admission {
  * Bad credentials give the same answer whether the channel exists or not. That a channel does not exist is told only to a
  * client of the domain that the topic names; to others an unknown channel looks like one they may not use.
  *
+ * @param from the address of whoever is at the door
+ * @throws {RateLimited} too many secrets that did not hold came from there, or for the client
  * @throws {Unauthenticated} no credentials, or credentials that do not hold in the topic's domain
  * @throws {NotFound} the domain has no such channel
  * @throws {Forbidden} there is no such channel, and that is not the caller's business
  */
 export async function admit(
-  authority: AuthorityBackend,
+  authority: Doorkeeper,
   presented: Presented | undefined,
   topic: Topic,
+  from: string,
 ): Promise<Admission> {
   if (!presented) throw new Unauthenticated()
   const address = await authority.findChannel({ domain: topic.domain, channel: topic.channel })
   const domain = address?.domainId ?? topic.domain?.toLowerCase()
-  // A bare secret counts in a domain, and an unknown channel of the older form names none.
-  if (domain === undefined && presented.kind === 'secret') throw new Unauthenticated()
-  const principal = await authority.authenticate(toCredentials(presented, domain ?? ''))
+  // A bare secret counts in a domain, and an unknown channel of the older form names none: it is asked about all the same,
+  // because who tries secrets is to learn nothing of which channels there are.
+  const principal = await authority.authenticate(toCredentials(presented, domain ?? ''), from)
   if (!principal) throw new Unauthenticated()
   if (address) return { principal, address }
   const isOfDomain =
@@ -40,11 +43,12 @@ export async function admit(
 
 /** {@link admit}, and the question whether he may publish there. */
 export async function admitPublisher(
-  authority: AuthorityBackend,
+  authority: Doorkeeper,
   presented: Presented,
   topic: Topic,
+  from: string,
 ): Promise<Admission> {
-  const admission = await admit(authority, presented, topic)
+  const admission = await admit(authority, presented, topic, from)
   const { principal, address } = admission
   if (await authority.authorize({ principal, channelId: address.channelId, action: 'publish' }))
     return admission

@@ -2,6 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { subscribeEvents } from '../platform/bus/events.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Bus } from '../platform/bus/connect.ts'
+import type { SecretBrake } from '../platform/secret-brake.ts'
 import type {
   Authority,
   AuthorityBackend,
@@ -47,8 +48,10 @@ interface Questions<V> {
     key: string,
     question: () => Promise<V>,
     factsOf: (answer: V) => AuthorityFacts,
-    ttlOf?: () => number | undefined,
+    ttlOf?: (answer: V) => number | undefined,
   ): Promise<V>
+  /** A remembered answer that is no refusal. */
+  granted(key: string): V | undefined
   /** Forgets refusals, what the change touches, and what is under way; without a change, refusals and what is under way. */
   forget(change: AuthorityChange | undefined): void
   clear(): void
@@ -61,11 +64,14 @@ interface Questions<V> {
 export function createAuthority({
   backend,
   bus,
+  brake,
   metrics,
   limits: given = {},
 }: {
   backend: AuthorityBackend
   bus: Bus
+  /** Slows down those who try secrets. */
+  brake?: SecretBrake
   metrics?: Metrics
   limits?: Partial<AuthorityLimits>
 }): CachedAuthority {
@@ -115,13 +121,15 @@ export function createAuthority({
       )
     },
 
-    authenticate(credentials) {
-      return principals.ask(
-        credentialsKey(credentials),
-        () => backend.authenticate(credentials),
-        principalFacts,
-        () => (credentials.kind === 'token' ? remainingMs(credentials.token) : undefined),
-      )
+    authenticate(credentials, address) {
+      const key = credentialsKey(credentials)
+      const ask = () =>
+        principals.ask(key, () => backend.authenticate(credentials), principalFacts, remainingMs)
+      // Nothing to guess: tokens are signed, or 100 random characters, and certificates were proven in the handshake.
+      const { kind } = credentials
+      if (address === undefined || !brake || kind === 'token' || kind === 'certificate') return ask()
+      const known = principals.granted(key)
+      return known ? Promise.resolve(known) : brake.ask(credentials, address, ask)
     },
 
     authorize(request) {
@@ -189,13 +197,13 @@ function createQuestions<V>(
     key: string,
     question: () => Promise<V>,
     factsOf: (answer: V) => AuthorityFacts,
-    ttlOf: () => number | undefined,
+    ttlOf: (answer: V) => number | undefined,
   ): Promise<V> {
     try {
       const answer = await question()
       if (asked === underWay) {
         if (answer === null || answer === false) refused.set(key, answer, {}, limits.refusalTtlMs)
-        else granted.set(key, answer, factsOf(answer), Math.min(ttlOf() ?? limits.ttlMs, limits.ttlMs))
+        else granted.set(key, answer, factsOf(answer), Math.min(ttlOf(answer) ?? limits.ttlMs, limits.ttlMs))
       }
       return answer
     } finally {
@@ -218,6 +226,7 @@ function createQuestions<V>(
       }
       return answer
     },
+    granted: (key) => granted.get(key),
     forget(change) {
       forgetUnderWay()
       refused.clear()
@@ -236,17 +245,8 @@ function principalFacts(principal: Principal | null): AuthorityFacts {
   return { principal, channelId: null, domainId: principal?.kind === 'client' ? principal.domainId : null }
 }
 
-/**
- * Milliseconds until a JWT ends, so that it is not taken from the cache after that. Only read after the backend has accepted
- * the token, so what it says of itself holds; a token that says nothing gets the cache's own limit.
- */
-function remainingMs(token: string): number | undefined {
-  const [, payload, signature] = token.split('.')
-  if (payload === undefined || signature === undefined) return undefined
-  try {
-    const { exp } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { exp?: unknown }
-    return typeof exp === 'number' ? Math.max(1, exp * 1000 - Date.now()) : undefined
-  } catch {
-    return undefined
-  }
+/** Milliseconds until the token ends that somebody came with, so that it is not taken from the cache after that. */
+function remainingMs(principal: Principal | null): number | undefined {
+  if (principal?.kind !== 'user' || principal.expiresAtMs === undefined) return undefined
+  return Math.max(1, principal.expiresAtMs - Date.now())
 }

@@ -17,6 +17,8 @@ export type Principal =
       readonly id: string
       /** The personal access token that the user came with; its scopes bound what is allowed. */
       readonly patId?: string | undefined
+      /** When the token ends, in milliseconds since the epoch. */
+      readonly expiresAtMs?: number | undefined
     }
 
 export type Action = 'publish' | 'subscribe'
@@ -59,6 +61,11 @@ export interface AuthorityChange {
 /** The backend behind a bounded cache that events evict. */
 export interface Authority extends AuthorityBackend {
   /**
+   * @param address where a stranger shows them; absent when it is asked again about somebody who was let in
+   * @throws {RateLimited} too many secrets that did not hold came from there, or for the client
+   */
+  authenticate(credentials: Credentials, address?: string): Promise<Principal | null>
+  /**
    * Calls back after cached answers that the change touches are gone, so that asking again gives the truth. Live
    * connections re-check what they hold there.
    *
@@ -66,6 +73,9 @@ export interface Authority extends AuthorityBackend {
    */
   onChange(listener: (change: AuthorityChange) => void): () => void
 }
+
+/** What letting somebody in asks of the authority. */
+export type Doorkeeper = Omit<Authority, 'onChange'>
 
 /**
  * What a cached answer or a live connection rests on. `undefined` is "not known": any change may concern it. `null` is "does

@@ -34,14 +34,16 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
   let waiting: Waiting[] = []
   let head = 0
   let committedSeq = 0
-  let createdAt = ''
-  /** A stream that has been made anew since its last announcement. */
+  /** What the numbers are of: a stream that was made anew, or went back, counts some of them again. */
+  let counting = ''
+  /** A count that has begun anew since its last announcement. */
   let distrusted: string | undefined
 
   const subscription = subscribeCommitted(bus, (committed) => {
-    if (committed.createdAt === distrusted) return
-    if (committed.createdAt !== createdAt) {
-      createdAt = committed.createdAt
+    const its = `${committed.createdAt} ${committed.rewinds}`
+    if (its === distrusted) return
+    if (its !== counting) {
+      counting = its
       committedSeq = committed.seq
       distrusted = undefined
     } else if (committed.seq > committedSeq) committedSeq = committed.seq
@@ -98,10 +100,10 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
         if (error) return done(error)
         const seq = ack && ackSequence(ack)
         if (seq === undefined) return done(new Unavailable('unreadable acknowledgement'))
-        // What is published gets a place behind all that was committed before, unless the stream counts from 1 again.
+        // What is published gets a place behind all that was committed before, unless the stream counts anew.
         if (seq <= committedBefore) {
-          distrusted = createdAt
-          createdAt = ''
+          distrusted = counting
+          counting = ''
           committedSeq = 0
         }
         if (seq <= committedSeq) return done()

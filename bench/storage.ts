@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util'
 import { Client } from 'pg'
 import { createDatabase } from '../platform/db/connect.ts'
+import { migrate } from '../platform/db/migrate.ts'
+import { tidyWeeks } from '../services/messages/tidy.ts'
 import { latency } from './storage/latency.ts'
-import { loadSamples, loadWideRows, totalBytes } from './storage/load.ts'
+import { DAYS, loadSamples, loadWideRows, totalBytes } from './storage/load.ts'
 import { createPipeline } from './storage/pipeline.ts'
 import { QUERY_BARS, measureQueries } from './storage/queries.ts'
 import { throughput } from './storage/throughput.ts'
@@ -14,12 +16,16 @@ import type { Row } from './support/report.ts'
  * Storing and reading at the speed of Postgres: readings a second beside a bare COPY and single INSERTs, bytes a reading
  * beside wide rows, the reader's questions at one size and at ten times that, and the time from publishing to reading.
  *
- *   npm run bench -- storage --millions 20       the larger of the two sizes; the bars are for 20
+ * The smaller size is the first tenth of the larger one: the same thousand things, measured for 3 days and for 30. So a
+ * question that both can answer has an answer of the same length, and growth is what the rest of the table costs it.
+ *
+ *   npm run bench -- storage                     2 and 20 million, some eight minutes; the bars are for these
+ *   npm run bench -- storage --millions 2        the larger of the two sizes
  *   npm run bench -- storage --parts latency     of writer, latency and reader
  */
 const { values } = parseArgs({
   options: {
-    millions: { type: 'string', default: '2' },
+    millions: { type: 'string', default: '20' },
     parts: { type: 'string', default: 'writer,latency,reader' },
   },
 })
@@ -27,6 +33,8 @@ const parts = values.parts.split(',')
 const readings = Number(values.millions) * 1_000_000
 /** Bytes a row do not depend on the number of rows; wide ones take long to load. */
 const WIDE_MAX = 1_000_000
+/** What ten times the readings may cost a question. */
+const GROWTH_BAR = 1.5
 
 const ground = await startGround()
 const pipeline = await createPipeline(ground)
@@ -40,40 +48,66 @@ try {
 }
 
 async function sizesAndQueries(): Promise<Row[]> {
-  const client = new Client({ connectionString: ground.databaseUrl })
-  // Without this the end of the server would hide what went wrong.
-  client.on('error', () => undefined)
-  await client.connect()
-  const db = createDatabase({ url: ground.databaseUrl, maxConnections: 4 })
-  const small = await measureQueries(db, await loadSamples(client, readings / 10))
-  const wide = Math.min(readings / 10, WIDE_MAX)
-  await loadWideRows(client, wide)
-  const wideBytes = (await totalBytes(client, 'wide')) / wide
-  await client.query('drop table wide')
+  const [few, many] = [await open(await createBeside(ground.databaseUrl)), await open(ground.databaseUrl)]
+  const small = await loadSamples(few.client, readings / 10, readings)
   const start = performance.now()
-  const channelId = await loadSamples(client, readings)
+  const large = await loadSamples(many.client, readings, readings)
   console.log(`loaded ${readings} readings in ${Math.round((performance.now() - start) / 1_000)} s`)
-  const bytes = (await totalBytes(client, 'samples')) / readings
-  const large = await measureQueries(db, channelId)
-  await db.destroy()
-  await client.end()
+  const bytes = (await totalBytes(many.client, 'samples')) / readings
+  const times = await measureQueries([
+    { db: few.db, fleet: small },
+    { db: many.db, fleet: large },
+  ])
+  const wide = Math.min(small.readings, WIDE_MAX)
+  await loadWideRows(few.client, wide)
+  const wideBytes = (await totalBytes(few.client, 'wide')) / wide
+  // The weeks that are over; what is left of the bytes is this week's.
+  await tidyWeeks(many.db, Date.now() / 1_000, new AbortController().signal)
+  const tidied = (await totalBytes(many.client, 'samples')) / readings
+  for (const { db, client } of [few, many]) {
+    await db.destroy()
+    await client.end()
+  }
+  const sizes = { 'bytes a reading': bytes, 'bytes a reading, finished weeks tidied': tidied }
   return [
-    {
-      what: 'bytes a reading',
-      measured: bytes,
+    ...Object.entries(sizes).map(([what, measured]) => ({
+      what: `${what}; beside: wide row`,
+      measured,
       bar: 0.5 * wideBytes,
       beside: wideBytes,
-      ratio: bytes / wideBytes,
-    },
-    ...Object.entries(large).map(([what, ms]) => {
-      const before = small[what] ?? Number.NaN
+      ratio: measured / wideBytes,
+      'ratio bar': 0.5,
+    })),
+    ...Object.entries(times).map(([what, [before = Number.NaN, ms = Number.NaN]]) => {
+      // In 3 days there are not 30 to ask for.
+      const isComparable = !what.includes(`over ${DAYS} days`)
       return {
-        what: `${what}, p95 ms`,
+        what: `${what}, p95 ms; beside: a tenth`,
         measured: ms,
         bar: QUERY_BARS[what] ?? 0,
-        beside: before,
-        ratio: ms / before,
+        beside: isComparable ? before : '',
+        ratio: isComparable ? ms / before : '',
+        'ratio bar': isComparable ? GROWTH_BAR : '',
       }
     }),
   ]
+}
+
+async function open(url: string) {
+  const client = new Client({ connectionString: url })
+  // Without this the end of the server would hide what went wrong.
+  client.on('error', () => undefined)
+  await client.connect()
+  return { client, db: createDatabase({ url, maxConnections: 4 }) }
+}
+
+/** Another database in the same server. */
+async function createBeside(url: string): Promise<string> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  await client.query('create database beside')
+  await client.end()
+  const beside = url.replace(/[^/]+$/, 'beside')
+  await migrate(beside)
+  return beside
 }

@@ -8,6 +8,8 @@ import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
 import { createPublish } from '../adapters/publish.ts'
 import { createMessageRates, limitPublish } from '../adapters/rates.ts'
 import { createStoredAcks } from '../adapters/stored.ts'
+import { startTraffic } from '../adapters/traffic.ts'
+import type { TrafficSink } from '../adapters/traffic.ts'
 import type { TopicLimits } from '../adapters/topics.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
@@ -15,6 +17,7 @@ import type { Nodes } from '../platform/bus/nodes.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import { createChannelFeed } from '../platform/bus/subscriptions.ts'
 import type { Config } from '../platform/config.ts'
+import type { AddressReader } from '../platform/http/client-address.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -33,6 +36,8 @@ export interface AdaptersParts {
   readonly publisher: Publisher
   readonly nodes: Nodes
   readonly authority: Authority
+  readonly addressOf: AddressReader
+  readonly trafficSink: TrafficSink
 }
 
 export interface Adapters {
@@ -47,7 +52,10 @@ export interface Adapters {
 
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
 export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
-  const { config, life, log, metrics, bus, publisher, nodes, authority } = parts
+  const { config, life, log, metrics, bus, publisher, nodes, authority, addressOf } = parts
+  const traffic = startTraffic({ sink: parts.trafficSink, log })
+  // Behind the adapters, whose last counts it reports.
+  life.onStop('traffic', () => traffic.stop())
   const stored = config.ack === 'stored' ? createStoredAcks(bus) : undefined
   // Behind the adapters, which wait for what is under way.
   if (stored) life.onStop('stored acknowledgements', () => stored.stop())
@@ -65,6 +73,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   const http = has('http')
     ? createHttpAdapter({
         authority,
+        addressOf,
         publish: limitPublish(publish, rates?.('http')),
         log,
         metrics,
@@ -77,6 +86,8 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   if (has('ws')) {
     const ws = createWsAdapter({
       authority,
+      addressOf,
+      traffic,
       publish: limitPublish(publish, rates?.('ws')),
       feed,
       log,
@@ -103,11 +114,12 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       log,
       metrics,
       checkPayload,
+      traffic,
       rates,
       limits: mqttLimits(config),
     })
     life.onStop('mqtt', () => mqtt.stop())
-    const overWebSocket = createMqttWebSocket(mqtt, { maxPacketBytes: maxPayloadBytes })
+    const overWebSocket = createMqttWebSocket(mqtt, { maxPacketBytes: maxPayloadBytes, addressOf })
     life.onStop('mqtt over websocket', () => overWebSocket.stop())
     onUpgrade.push((...upgrade) => overWebSocket.handleUpgrade(...upgrade))
     const { host } = config
@@ -135,6 +147,7 @@ const mqttLimits = (config: Config): MqttLimits => ({
   maxSubscriptions: config.maxSubscriptions,
   maxQueuedMessages: config.maxQueuedMessages,
   maxInflight: config.maxInflight,
+  receiveMaximum: config.receiveMaximum,
   sessionExpiryS: config.sessionExpiryS,
   maxKeepAliveS: config.maxKeepAliveS,
   maxConnections: config.maxConnections,

@@ -23,8 +23,8 @@ export function createAuthorityBackend({ auth, domains, clients, channels }: Ser
         }
         case 'token':
           try {
-            const { userId, patId, mustVerify } = await auth.authenticate(credentials.token)
-            return mustVerify ? null : { kind: 'user', id: userId, patId }
+            const { userId, patId, expiresAtMs, mustVerify } = await auth.authenticate(credentials.token)
+            return mustVerify ? null : { kind: 'user', id: userId, patId, expiresAtMs }
           } catch (error) {
             if (error instanceof Unauthenticated) return null
             throw error

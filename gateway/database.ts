@@ -7,6 +7,7 @@ import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createMailer } from '../platform/mail.ts'
+import type { SecretBrake } from '../platform/secret-brake.ts'
 import { createVault } from '../platform/vault.ts'
 import { createLinks } from '../services/users/links.ts'
 import { loadMasterKey } from './master-key.ts'
@@ -20,13 +21,15 @@ export interface DatabaseParts {
   readonly log: Logger
   readonly metrics: Metrics
   readonly attempts: Attempts
+  readonly secretBrake: SecretBrake
 }
 
 /** Reads of stored messages that wait for a connection. Beyond so many, waiting helps nobody. */
 const MAX_WAITING_READS = 100
 
 /** The database, and the services over it. */
-export async function openDatabase({ config, databaseUrl, life, log, metrics, attempts }: DatabaseParts) {
+export async function openDatabase(parts: DatabaseParts) {
+  const { config, databaseUrl, life, log, metrics, attempts, secretBrake } = parts
   const db = createDatabase({
     url: databaseUrl,
     maxConnections: 20,
@@ -59,8 +62,10 @@ export async function openDatabase({ config, databaseUrl, life, log, metrics, at
     lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
     signingKeyS: config.signingKeyS,
     requireVerifiedEmail: config.requireVerifiedEmail,
+    platformRetentionDays: config.messageRetentionDays,
     signup: { isOpen: config.openSignup, isAdminOpen: config.openAdminSignup },
     attempts,
+    secretBrake,
     mailer,
     background,
     links: createLinks(config.publicUrl ?? localUrl(config), config.linkOrigins ?? []),

@@ -16,7 +16,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const began = performance.now()
   let gateway: Gateway | undefined
   let ending: Promise<void> | undefined
-  let wasSignalled = false
+  const stopAsked = new AbortController()
 
   function end(status: number): void {
     ending ??= (gateway?.stop() ?? Promise.resolve()).then(() => process.exit(status))
@@ -29,8 +29,8 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
 
   function onSignal(): void {
     // Children end by themselves when their parent is gone.
-    if (wasSignalled) process.exit(1)
-    wasSignalled = true
+    if (stopAsked.signal.aborted) process.exit(1)
+    stopAsked.abort()
     if (gateway) end(0)
   }
 
@@ -40,13 +40,15 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   process.on('uncaughtException', (error) => fail(`Bug: ${error.stack ?? error.message}`))
   try {
     const config = loadConfig(env)
-    gateway = await startGateway(config, createLogger(config.logLevel), fail)
+    gateway = await startGateway(config, createLogger(config.logLevel), fail, stopAsked.signal)
     // Without certificates it ends us, as it ends others whose terminal has gone.
     if (gateway.reload) process.on('SIGHUP', gateway.reload)
-    // Somebody changed their mind while it started.
-    if (wasSignalled) return end(0)
     process.stdout.write(`${banner(config, gateway, performance.now() - began)}\n`)
+    // Somebody changed their mind in its last step. The banner may have shown a password that is shown this once.
+    if (stopAsked.signal.aborted) end(0)
   } catch (error) {
+    // Given up: what had started is stopped already.
+    if (error === stopAsked.signal.reason) return end(0)
     fail(explain(error))
   }
 }

@@ -1,8 +1,11 @@
 import { serveBackend } from '../adapters/authority-rpc.ts'
 import type { AuthorityBackend } from '../adapters/authority.ts'
+import { serveTraffic } from '../adapters/traffic-rpc.ts'
+import type { TrafficSink } from '../adapters/traffic.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import { eventSubject } from '../platform/bus/events.ts'
 import type { BusEvent } from '../platform/bus/events.ts'
+import { publishAndWait } from '../platform/bus/publisher.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import type { Db } from '../platform/db/connect.ts'
 import type { Endpoint } from '../platform/http/endpoint.ts'
@@ -46,6 +49,7 @@ export interface ManagementParts {
 
 export interface Management {
   readonly backend: AuthorityBackend
+  readonly trafficSink: TrafficSink
   readonly endpoints: readonly Endpoint[]
 }
 
@@ -56,6 +60,10 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   const served = serveBackend(bus, backend)
   life.onStop('authority service', () => served.stop())
   await served.ready
+  const trafficSink = services.telemetry
+  const reports = serveTraffic(bus, trafficSink)
+  life.onStop('traffic reports', () => reports.stop())
+  await reports.ready
   const relay = startRelay({ db, databaseUrl, announce: (entry) => announce(publisher, entry), log })
   life.onStop('journal relay', () => relay.stop())
   metrics.gauge(
@@ -65,7 +73,7 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   )
   const expiry = startSecretExpiry({ clients: services.clients, log })
   life.onStop('expiry of secrets', () => expiry.stop())
-  return { backend, endpoints: managementEndpoints(services) }
+  return { backend, trafficSink, endpoints: managementEndpoints(services) }
 }
 
 function managementEndpoints(services: Services): Endpoint[] {
@@ -117,10 +125,5 @@ function announce(publisher: Publisher, entry: Entry): Promise<void> {
     occurred_at: entry.occurredAt.toISOString(),
     attributes: entry.attributes,
   }
-  return new Promise((resolve, reject) => {
-    publisher.publish(eventSubject(event), Buffer.from(JSON.stringify(event)), undefined, (error) => {
-      if (error) reject(error)
-      else resolve()
-    })
-  })
+  return publishAndWait(publisher, eventSubject(event), Buffer.from(JSON.stringify(event)))
 }

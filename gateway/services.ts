@@ -2,12 +2,14 @@ import type { Attempts } from '../platform/attempts.ts'
 import type { Background } from '../platform/background.ts'
 import type { Db } from '../platform/db/connect.ts'
 import type { Mailer } from '../platform/mail.ts'
+import type { SecretBrake } from '../platform/secret-brake.ts'
 import type { Vault } from '../platform/vault.ts'
 import { createAuth } from '../services/auth/service.ts'
 import type { AuthParts } from '../services/auth/service.ts'
 import { createChannels } from '../services/channels/service.ts'
 import { createClients } from '../services/clients/service.ts'
 import { createInvitations } from '../services/domains/invitations.ts'
+import type { DomainRules } from '../services/domains/parts.ts'
 import { createDomains } from '../services/domains/service.ts'
 import { createAssignments } from '../services/groups/assignments.ts'
 import { createGroupMembers } from '../services/groups/members.ts'
@@ -26,7 +28,7 @@ import { createJournalAccess } from './journal-access.ts'
 
 export type Services = Awaited<ReturnType<typeof createServices>>
 
-export interface ServicesParts extends Omit<AuthParts, 'journal'> {
+export interface ServicesParts extends Omit<AuthParts, 'journal'>, DomainRules {
   readonly db: Db
   /** For reading stored messages alone: who reads much must not keep devices and people from the rest. */
   readonly storedDb: Db
@@ -34,6 +36,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'> {
   readonly signup: SignupRules
   readonly exports: ExportLimits
   readonly attempts: Attempts
+  readonly secretBrake: SecretBrake
   readonly mailer: Mailer
   readonly background: Background
   readonly links: Links
@@ -41,14 +44,14 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'> {
 
 /** All services, from left to right as their imports point. */
 export async function createServices(parts: ServicesParts) {
-  const { db, storedDb, vault, attempts, exports } = parts
+  const { db, storedDb, vault, attempts, secretBrake, exports } = parts
   const journal = createJournal()
   const auth = await createAuth({ ...parts, journal })
   const { policy, roles, tokens, pats } = auth
   const users = createUsers({ ...parts, journal, policy, tokens })
   const accounts = createAccounts({ db, journal, policy, tokens, attempts })
   const recovery = createRecovery({ ...parts, ...auth, journal })
-  const domains = createDomains({ db, journal, policy, roles })
+  const domains = createDomains({ ...parts, journal, policy, roles })
   const invitations = createInvitations({ db, journal, policy, roles })
   const journalReader = createJournalReader({ db, access: createJournalAccess({ policy, domains }) })
   const groups = createGroups({ db, journal, policy })
@@ -57,7 +60,7 @@ export async function createServices(parts: ServicesParts) {
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const telemetry = createTelemetry({ db, policy, domains })
-  const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients })
+  const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients, secretBrake })
   return {
     auth,
     attempts,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createAuthority } from '../adapters/authority-cache.ts'
 import { createRemoteBackend } from '../adapters/authority-rpc.ts'
+import { createRemoteSink } from '../adapters/traffic-rpc.ts'
 import { createAttempts } from '../platform/attempts.ts'
 import { connectBus } from '../platform/bus/connect.ts'
 import { createNodes } from '../platform/bus/nodes.ts'
@@ -8,11 +9,12 @@ import { createPublisher } from '../platform/bus/publisher.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
 import type { Config, Role } from '../platform/config.ts'
 import { migrate } from '../platform/db/migrate.ts'
-import { createAddressReader } from '../platform/http/client-address.ts'
+import { createAddressList, createAddressReader } from '../platform/http/client-address.ts'
 import type { Endpoint } from '../platform/http/endpoint.ts'
 import { createLifecycle } from '../platform/lifecycle.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import { createSecretBrake } from '../platform/secret-brake.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { startAdapters } from './adapters.ts'
 import { createApp } from './http/app.ts'
@@ -47,16 +49,19 @@ export interface Gateway {
  * When any of it fails, what was started is stopped again.
  *
  * @param onFailure a server of our own has ended; the gateway cannot go on
+ * @param signal gives the start up, between two of its steps
  * @throws {StartError} with the sentence to print
+ * @throws the signal's reason
  */
 export async function startGateway(
   config: Config,
   log: Logger,
   onFailure: (reason: string) => void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<Gateway> {
   const life = createLifecycle(log)
   try {
-    return await start(config, log, life, onFailure)
+    return await start(config, log, life, onFailure, signal)
   } catch (error) {
     await life.stop()
     throw error
@@ -68,9 +73,11 @@ async function start(
   log: Logger,
   life: Lifecycle,
   onFailure: (reason: string) => void,
+  signal: AbortSignal | undefined,
 ): Promise<Gateway> {
   const has = (role: Role) => config.roles.includes(role)
   const { databaseUrl, natsUrl } = await startInfrastructure(config, life, log, onFailure)
+  signal?.throwIfAborted()
   const metrics = createMetrics()
 
   const [bus] = await Promise.all([
@@ -78,6 +85,7 @@ async function start(
     databaseUrl === undefined ? undefined : migrate(databaseUrl),
   ])
   life.onStop('bus', () => bus.drain())
+  signal?.throwIfAborted()
   await ensureStreams(bus, { messagesMaxBytes: config.streamMaxBytes, replicas: config.streamReplicas })
   const nodes = createNodes(bus)
   life.onStop('nodes', () => nodes.stop())
@@ -86,15 +94,21 @@ async function start(
   life.onStop('publisher', () => publisher.stop())
 
   // Not among what stands on the database: a process of adapters alone has doors to guess at too.
-  const attempts = createAttempts({
+  const limits = {
     perAccount: config.maxFailuresPerAccount,
     perAddress: config.maxFailuresPerAddress,
     windowS: config.failureWindowS,
-  })
+  }
+  const attempts = createAttempts(limits)
+  const proxies = config.trustProxy ?? []
+  // Counted apart from people's: devices of one address that try secrets keep nobody there from signing in.
+  const secretBrake = createSecretBrake({ ...limits, isShared: createAddressList(proxies) })
+  const addressOf = createAddressReader(proxies)
   const database =
     databaseUrl === undefined
       ? undefined
-      : await openDatabase({ config, databaseUrl, life, log, metrics, attempts })
+      : await openDatabase({ config, databaseUrl, life, log, metrics, attempts, secretBrake })
+  signal?.throwIfAborted()
   const common = { config, life, log, metrics, bus, publisher, nodes }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
@@ -103,10 +117,12 @@ async function start(
   }
 
   const backend = management?.backend ?? createRemoteBackend(bus)
-  const authority = createAuthority({ backend, bus, metrics })
+  const trafficSink = management?.trafficSink ?? createRemoteSink(bus)
+  const authority = createAuthority({ backend, bus, brake: secretBrake, metrics })
   life.onStop('authority', () => authority.stop())
   await authority.ready
-  const adapters = await startAdapters({ ...common, authority })
+  signal?.throwIfAborted()
+  const adapters = await startAdapters({ ...common, authority, addressOf, trafficSink })
   const reading =
     database && has('reader')
       ? startReading({ ...common, authority, messages: database.services.messages })
@@ -123,7 +139,7 @@ async function start(
   const app = createApp({
     endpoints,
     authenticate: database && ((token) => database.services.auth.authenticate(token)),
-    addressOf: createAddressReader(config.trustProxy ?? []),
+    addressOf,
     maxBodyBytes: config.maxBodyBytes,
     log,
   })
@@ -140,6 +156,7 @@ async function start(
   life.onStop('http', () => servers.stop())
   // Before the servers, which wait for answers under way.
   if (reading) life.onStop('live readers', () => reading.stop())
+  signal?.throwIfAborted()
   // Last of all: its password is shown once, and a start that fails after making it would never show it.
   const firstAdmin = database && has('api') ? await createFirstAdmin(config, database.services) : undefined
   return {

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { createBuckets, networkOf } from './buckets.ts'
 import { RateLimited, Unauthenticated } from './errors.ts'
 
 /** Whose attempt it is. Whatever is known is counted, each for itself. */
@@ -37,9 +36,6 @@ export interface Attempts {
   guard<T>(attempt: Attempt, work: () => Promise<T>): Promise<T>
 }
 
-// About 150 bytes each.
-const MAX_KEYS = 50_000
-
 export function createAttempts({ perAccount, perAddress, windowS }: AttemptLimits): Attempts {
   const accounts = createBuckets(perAccount, windowS)
   const addresses = createBuckets(perAddress, windowS)
@@ -75,41 +71,4 @@ export function createAttempts({ perAccount, perAddress, windowS }: AttemptLimit
       }
     },
   }
-}
-
-/** Leaky buckets: failures come in, and run out over the window. The least used ones are forgotten when there are too many. */
-function createBuckets(max: number, windowS: number) {
-  const drainPerMs = max / (windowS * 1_000)
-  const levels = new LRUCache<string, { level: number; atMs: number }>({
-    max: MAX_KEYS,
-    ttl: windowS * 1_000,
-  })
-
-  return (name: string) => {
-    // Of fixed length, whatever a stranger sends as his name.
-    const key = createHash('sha256').update(name).digest('base64')
-    function levelNow(): number {
-      const entry = levels.get(key)
-      return entry ? Math.max(0, entry.level - (Date.now() - entry.atMs) * drainPerMs) : 0
-    }
-    return {
-      /** Seconds until there is room for one more; 0 when there is. */
-      waitS: () => Math.max(0, levelNow() - (max - 1)) / drainPerMs / 1_000,
-      add: () => void levels.set(key, { level: levelNow() + 1, atMs: Date.now() }),
-    }
-  }
-}
-
-/** A household or a server has a whole /64 of IPv6, and could come from another address of it each time. */
-function networkOf(address: string): string {
-  if (!address.includes(':')) return address
-  const [head = '', tail] = address.split('%', 1).join('').split('::')
-  const left = head.split(':').filter((part) => part !== '')
-  const right = (tail ?? '').split(':').filter((part) => part !== '')
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length)
-  const all = [...left, ...Array.from({ length: zeros }, () => '0'), ...right]
-  return all
-    .slice(0, 4)
-    .map((part) => Number.parseInt(part, 16).toString(16))
-    .join(':')
 }

@@ -11,8 +11,8 @@ import {
   oneOf,
   text,
   url,
-  username,
 } from './config-values.ts'
+import { username } from './identifiers.ts'
 
 /** What a process of Sluice does: all of it on a laptop, a part where it is scaled out. */
 export const ROLES = ['http', 'mqtt', 'ws', 'api', 'writer', 'reader'] as const
@@ -173,7 +173,7 @@ export const SETTINGS = {
   adminUsername: setting(
     'SLUICE_ADMIN_USERNAME',
     'admin',
-    username(),
+    username,
     'Name of the super-admin that the first start makes: 1 to 32 letters, digits, `-` and `_`.',
   ),
   adminEmail: setting(
@@ -234,7 +234,7 @@ export const SETTINGS = {
     'SLUICE_MAX_FAILURES_PER_ACCOUNT',
     '10',
     integer(1, 1_000_000),
-    'Failed attempts to sign in to one account that are answered before further ones are put off; also mails asked for to one address. They are forgotten evenly over `SLUICE_FAILURE_WINDOW_S`. Each process counts by itself.',
+    'Failed attempts to sign in to one account that are answered before further ones are put off; also wrong secrets tried for one client, and mails asked for to one address. They are forgotten evenly over `SLUICE_FAILURE_WINDOW_S`. Each process counts by itself.',
   ),
   maxFailuresPerAddress: setting(
     'SLUICE_MAX_FAILURES_PER_ADDRESS',
@@ -333,7 +333,14 @@ export const SETTINGS = {
     'SLUICE_MAX_INFLIGHT',
     '32',
     integer(1, 65_535),
-    'Messages that one MQTT connection may leave unacknowledged.',
+    'Messages of QoS 1 and 2 that are sent to one MQTT session before it acknowledges.',
+  ),
+  // Wider than the other way: some clients, MQTT.js among them, do not look at it, and lose their connection beyond.
+  receiveMaximum: setting(
+    'SLUICE_RECEIVE_MAXIMUM',
+    '1024',
+    integer(1, 65_535),
+    'Messages of QoS 1 and 2 that one MQTT 5 connection may publish before they are acknowledged; one more ends it.',
   ),
   sessionExpiryS: setting(
     'SLUICE_SESSION_EXPIRY_S',

@@ -82,17 +82,6 @@ export function network(): z.ZodType<string, string> {
   }, 'must be an IP address, or a network such as 10.0.0.0/8')
 }
 
-/** What signing up asks of a name too (contract 1.6): somebody must be able to sign in with it. */
-export function username(): z.ZodType<string, string> {
-  return z
-    .string()
-    .regex(
-      /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,31}$/,
-      'must be 1 to 32 letters, digits, - or _, a letter or digit first',
-    )
-    .refine((value) => !/__|--/.test(value), 'must not hold __ or --')
-}
-
 /** Lower case on the way in, as all addresses are kept. */
 export function email(): z.ZodType<string, string> {
   return z.email('must be an e-mail address').transform((value) => value.toLowerCase())

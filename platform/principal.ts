@@ -10,6 +10,8 @@ export interface Principal {
    * token, which is good for all that its owner may do.
    */
   readonly scopes?: readonly Scope[] | undefined
+  /** When the token ends, in milliseconds since the epoch; absent where a user is looked at without one. */
+  readonly expiresAtMs?: number | undefined
   /** The e-mail address is not verified, and this installation demands that it be (contract 1.3). */
   readonly mustVerify?: boolean | undefined
 }

@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { nowNs } from '../../platform/bus/message.ts'
 import { MethodNotAllowed, Unauthenticated } from '../../platform/errors.ts'
 import type { DomainError } from '../../platform/errors.ts'
+import type { AddressReader } from '../../platform/http/client-address.ts'
 import { bearerAsSecret, readCredentials, splitUrl } from '../../platform/http/credentials.ts'
 import type { Presented } from '../../platform/http/credentials.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import { admitPublisher } from '../admission.ts'
 import type { Admission } from '../admission.ts'
-import type { AuthorityBackend } from '../authority.ts'
+import type { Doorkeeper } from '../authority.ts'
 import { readContentType, SENML_TYPES } from '../content-type.ts'
 import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
@@ -18,7 +19,7 @@ import type { Topic, TopicLimits } from '../topics.ts'
 import { answerEmpty, answerError, answerPreflight } from './answer.ts'
 import { discardBody, readBody } from './body.ts'
 import { envelopeLimitBytes, readEnvelope } from './envelope.ts'
-import { routeOf } from './routes.ts'
+import { createRouteReader } from './routes.ts'
 import type { Route } from './routes.ts'
 
 export interface HttpAdapter {
@@ -27,7 +28,8 @@ export interface HttpAdapter {
 }
 
 export interface HttpAdapterOptions {
-  readonly authority: AuthorityBackend
+  readonly authority: Doorkeeper
+  readonly addressOf: AddressReader
   readonly publish: Publish
   readonly log: Logger
   readonly metrics: Metrics
@@ -45,9 +47,10 @@ const STRANGER_LIMIT_BYTES = 16_384
  * second take. The answer is "accepted" only after JetStream has the message on file.
  */
 export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
-  const { authority, metrics, maxPayloadBytes, topics = TOPIC_LIMITS } = options
+  const { authority, addressOf, metrics, maxPayloadBytes, topics = TOPIC_LIMITS } = options
   const refusals = createRefusals({ ...options, protocol: 'http' })
   const received = metrics.received('http')
+  const routeOf = createRouteReader(topics)
 
   function publish(
     { principal, address }: Admission,
@@ -81,7 +84,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
   async function publishBody(req: IncomingMessage, topic: Topic | Error, presented: Presented): Promise<202> {
     if (topic instanceof Error) throw topic
     // All of this before the body is read: a stranger's payload costs us nothing.
-    const admission = await admitPublisher(authority, presented, topic)
+    const admission = await admitPublisher(authority, presented, topic, addressOf(req))
     const contentType = readContentType(req.headers['content-type'])
     const payload = await readBody(req, maxPayloadBytes)
     const flaw = SENML_TYPES.has(contentType) ? options.checkPayload(contentType, payload) : undefined
@@ -95,18 +98,18 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     let limitBytes = STRANGER_LIMIT_BYTES
     if (domain !== '' || presented.kind !== 'secret') {
       const credentials = toCredentials(presented, String(domain))
-      if (!(await authority.authenticate(credentials))) throw new Unauthenticated()
+      if (!(await authority.authenticate(credentials, addressOf(req)))) throw new Unauthenticated()
       limitBytes = envelopeLimitBytes(maxPayloadBytes)
     }
     const message = readEnvelope(await readBody(req, limitBytes), maxPayloadBytes, topics)
     // Once more, now in the domain that the topic names.
-    const admission = await admitPublisher(authority, presented, message.topic)
+    const admission = await admitPublisher(authority, presented, message.topic, addressOf(req))
     await publish(admission, message.topic, '', message)
     return 200
   }
 
-  async function checkHealth(domain: string, presented: Presented): Promise<200> {
-    const principal = await authority.authenticate(toCredentials(presented, domain))
+  async function checkHealth(req: IncomingMessage, domain: string, presented: Presented): Promise<200> {
+    const principal = await authority.authenticate(toCredentials(presented, domain), addressOf(req))
     if (principal?.kind !== 'client') throw new Unauthenticated()
     return 200
   }
@@ -116,7 +119,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     const presented = readCredentials(req.headers.authorization, query.get('authorization'))
     if (!presented) throw new Unauthenticated()
     if (route.kind === 'topic') return publishBody(req, route.topic, presented)
-    if (route.kind === 'health') return checkHealth(route.domain, presented)
+    if (route.kind === 'health') return checkHealth(req, route.domain, presented)
     return publishEnvelope(req, bearerAsSecret(presented))
   }
 
@@ -133,7 +136,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
       answerEmpty(res, status)
     } catch (error) {
       const topic = route.kind === 'topic' && !(route.topic instanceof Error) ? route.topic.prefix : undefined
-      refusals.noteError(error, { address: req.socket.remoteAddress, topic })
+      refusals.noteError(error, { address: addressOf(req), topic })
       discardBody(req)
       answerError(res, error)
     }
@@ -142,7 +145,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
   return {
     handle(req, res) {
       const { path, query } = splitUrl(req.url ?? '/')
-      const route = routeOf(path, topics)
+      const route = routeOf(path)
       if (!route) return false
       if (req.method !== 'POST' && route.kind === 'topic' && route.isShared) return false
       if (req.method === 'OPTIONS') {

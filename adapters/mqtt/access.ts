@@ -1,4 +1,5 @@
 import { Forbidden, Unauthenticated } from '../../platform/errors.ts'
+import { isUuid } from '../../platform/identifiers.ts'
 import type { Action, Authority, ChannelAddress, Credentials, Principal } from '../authority.ts'
 import { parseTopicName } from '../topics.ts'
 import type { TopicLimits } from '../topics.ts'
@@ -24,8 +25,6 @@ export async function findAllowed(
   return address
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 /**
  * What the client proves with who it is: a certificate that names it, or else client id and secret as user name and password.
  *
@@ -40,7 +39,7 @@ export function credentialsOf(
     if (username !== undefined && username.toLowerCase() !== certifiedId) throw new Unauthenticated()
     return { kind: 'certificate', clientId: certifiedId }
   }
-  if (username === undefined || password === undefined || password === '' || !UUID.test(username)) {
+  if (username === undefined || password === undefined || password === '' || !isUuid(username)) {
     throw new Unauthenticated()
   }
   return { kind: 'client', clientId: username.toLowerCase(), secret: password }
@@ -49,6 +48,8 @@ export function credentialsOf(
 /**
  * Who connects, after the will, if any, was found to be one that the client may publish.
  *
+ * @param from the address of the connection
+ * @throws {RateLimited} too many secrets that did not hold came from there, or for the client
  * @throws {Unauthenticated} the credentials do not hold
  * @throws {InvalidTopic} the will's topic
  * @throws {Forbidden} the will
@@ -58,9 +59,9 @@ export async function admit(
   authority: Authority,
   credentials: Credentials,
   connect: Connect,
-  topics: TopicLimits,
+  { from, topics }: { from: string; topics: TopicLimits },
 ): Promise<ClientPrincipal> {
-  const principal = await authority.authenticate(credentials)
+  const principal = await authority.authenticate(credentials, from)
   if (principal?.kind !== 'client') throw new Unauthenticated()
   if (connect.will) {
     await findAllowed(authority, principal, parseTopicName(connect.will.topic, topics), 'publish')

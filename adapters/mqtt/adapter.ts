@@ -7,6 +7,7 @@ import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import type { MessageRate } from '../rates.ts'
 import { createRefusals } from '../refusals.ts'
+import type { Traffic } from '../traffic.ts'
 import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
 import type { AedesClient } from './aedes-broker.ts'
@@ -35,6 +36,7 @@ export interface MqttAdapterOptions {
   readonly rates?: ((listener: string) => MessageRate) | undefined
   readonly log: Logger
   readonly metrics: Metrics
+  readonly traffic: Traffic
   readonly limits: MqttLimits
 }
 
@@ -116,12 +118,12 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
         if (connection) connection.onPublish(packet, done)
         else done(new Error('publication without a connection'))
       },
-      released: (client, packetId) => known(client)?.session?.release(packetId) ?? Promise.resolve(),
+      released: (client, packetId) => known(client)?.onReleased(packetId) ?? Promise.resolve(),
       ready: (client) => known(client)?.onReady(),
     },
     {
       maximumPacketSize: limits.maxPacketBytes,
-      receiveMaximum: limits.maxInflight,
+      receiveMaximum: limits.receiveMaximum,
       sessionExpiryIntervalLimit: limits.sessionExpiryS,
       pendingSessionsLimit: limits.maxConnections,
     },
@@ -145,6 +147,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     lastPlace: () => cluster.lastPlace(),
     retained,
     refusals,
+    traffic: options.traffic,
     connectionOf,
     admitConnect({ transport, remoteAddress }) {
       if (!connectRate) return true

@@ -20,6 +20,7 @@ export const Reason = {
   sessionTakenOver: 0x8e,
   topicFilterInvalid: 0x8f,
   topicNameInvalid: 0x90,
+  receiveMaximumExceeded: 0x93,
   topicAliasInvalid: 0x94,
   packetTooLarge: 0x95,
   quotaExceeded: 0x97,
@@ -62,6 +63,7 @@ const CONNECT: Record<ErrorKind, ReasonCode> = {
   ...PUBLISH,
   unauthenticated: Reason.badCredentials,
   too_large: Reason.packetTooLarge,
+  rate_limited: Reason.connectionRateExceeded,
   unavailable: Reason.serverUnavailable,
   internal: Reason.serverUnavailable,
 }
@@ -76,6 +78,7 @@ export function reasonFor(error: unknown, request: keyof typeof REASONS): Reason
   return isPayload ? Reason.payloadFormatInvalid : REASONS[request][error.kind]
 }
 
+/** What is over after a while. */
 const UNAVAILABLE: ReadonlySet<ReasonCode> = new Set([
   Reason.serverUnavailable,
   Reason.quotaExceeded,

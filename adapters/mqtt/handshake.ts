@@ -10,7 +10,7 @@ import type { Session } from './sessions.ts'
  * Finds out who connects, ends the connection that has the session now, and opens the session.
  *
  * @returns `undefined` when the connection was closed meanwhile
- * @throws {Unauthenticated}, {Forbidden} or {InvalidTopic} for the will, {Unavailable}
+ * @throws {RateLimited}, {Unauthenticated}, {Forbidden} or {InvalidTopic} for the will, {Unavailable}
  */
 export async function openSession(
   host: Host,
@@ -18,7 +18,11 @@ export async function openSession(
   connect: Connect,
 ): Promise<Session | undefined> {
   const credentials = credentialsOf(connect, connection.info.certifiedId)
-  const principal = await admit(host.authority, credentials, connect, host.limits.topics)
+  const { remoteAddress } = connection.info
+  const principal = await admit(host.authority, credentials, connect, {
+    from: remoteAddress,
+    topics: host.limits.topics,
+  })
   if (connection.isClosed) return undefined
   if (connect.identifier === '') connection.assignedIdentifier = `auto-${randomUUID()}`
   const identifier = connect.identifier || (connection.assignedIdentifier ?? '')

@@ -5,6 +5,7 @@ import type { Publish } from '../publish.ts'
 import type { MessageRate } from '../rates.ts'
 import type { TopicLimits } from '../topics.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Traffic } from '../traffic.ts'
 import type { AedesBroker } from './aedes-broker.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
@@ -23,8 +24,10 @@ export interface MqttLimits {
   readonly maxSubscriptions: number
   /** Messages that wait for one session. */
   readonly maxQueuedMessages: number
-  /** Unacknowledged QoS 1 and 2 messages to one session, and from one connection (Receive Maximum). */
+  /** Unacknowledged QoS 1 and 2 messages to one session. */
   readonly maxInflight: number
+  /** The same from one connection of MQTT 5, which is told so. */
+  readonly receiveMaximum: number
   readonly sessionExpiryS: number
   /** Told to MQTT 5 clients that ask for more, or for none. */
   readonly maxKeepAliveS: number
@@ -49,6 +52,7 @@ export interface Host {
   readonly subscriptions: Subscriptions
   readonly retained: RetainedStore
   readonly refusals: Refusals
+  readonly traffic: Traffic
   /** Aedes knows its stream alone. */
   readonly connectionOf: WeakMap<object, Peer>
   /** Whether the transport's rate has room for one more connection; else it is a refusal, which is noted here. */

@@ -1,7 +1,7 @@
 import type { Tally } from '../../platform/metrics.ts'
 import { costOf } from './backlog.ts'
 import type { Account } from './backlog.ts'
-import { encodePubrel } from './encode.ts'
+import { encodePubrel } from './answers.ts'
 import type { Bookmark, Delivery } from './encode.ts'
 import { packPublish } from './pack.ts'
 import type { PackLimits } from './pack.ts'
@@ -12,6 +12,8 @@ export interface Receiver extends PackLimits {
   readonly receiveMaximum: number
   readonly isCongested: boolean
   send(bytes: Buffer): void
+  /** A message was sent. */
+  onDelivered(): void
 }
 
 export interface OutboxOptions {
@@ -296,6 +298,7 @@ export class Outbox {
     }
     receiver.send(packet)
     this.#options.delivered.value += 1
+    receiver.onDelivered()
     return true
   }
 

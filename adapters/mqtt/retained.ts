@@ -1,4 +1,6 @@
+import { isExpired } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
+import { propertyBytes } from '../../platform/bus/properties.ts'
 import { matchesFilter } from '../topics.ts'
 import { largestOf } from './largest.ts'
 import { suffixOf } from './routes.ts'
@@ -26,6 +28,9 @@ export interface RetainedOptions {
   readonly onEvict: (message: Message) => void
 }
 
+const bytesOf = ({ payload, properties }: Message): number =>
+  payload.length + (properties ? propertyBytes(properties) : 0)
+
 /** What is kept for one domain. */
 interface Shelf {
   /** The one that was set longest ago first. */
@@ -52,7 +57,7 @@ export function createRetained(options: RetainedOptions): Retained {
     const shelf = shelves.get(message.domainId)
     if (!shelf?.messages.delete(message)) return
     if (shelf.messages.size === 0) shelves.delete(message.domainId)
-    const sizeBytes = message.payload.length
+    const sizeBytes = bytesOf(message)
     shelf.bytes -= sizeBytes
     bytes -= sizeBytes
     count -= 1
@@ -65,7 +70,7 @@ export function createRetained(options: RetainedOptions): Retained {
     const channel = channels.get(message.channelId)
     if (channel) channel.set(suffix, message)
     else channels.set(message.channelId, new Map([[suffix, message]]))
-    const sizeBytes = message.payload.length
+    const sizeBytes = bytesOf(message)
     const shelf = shelves.get(message.domainId)
     if (shelf) {
       shelf.messages.add(message)
@@ -104,8 +109,10 @@ export function createRetained(options: RetainedOptions): Retained {
     },
     find(channelId, filter) {
       const found: Message[] = []
+      const now = Date.now()
       for (const message of channels.get(channelId)?.values() ?? []) {
-        if (matchesFilter(message.levels, filter)) found.push(message)
+        if (isExpired(message, now)) remove(message)
+        else if (matchesFilter(message.levels, filter)) found.push(message)
       }
       return found
     },

@@ -79,6 +79,11 @@ export class Session {
   /** By channel id. */
   readonly grants = new Map<string, ReceiveGrant>()
   readonly bookmarks = new Bookmarks()
+  /**
+   * Names the session on the bus, for messages that must not come back to it: set with its first subscription that wants
+   * none of its own (No Local), and only then do its messages carry it.
+   */
+  origin: string | undefined
   /** By packet identifier of the client's. */
   readonly receipts = new Map<number, Receipt>()
   readonly record: SessionRecord

@@ -1,11 +1,12 @@
 import type { Message } from '../../platform/bus/message.ts'
+import { DomainError } from '../../platform/errors.ts'
 import type { ChannelAddress } from '../authority.ts'
 import { findAllowed } from './access.ts'
 import type { Place } from './bookmarks.ts'
 import { Reason, reasonFor } from './codes.ts'
 import type { Peer } from './peer.ts'
 import type { Cursor } from './cursor.ts'
-import { encodeSuback, encodeUnsuback } from './encode.ts'
+import { encodeSuback, encodeUnsuback } from './answers.ts'
 import type { Host } from './host.ts'
 import { readSubscribe, readUnsubscribe } from './packets.ts'
 import type { Subscription } from './packets.ts'
@@ -21,6 +22,8 @@ interface Granted {
   /** Retained messages that go to the subscriber now. */
   readonly retained: readonly Message[]
   readonly route?: Route
+  /** Why it was refused, in words. */
+  readonly text?: string | undefined
 }
 
 /**
@@ -51,7 +54,9 @@ export async function subscribe(host: Host, connection: Peer, cursor: Cursor): P
   if (session.isDurable) await written(session)
   if (session.isEnded) return
   const codes = granted.map(({ code }) => code)
-  connection.send(encodeSuback(version, packetId, codes)) // [MQTT-3.8.4-1] [MQTT-3.8.4-6]
+  const text = connection.wantsReasons ? textOf(granted) : undefined
+  const words = { text, maximumPacketSize: connection.maximumPacketSize }
+  connection.answer(encodeSuback(version, packetId, codes, words)) // [MQTT-3.8.4-1] [MQTT-3.8.4-6]
   for (const { route, retained } of granted) {
     if (route) for (const message of retained) sendRetained(route, message)
   }
@@ -124,7 +129,17 @@ function refused(host: Host, connection: Peer, code: number, why: unknown): Gran
   const fields = { code, ...connection.facts }
   if (typeof why === 'string') host.refusals.note(why, fields)
   else host.refusals.noteError(why, fields)
-  return { code, retained: [] }
+  const text = typeof why === 'string' ? why.replaceAll('_', ' ') : messageOf(why)
+  return { code, retained: [], text }
+}
+
+const messageOf = (error: unknown): string | undefined =>
+  error instanceof DomainError ? error.message : undefined
+
+/** The first refusal, and which filter it is: there is one string for all of them. */
+function textOf(granted: readonly Granted[]): string | undefined {
+  const index = granted.findIndex(({ text }) => text !== undefined)
+  return index === -1 ? undefined : `filter ${index + 1}: ${granted[index]?.text}`
 }
 
 function sendRetained(route: Route, message: Message): void {
@@ -152,5 +167,5 @@ export async function unsubscribe(host: Host, connection: Peer, cursor: Cursor):
     host.subscriptions.remove(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
   )
   if (session.isDurable) await written(session)
-  connection.send(encodeUnsuback(version, packetId, codes)) // [MQTT-3.10.4-4]
+  connection.answer(encodeUnsuback(version, packetId, codes)) // [MQTT-3.10.4-4]
 }

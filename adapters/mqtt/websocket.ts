@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import type { AddressReader } from '../../platform/http/client-address.ts'
 import type { MqttAdapter } from './adapter.ts'
 
 export interface MqttWebSocket {
@@ -24,7 +25,7 @@ const UNSUPPORTED_DATA = 1003
  */
 export function createMqttWebSocket(
   adapter: Pick<MqttAdapter, 'handle'>,
-  { maxPacketBytes }: { maxPacketBytes: number },
+  { maxPacketBytes, addressOf }: { maxPacketBytes: number; addressOf: AddressReader },
 ): MqttWebSocket {
   const server = new WebSocketServer({
     noServer: true,
@@ -48,7 +49,7 @@ export function createMqttWebSocket(
     const stream = createWebSocketStream(webSocket)
     stream.on('close', removeWatch)
     adapter.handle(stream, {
-      remoteAddress: request.socket.remoteAddress ?? '',
+      remoteAddress: addressOf(request),
       transport: 'ws',
       onAuthenticated: removeWatch,
     })

@@ -2,8 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import { callAt } from '../../platform/alarm.ts'
 import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
 import { Forbidden, RateLimited, Unauthenticated, Unavailable } from '../../platform/errors.ts'
+import type { AddressReader } from '../../platform/http/client-address.ts'
 import { readCredentials, splitUrl } from '../../platform/http/credentials.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
@@ -18,6 +20,7 @@ import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
 import { hasWildcard, InvalidTopic, parseTopicPath, TOPIC_LIMITS } from '../topics.ts'
 import type { Topic, TopicLimits } from '../topics.ts'
+import type { Traffic } from '../traffic.ts'
 import { CLOSE } from './close-codes.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionContext, Entitlement } from './connection.ts'
@@ -60,6 +63,8 @@ export interface WsAdapter {
 
 export interface WsAdapterOptions {
   readonly authority: Authority
+  readonly addressOf: AddressReader
+  readonly traffic: Traffic
   readonly publish: Publish
   readonly feed: ChannelFeed
   readonly log: Logger
@@ -72,7 +77,7 @@ export interface WsAdapterOptions {
  * soon as it has lost what it was let in with.
  */
 export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
-  const { authority, publish, feed, log, metrics } = options
+  const { authority, addressOf, traffic, publish, feed, log, metrics } = options
   const limits: WsLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const refusals = createRefusals({ log, metrics, protocol: 'ws' })
   const open = metrics.connections('ws')
@@ -130,7 +135,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     const presented = readCredentials(req.headers.authorization, query.get('authorization'))
     if (!presented) throw new Unauthenticated()
     if (topic instanceof Error) throw topic
-    const { principal, address } = await admit(authority, presented, topic)
+    const { principal, address } = await admit(authority, presented, topic, addressOf(req))
     const { domainId, channelId } = address
     const [mayPublish, canSubscribe] = await Promise.all([
       authority.authorize({ principal, channelId, action: 'publish' }),
@@ -194,10 +199,21 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
   ): Connection {
     const connection = new Connection(ws, socket, entitlement, context)
     if (following) connection.following = following
+    const { principal } = entitlement
+    const usage =
+      principal.kind === 'client' ? traffic.begin(principal.id, () => (following ? 1 : 0)) : undefined
+    connection.counted = usage?.client
     connections.add(connection)
     heartbeat.add(connection)
     open.value += 1
+    const endsAtMs = principal.kind === 'user' ? principal.expiresAtMs : undefined
+    const disarm =
+      endsAtMs === undefined
+        ? undefined
+        : callAt(endsAtMs, () => connection.refuse('expired', CLOSE.policyViolation))
     ws.on('close', () => {
+      disarm?.()
+      usage?.end()
       connections.delete(connection)
       heartbeat.remove(connection)
       open.value -= 1
@@ -220,7 +236,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
         () => socket.off('error', ignore),
         (error: unknown) => {
           const prefix = topic instanceof Error ? undefined : topic.prefix
-          refusals.noteError(error, { address: req.socket.remoteAddress, topic: prefix })
+          refusals.noteError(error, { address: addressOf(req), topic: prefix })
           rejectUpgrade(socket, error)
         },
       )

@@ -10,6 +10,7 @@ import type { Publish } from '../publish.ts'
 import type { Refusals } from '../refusals.ts'
 import { hasWildcard, matchesFilter } from '../topics.ts'
 import type { Topic } from '../topics.ts'
+import type { Usage } from '../traffic.ts'
 import { CLOSE, closeCode } from './close-codes.ts'
 import type { Corks } from './corks.ts'
 
@@ -45,6 +46,8 @@ export class Connection {
   readonly entitlement: Entitlement
   /** Pings since the last pong. */
   unansweredPings = 0
+  /** Where deliveries to a client are counted. */
+  counted: Usage['client'] | undefined
   readonly #ws: WebSocket
   readonly #socket: Duplex
   readonly #context: ConnectionContext
@@ -91,6 +94,7 @@ export class Connection {
     }
     this.#sent += 1
     this.#context.delivered.value += 1
+    if (this.counted) this.counted.delivered += 1
     this.#context.corks.cork(this.#socket)
     ws.send(message.payload, BINARY, this.#onWritten)
     this.#context.onDelivered(message.receivedAtNs)

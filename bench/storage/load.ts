@@ -1,22 +1,36 @@
 import type { Client } from 'pg'
 
-/** 1,000 series of one channel over the 30 days before now, one reading each in turn. */
+/** One channel whose 1,000 series have one reading each in turn, for 30 days. */
 export const SERIES = 1_000
 export const DAYS = 30
 
-/** Empties the tables and fills them with so many readings, as the writer would have stored them, the oldest first. */
-export async function loadSamples(db: Client, readings: number): Promise<string> {
+/** The first days of the fleet, stored in a database. */
+export interface Fleet {
+  readonly channelId: string
+  readonly readings: number
+  readonly days: number
+  /** Seconds since the Unix epoch. */
+  readonly end: number
+}
+
+/**
+ * Stores the first readings as the writer would, the oldest first.
+ *
+ * @param all readings of all 30 days, the last of them now
+ */
+export async function loadSamples(db: Client, readings: number, all: number): Promise<Fleet> {
   await db.query('truncate samples, series, stored_channels, stored_days restart identity')
   const { rows } = await db.query<{ channel_id: string }>(
     'insert into stored_channels (channel_id, domain_id) values (gen_random_uuid(), gen_random_uuid()) returning channel_id',
   )
+  const channelId = rows[0]?.channel_id ?? ''
   await db.query(
     `insert into series (key, channel_no, publisher, subtopic, protocol, name, unit)
      select gen_random_uuid(), 1, gen_random_uuid(), '', 'mqtt', 'urn:dev:mac:0024befffe80' || to_hex(i) || ':temperature', 'Cel'
      from generate_series(1, $1) as i`,
     [SERIES],
   )
-  const step = (DAYS * 86_400) / readings
+  const step = (DAYS * 86_400) / all
   const start = Date.now() / 1_000 - DAYS * 86_400
   await db.query(
     `insert into samples (series_id, channel_no, time, place, value)
@@ -26,10 +40,11 @@ export async function loadSamples(db: Client, readings: number): Promise<string>
   )
   await db.query(
     `insert into stored_days select $1, 'readings', floor(time / 86400), count(*) from samples group by 3`,
-    [rows[0]?.channel_id],
+    [channelId],
   )
+  // As autovacuum does, after each fiftieth part that is added.
   await db.query('vacuum analyze')
-  return rows[0]?.channel_id ?? ''
+  return { channelId, readings, days: (DAYS * readings) / all, end: start + readings * step }
 }
 
 /** The layout before: all of a reading in one row, with the indexes that it had. Filled with the samples. */

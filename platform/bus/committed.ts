@@ -9,13 +9,15 @@ export interface Committed {
   readonly seq: number
   /** RFC 3339, as the server says: a stream that was lost and made anew counts from 1 again. */
   readonly createdAt: string
+  /** How often it has lost its end since, and so went back: positions from before say nothing about it either. */
+  readonly rewinds: number
 }
 
 /** Tells everybody, once the transaction is committed. Never throws; what is lost while the bus is away the next one makes good. */
-export function announceCommitted(bus: Bus, { seq, createdAt }: Committed): void {
+export function announceCommitted(bus: Bus, { seq, createdAt, rewinds }: Committed): void {
   if (!bus.isConnected) return
   try {
-    bus.connection.publish(COMMITTED_SUBJECT, JSON.stringify({ seq, created_at: createdAt }))
+    bus.connection.publish(COMMITTED_SUBJECT, JSON.stringify({ seq, created_at: createdAt, rewinds }))
   } catch (error) {
     bus.log.debug({ err: error, seq }, 'committed position could not be announced')
   }
@@ -34,8 +36,9 @@ export function subscribeCommitted(bus: Bus, onCommitted: (committed: Committed)
 
 function readCommitted(msg: Msg): Committed | undefined {
   try {
-    const { seq, created_at: createdAt } = msg.json<{ seq?: unknown; created_at?: unknown }>()
-    return typeof seq === 'number' && typeof createdAt === 'string' ? { seq, createdAt } : undefined
+    const { seq, created_at: createdAt, rewinds } = msg.json<Record<string, unknown>>()
+    const isPosition = typeof seq === 'number' && typeof createdAt === 'string' && typeof rewinds === 'number'
+    return isPosition ? { seq, createdAt, rewinds } : undefined
   } catch {
     // Somebody else's.
     return undefined

@@ -179,6 +179,12 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
   }
 }
 
+/** When the stream took the message, in nanoseconds since the Unix epoch: with its place it tells one message from all others. */
+export function takenNs({ msg }: Pulled): bigint {
+  const tokens = (msg.reply ?? '').split('.')
+  return BigInt(tokens[7 + shiftOf(tokens)] ?? '')
+}
+
 /** As the server counts it, headers included; nats.js has the method and leaves it out of its types. */
 function sizeOf(msg: Msg): number {
   return (msg as Msg & { size(): number }).size()
@@ -191,10 +197,12 @@ function sizeOf(msg: Msg): number {
  */
 export function readPlace(reply: string): { streamSeq: number; consumerSeq: number; pending: number } {
   const tokens = reply.split('.')
-  const shift = tokens.length > 9 ? 2 : 0
+  const shift = shiftOf(tokens)
   return {
     streamSeq: Number(tokens[5 + shift]),
     consumerSeq: Number(tokens[6 + shift]),
     pending: Number(tokens[8 + shift]),
   }
 }
+
+const shiftOf = ({ length }: readonly string[]) => (length > 9 ? 2 : 0)

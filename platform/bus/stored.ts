@@ -2,7 +2,7 @@ import { AckPolicy, DeliverPolicy, NatsError } from 'nats'
 import type { JetStreamManager, MsgRequest, StoredMsg } from 'nats'
 
 /** One message as a stream keeps it. */
-export type StoredMessage = Pick<StoredMsg, 'seq' | 'subject' | 'header' | 'data' | 'time'>
+export type StoredMessage = Pick<StoredMsg, 'seq' | 'subject' | 'header' | 'data' | 'time' | 'timestamp'>
 
 // JetStream API error, `err_code` of nats-server's server/errors.json.
 export const NO_MESSAGE_FOUND = 10_037
@@ -37,6 +37,13 @@ export function findLastStored(
 }
 
 const NS_PER_S = 1_000_000_000
+
+/** When the stream took a message, in nanoseconds since the Unix epoch; the server says it as RFC 3339, zeros at the end left out. */
+export function takenNsOf({ timestamp }: Pick<StoredMessage, 'timestamp'>): bigint {
+  const [, whole = '', fraction = '', zone = 'Z'] =
+    /^([^.]*?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/.exec(timestamp) ?? []
+  return BigInt(Date.parse(whole + zone)) * 1_000_000n + BigInt(fraction.padEnd(9, '0'))
+}
 
 /**
  * The place of the first message that came at or after a moment; the next place to be taken when there is none. It is what

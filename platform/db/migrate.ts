@@ -7,7 +7,9 @@ import * as access from './migrations/0003-access.ts'
 import * as entities from './migrations/0004-entities.ts'
 import * as people from './migrations/0005-people.ts'
 import * as storage from './migrations/0006-storage.ts'
+import * as series from './migrations/0007-series.ts'
 import * as lists from './migrations/0008-lists.ts'
+import * as traffic from './migrations/0009-traffic.ts'
 
 /** All migrations, oldest first. A merged one is frozen; a change is a new file and a new line here. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -17,7 +19,9 @@ const MIGRATIONS: Record<string, Migration> = {
   '0004-entities': entities,
   '0005-people': people,
   '0006-storage': storage,
+  '0007-series': series,
   '0008-lists': lists,
+  '0009-traffic': traffic,
 }
 
 /**

@@ -9,7 +9,7 @@ export type EntityType = 'domain' | 'group' | 'client' | 'channel'
 export type Status = 'enabled' | 'disabled' | 'deleted'
 
 /** Columns that every administered entity has. */
-interface EntityColumns {
+export interface EntityColumns {
   id: string
   name: string
   tags: Generated<string[]>
@@ -220,6 +220,8 @@ export interface SeriesTable {
   protocol: string
   name: string
   unit: string | null
+  /** Whether each of its samples is a number and nothing else. */
+  is_plain: Generated<boolean>
 }
 
 /** `place` is left out: it goes beyond what a number of JavaScript holds, and is for SQL to order by. */
@@ -284,6 +286,9 @@ export interface StreamPositionsTable {
   stream: string
   created_at: ColumnType<Date, Date | string, Date | string>
   seq: number
+  taken_ns: string | null
+  rewinds: Generated<number>
+  series_generation: Generated<number>
 }
 
 export interface EntitiesView {

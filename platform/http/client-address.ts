@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
+import { plainAddress } from '../buckets.ts'
 
 /** Tells where requests come from. */
 export type AddressReader = (req: IncomingMessage) => string
@@ -9,22 +10,16 @@ export type AddressReader = (req: IncomingMessage) => string
  *   `X-Forwarded-For`, which is read from its end, since anybody may write the beginning
  */
 export function createAddressReader(proxies: readonly string[]): AddressReader {
-  const trusted = new BlockList()
-  for (const proxy of proxies) {
-    const [address = '', prefix] = proxy.split('/')
-    const family = familyOf(address)
-    trusted.addSubnet(address, prefix === undefined ? (family === 'ipv4' ? 32 : 128) : Number(prefix), family)
-  }
-  const isTrusted = (address: string) => isIP(address) !== 0 && trusted.check(address, familyOf(address))
+  const isTrusted = createAddressList(proxies)
 
   return (req) => {
     const header = req.headers['x-forwarded-for'] ?? ''
     const named = (typeof header === 'string' ? header : header.join(','))
       .split(',')
       .map((name) => name.trim())
-    let address = plain(req.socket.remoteAddress ?? '')
+    let address = plainAddress(req.socket.remoteAddress ?? '')
     while (isTrusted(address)) {
-      const before = plain(named.pop() ?? '')
+      const before = plainAddress(named.pop() ?? '')
       if (isIP(before) === 0) break
       address = before
     }
@@ -32,7 +27,18 @@ export function createAddressReader(proxies: readonly string[]): AddressReader {
   }
 }
 
-const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
+/** @returns whether an address is among these addresses and networks */
+export function createAddressList(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/')
+    const family = familyOf(address)
+    list.addSubnet(address, prefix === undefined ? (family === 'ipv4' ? 32 : 128) : Number(prefix), family)
+  }
+  return (given) => {
+    const address = plainAddress(given)
+    return isIP(address) !== 0 && list.check(address, familyOf(address))
+  }
+}
 
-/** IPv4 inside IPv6 as sockets that listen on both show it. */
-const plain = (address: string) => address.replace(/^::ffff:(?=\d+\.)/i, '')
+const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')

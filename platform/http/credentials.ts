@@ -1,10 +1,10 @@
+import { isUuid } from '../identifiers.ts'
+
 /** What a request or a handshake showed, before it is known in which domain a secret counts. */
 export type Presented =
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'client'; readonly clientId: string; readonly secret: string }
   | { readonly kind: 'secret'; readonly secret: string }
-
-const CLIENT_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 // What JavaScript clients send for "nothing" (api.md 1.2).
 const ABSENT: ReadonlySet<string> = new Set(['', 'undefined', 'null'])
@@ -48,7 +48,7 @@ function readBasic(encoded: string): Presented | undefined {
   const user = decoded.slice(0, colon)
   const presented = secretOf(decoded.slice(colon + 1))
   // Older clients put anything in front of the colon: then the secret speaks alone.
-  if (!presented || !CLIENT_ID.test(user)) return presented
+  if (!presented || !isUuid(user)) return presented
   return { kind: 'client', clientId: user.toLowerCase(), secret: presented.secret }
 }
 

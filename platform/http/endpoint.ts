@@ -77,13 +77,29 @@ interface UserEndpoint<P extends z.ZodType, Q extends z.ZodObject, B extends z.Z
   readonly handle: (request: Request<P, Q, B> & { readonly principal: Principal }) => Promise<unknown>
 }
 
+interface DeviceEndpoint<P extends z.ZodType, Q extends z.ZodObject, B extends z.ZodType> extends Description<
+  P,
+  Q,
+  B
+> {
+  /** Whoever shows a client's secret or a token. */
+  readonly access: 'device'
+  /**
+   * Asks for them, before anything else is read. What a secret opens the handler finds out, since that depends on where.
+   *
+   * @throws {Unauthenticated} there are none, or a token that does not hold
+   */
+  readonly identify: (ctx: RouterContext<RequestState>) => Promise<unknown>
+  /** @returns the answer's body, `undefined` for an empty one; or a {@link Reply} */
+  readonly handle: (request: Request<P, Q, B>) => Promise<unknown>
+}
+
 interface OpenEndpoint<P extends z.ZodType, Q extends z.ZodObject, B extends z.ZodType> extends Description<
   P,
   Q,
   B
 > {
-  /** Anyone; `device` where the handler itself asks for a client's secret or a token. */
-  readonly access: 'anyone' | 'device'
+  readonly access: 'anyone'
   /** @returns the answer's body, `undefined` for an empty one; or a {@link Reply} */
   readonly handle: (request: Request<P, Q, B>) => Promise<unknown>
 }
@@ -93,14 +109,16 @@ interface OpenEndpoint<P extends z.ZodType, Q extends z.ZodObject, B extends z.Z
  * and writes the API's documentation.
  */
 export type Endpoint =
-  UserEndpoint<z.ZodType, z.ZodObject, z.ZodType> | OpenEndpoint<z.ZodType, z.ZodObject, z.ZodType>
+  | UserEndpoint<z.ZodType, z.ZodObject, z.ZodType>
+  | DeviceEndpoint<z.ZodType, z.ZodObject, z.ZodType>
+  | OpenEndpoint<z.ZodType, z.ZodObject, z.ZodType>
 
 /** Declares an endpoint; the types of its input follow from the schemas. */
 export function endpoint<
   P extends z.ZodType = Nothing,
   Q extends z.ZodObject = Nothing,
   B extends z.ZodType = Nothing,
->(description: UserEndpoint<P, Q, B> | OpenEndpoint<P, Q, B>): Endpoint {
+>(description: UserEndpoint<P, Q, B> | DeviceEndpoint<P, Q, B> | OpenEndpoint<P, Q, B>): Endpoint {
   // The list of all endpoints forgets what each takes; `serve` calls a handler with what its own schemas returned.
   return description
 }
@@ -164,6 +182,7 @@ const bodyLimitOf = ({ access }: Endpoint, { maxBodyBytes }: RequestState) =>
 async function serve(one: Endpoint, ctx: RouterContext<RequestState>): Promise<void> {
   // Who calls comes first: a stranger learns nothing from what is wrong with the rest.
   const principal = isForUsers(one) ? await readPrincipal(one, ctx) : undefined
+  if (one.access === 'device') await one.identify(ctx)
   requireStorable(ctx.params)
   const params = parse(one.params ?? Nothing, ctx.params)
   const query = readQuery(ctx, one.query ?? Nothing)

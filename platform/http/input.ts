@@ -110,12 +110,6 @@ export function optional<T extends z.ZodType>(schema: T) {
   )
 }
 
-/** A UUID of any version, lower case on the way in. */
-export const uuid = z
-  .string()
-  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i, 'must be a UUID')
-  .transform((id) => id.toLowerCase())
-
 export const text = (maxLength: number) => z.string().max(maxLength)
 export const tags = z.array(text(256)).max(256)
 

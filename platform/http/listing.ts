@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { GroupFilter, Listing, Page, TagsFilter } from '../db/listing.ts'
 import { InvalidInput } from '../errors.ts'
-import { flag, metadata, parse, uuid } from './input.ts'
+import { flag, metadata, parse } from './input.ts'
+import { uuid } from '../identifiers.ts'
 import type { RequestContext } from './input.ts'
 import { requireStorable } from './storable.ts'
 

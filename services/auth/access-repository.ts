@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import { OWN_ACTIONS, inheritedActions } from './actions.ts'
-import type { Access, AccessType, EntityMember, EntityRef, EntityType } from './types.ts'
+import type { Access, AccessType, ContainedType, EntityMember, EntityRef, EntityType } from './types.ts'
 
 /** What members of an entity are ordered by. */
 export const MEMBER_ORDERS = [
@@ -32,32 +32,58 @@ function reachingActions(type: EntityType, from: 'onParent' | 'onAbove' | 'onDom
 }
 
 /**
- * The roles through which anybody has access to the entity: `user_id, role_id, role_name, access_type, provider_id,
- * provider_path`. A role elsewhere counts when it grants something here.
+ * The roles through which anybody has access to the entities: `entity_id, user_id, role_id, role_name, access_type, provider_id,
+ * provider_path, distance`. A role elsewhere counts when it grants something here.
  */
-function accesses({ type, id }: EntityRef) {
+function accesses(type: EntityType, ids: readonly string[]) {
+  const actions = (from: Parameters<typeof reachingActions>[1]) =>
+    type === 'domain' ? sql`null::text[]` : sql`${reachingActions(type, from)}::text[]`
   return sql`
-    select m.user_id, r.id as role_id, r.name as role_name, p.access_type, p.provider_id, p.provider_path
-    from (
-      select e.type as entity_type, e.id as entity_id, 'direct' as access_type, null::uuid as provider_id,
-        null::text as provider_path, null::text[] as reaching
-      from entities e where e.type = ${type} and e.id = ${id}
+    select e.id as entity_id, m.user_id, r.id as role_id, r.name as role_name, way.access_type,
+      case when way.access_type <> 'direct' then m.entity_id end as provider_id, way.path as provider_path, way.distance
+    from entities e
+    cross join lateral (
+      select 'direct' as access_type, e.type as on_type, e.id as on_id, null as path, 0 as distance, null::text[] as reaching
       union all
-      select 'group', g.id, 'direct_group', g.id, array_to_string(g.path, '.'), ${reachingActions(type, 'onParent')}::text[]
-      from entities e join groups g on g.id = e.parent_id where e.type = ${type} and e.id = ${id}
+      select 'direct_group', 'group', g.id, array_to_string(g.path, '.'), 1, ${actions('onParent')}
+      from groups g where g.id = e.parent_id
       union all
-      select 'group', g.id, 'indirect_group', g.id, array_to_string(g.path, '.'), ${reachingActions(type, 'onAbove')}::text[]
-      from entities e join groups g on g.id = any (e.above) and g.id <> e.parent_id
-      where e.type = ${type} and e.id = ${id}
+      select 'indirect_group', 'group', g.id, array_to_string(g.path, '.'), 21 - cardinality(g.path), ${actions('onAbove')}
+      from groups g where g.id = any (e.above) and g.id <> e.parent_id
       union all
-      select 'domain', e.domain_id, 'domain', e.domain_id, null, ${reachingActions(type, 'onDomain')}::text[]
-      from entities e where e.type = ${type} and e.id = ${id} and e.type <> 'domain'
-    ) p
-    join role_members m on m.entity_type = p.entity_type and m.entity_id = p.entity_id
+      select 'domain', 'domain', e.domain_id, null, 30, ${actions('onDomain')} where e.type <> 'domain'
+    ) as way
+    join role_members m on m.entity_type = way.on_type and m.entity_id = way.on_id
     join users u on u.id = m.user_id and u.status <> 'deleted'
     join roles r on r.id = m.role_id
-    where p.reaching is null
-      or exists (select from role_actions a where a.role_id = r.id and a.action = any (p.reaching))`
+    where e.type = ${type} and e.id = any (${[...ids]}::uuid[]) and (way.reaching is null
+      or exists (select from role_actions a where a.role_id = r.id and a.action = any (way.reaching)))`
+}
+
+/**
+ * The roles through which a user has access to each of the entities, the closest first.
+ *
+ * @returns nothing for an entity that no role of the user reaches
+ */
+export async function findAccess(
+  db: Db,
+  userId: string,
+  type: ContainedType,
+  ids: readonly string[],
+): Promise<Map<string, Access[]>> {
+  if (ids.length === 0) return new Map()
+  const { rows } = await sql<Access & { entityId: string }>`
+    select x.entity_id as "entityId", x.role_id as "roleId", x.role_name as "roleName", x.access_type as "accessType",
+      x.provider_id as "providerId", x.provider_path as "providerPath",
+      array(select a.action from role_actions a where a.role_id = x.role_id order by a.action) as actions
+    from (${accesses(type, ids)}) x where x.user_id = ${userId} order by x.distance`.execute(db)
+  const found = new Map<string, Access[]>()
+  for (const { entityId, ...access } of rows) {
+    const ofEntity = found.get(entityId)
+    if (ofEntity) ofEntity.push(access)
+    else found.set(entityId, [access])
+  }
+  return found
 }
 
 const ORDER_COLUMNS = {
@@ -88,7 +114,7 @@ export async function listEntityMembers(
   const dir = sql.raw(listing.dir)
   const { rows } = await sql<{ total: number; memberId: string | null; roles: Access[] }>`
     with matching as materialized (
-      select x.* from (${accesses(entity)}) x where ${sql.join(conditions, sql` and `)}
+      select x.* from (${accesses(entity.type, [entity.id])}) x where ${sql.join(conditions, sql` and `)}
     ), page as (
       select user_id, min(${sql.ref(ORDER_COLUMNS[listing.order])}::text) as place from matching group by user_id
       order by place ${dir}, user_id ${dir} limit ${listing.limit} offset ${listing.offset}

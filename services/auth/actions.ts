@@ -1,4 +1,4 @@
-import type { EntityType } from './types.ts'
+import type { Access, ContainedType, EntityType } from './types.ts'
 
 const ROLE = ['manage_role', 'add_role_users', 'remove_role_users', 'view_role_users']
 const CLIENT = ['update', 'read', 'delete', 'set_parent_group', 'connect_to_channel', ...ROLE]
@@ -74,4 +74,12 @@ export function inheritedActions(type: EntityType, action: string) {
     case 'domain':
       return { onParent: undefined, onAbove: undefined, onDomain: action }
   }
+}
+
+/** Whether this role, from where it is held, grants the action on an entity of the type. */
+export function grants(type: ContainedType, access: Access, action: string): boolean {
+  const { onParent, onAbove, onDomain } = inheritedActions(type, action)
+  const word = { direct: action, direct_group: onParent, indirect_group: onAbove, domain: onDomain }
+  const needed = word[access.accessType]
+  return needed !== undefined && access.actions.includes(needed)
 }

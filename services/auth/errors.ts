@@ -48,7 +48,9 @@ export class LastAdmin extends InvalidInput {
 
 export class BuiltInRole extends InvalidInput {
   constructor() {
-    super("the domain's built-in role admin cannot be deleted", { code: 'built_in_role' })
+    super("the domain's built-in role admin stays, with the actions that make an admin", {
+      code: 'built_in_role',
+    })
   }
 }
 

@@ -198,6 +198,7 @@ export interface LivePat {
   readonly isVerified: boolean
   readonly secretHash: Buffer
   readonly lastUsedAt: Date | null
+  readonly expiresAt: Date
   readonly scopes: readonly Scope[]
 }
 
@@ -205,7 +206,7 @@ export interface LivePat {
 export async function findLivePat(db: Db, userId: string, id: string): Promise<LivePat | undefined> {
   const { rows } = await sql<LivePat>`
     select u.id as "userId", u.role = 'admin' as "isSuperadmin", u.verified_at is not null as "isVerified",
-      p.secret_hash as "secretHash", p.last_used_at as "lastUsedAt",
+      p.secret_hash as "secretHash", p.last_used_at as "lastUsedAt", p.expires_at as "expiresAt",
       (select coalesce(json_agg(json_strip_nulls(json_build_object('entityType', s.entity_type, 'domainId', s.domain_id,
         'entityId', s.entity_id, 'operation', s.operation))), '[]') from pat_scopes s where s.pat_id = p.id) as scopes
     from pats p join users u on u.id = p.user_id

@@ -169,9 +169,13 @@ export function createPats({ db, vault, journal }: { db: Db; vault: Vault; journ
      *
      * @throws {Unauthenticated} none of ours, revoked, expired, or of a user who is not enabled
      */
-    async authenticate(
-      secret: string,
-    ): Promise<Bearer & { readonly scopes: readonly Scope[]; readonly patId: string }> {
+    async authenticate(secret: string): Promise<
+      Bearer & {
+        readonly scopes: readonly Scope[]
+        readonly patId: string
+        readonly expiresAtMs: number
+      }
+    > {
       const [userId, patId] = readIds(secret) ?? []
       const live = userId && patId ? await repository.findLivePat(db, userId, patId) : undefined
       if (!live || !patId || !timingSafeEqual(hash(secret), live.secretHash)) {
@@ -179,7 +183,8 @@ export function createPats({ db, vault, journal }: { db: Db; vault: Vault; journ
       }
       if ((live.lastUsedAt?.getTime() ?? 0) < Date.now() - TOUCH_MS) await repository.touchPat(db, patId)
       const { isSuperadmin, isVerified, scopes } = live
-      return { userId: live.userId, isSuperadmin, isVerified, scopes, patId }
+      const expiresAtMs = live.expiresAt.getTime()
+      return { userId: live.userId, isSuperadmin, isVerified, scopes, patId, expiresAtMs }
     },
 
     /** What {@link authenticate} said of a token, asked again later by its id; `undefined` when it holds no more. */

@@ -1,13 +1,13 @@
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { Forbidden, NotFound } from '../../platform/errors.ts'
-import { deleteRolesOn, findAccess } from './access.ts'
+import { findAccess } from './access-repository.ts'
 import { AVAILABLE_ACTIONS } from './actions.ts'
 import { OPERATIONS, deedsOf } from './operations.ts'
 import { OutsideDomain } from './errors.ts'
 import type { OperationName } from './operations.ts'
 import { findReach, isPlatformAdmin, whereScoped } from './reach.ts'
 import * as repository from './repository.ts'
-import { insertRoles, newRoleId } from './role-repository.ts'
+import { deleteRolesOn, insertRoles, newRoleId } from './role-repository.ts'
 import type { Standing } from './repository.ts'
 import { isInScope } from './scopes.ts'
 import type { Deed } from './scopes.ts'
@@ -130,6 +130,11 @@ export function createPolicy(db: Db) {
         passes(principal, standing) &&
         isInScope(principal, ...deedsOf(operation, standing.domainId, id))
       )
+    },
+
+    /** Whether the caller's token is good for this, roles left aside. */
+    isInScope(principal: Principal, operation: OperationName, id: string, domainId: string): boolean {
+      return isInScope(principal, ...deedsOf(operation, domainId, id))
     },
 
     /**

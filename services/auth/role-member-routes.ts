@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { uuid } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import { commaList, envelope, pageOf, pageQuery } from '../../platform/http/listing.ts'
 import { MEMBER_ORDERS } from './access-repository.ts'
 import { PresentedAccess, presentAccess } from './present.ts'

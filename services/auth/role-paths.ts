@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { uuid } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import type { EntityRef, EntityType } from './types.ts'
 
 /** What the routes of roles on one type of entity have in common. */

@@ -143,3 +143,8 @@ export async function touchRole(trx: Trx, roleId: string, updatedBy: string): Pr
 export async function deleteRole(trx: Trx, roleId: string): Promise<void> {
   await trx.deleteFrom('roles').where('id', '=', roleId).execute()
 }
+
+/** Takes away all roles on an entity that is no more. */
+export async function deleteRolesOn(trx: Trx, type: EntityType, id: string): Promise<void> {
+  await trx.deleteFrom('roles').where('entity_type', '=', type).where('entity_id', '=', id).execute()
+}

@@ -1,7 +1,7 @@
 import type { Db } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
 import type { Journal } from '../journal/service.ts'
-import { AVAILABLE_ACTIONS } from './actions.ts'
+import { AVAILABLE_ACTIONS, DOMAIN_ADMIN } from './actions.ts'
 import { BuiltInRole, UnknownAction } from './errors.ts'
 import { removeMembers } from './membership.ts'
 import type { Policy } from './policy.ts'
@@ -81,7 +81,7 @@ export function createRoles({ db, journal, policy }: { db: Db; journal: Journal;
       await policy.require(principal, `${entity.type}.role_remove`, entity.id, entity.domainId)
       await changes.alone(entity.domainId, async (trx) => {
         const role = await changes.get(trx, entity, roleId)
-        if (role.isBuiltIn && entity.type === 'domain') throw new BuiltInRole()
+        if (isDomainAdmin(role)) throw new BuiltInRole()
         const members = await removeMembers(trx, entity, { roleId })
         await repository.deleteRole(trx, roleId)
         const attributes = { role_id: roleId, role_name: role.name, members }
@@ -110,7 +110,12 @@ export function createRoles({ db, journal, policy }: { db: Db; journal: Journal;
       return (await changes.get(db, entity, roleId)).actions
     },
 
-    /** Takes actions from the role; those that it does not hold are no error. @throws {UnknownAction} @throws {Forbidden} @throws {NotFound} */
+    /**
+     * Takes actions from the role; those that it does not hold are no error.
+     *
+     * @throws {UnknownAction} @throws {Forbidden} @throws {NotFound}
+     * @throws {BuiltInRole} the role `admin` that came with a domain keeps what makes an admin
+     */
     async removeActions(
       principal: Principal,
       entity: EntityRef,
@@ -119,22 +124,29 @@ export function createRoles({ db, journal, policy }: { db: Db; journal: Journal;
     ): Promise<void> {
       await policy.require(principal, `${entity.type}.role_remove_actions`, entity.id, entity.domainId)
       requireKnown(entity.type, actions)
-      await changes.change(principal.userId, entity, roleId, async (trx) => {
+      await changes.change(principal.userId, entity, roleId, async (trx, role) => {
+        if (isDomainAdmin(role) && actions.some((action) => DOMAIN_ADMIN.includes(action))) {
+          throw new BuiltInRole()
+        }
         await repository.deleteActions(trx, roleId, actions)
         await changes.record(trx, principal.userId, entity, 'actions.remove', { role_id: roleId, actions })
       })
     },
 
-    /** @throws {Forbidden} @throws {NotFound} */
+    /** @throws {Forbidden} @throws {NotFound} @throws {BuiltInRole} as {@link removeActions} */
     async removeAllActions(principal: Principal, entity: EntityRef, roleId: string): Promise<void> {
       await policy.require(principal, `${entity.type}.role_remove_all_actions`, entity.id, entity.domainId)
-      await changes.change(principal.userId, entity, roleId, async (trx) => {
+      await changes.change(principal.userId, entity, roleId, async (trx, role) => {
+        if (isDomainAdmin(role)) throw new BuiltInRole()
         await repository.deleteActions(trx, roleId, undefined)
         await changes.record(trx, principal.userId, entity, 'actions.remove_all', { role_id: roleId })
       })
     },
   }
 }
+
+/** Whether it is the role that a domain's admins are in: without it, nobody could set the domain's roles right again. */
+const isDomainAdmin = ({ isBuiltIn, entity }: Role) => isBuiltIn && entity.type === 'domain'
 
 /** @throws {UnknownAction} */
 function requireKnown(type: EntityType, actions: readonly string[]): void {

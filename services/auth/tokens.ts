@@ -113,11 +113,13 @@ export function createTokens({ db, vault, journal, keys, lifetimes }: TokensPart
      *
      * @throws {Unauthenticated} not ours, expired, of a revoked session, or of a user who is not enabled
      */
-    async authenticate(accessToken: string): Promise<Bearer & { readonly sessionId: string }> {
-      const sessionId = await verify(accessToken)
+    async authenticate(
+      accessToken: string,
+    ): Promise<Bearer & { readonly sessionId: string; readonly expiresAtMs: number }> {
+      const { sessionId, expiresAtMs } = await verify(accessToken)
       const live = await sessions.findLiveSession(db, sessionId)
       if (!live) throw new Unauthenticated(REFUSAL)
-      return { ...live, sessionId }
+      return { ...live, sessionId, expiresAtMs }
     },
 
     /** The caller's sessions, each by the id that {@link revoke} takes. */
@@ -172,7 +174,7 @@ export function createTokens({ db, vault, journal, keys, lifetimes }: TokensPart
     return key.publicKey
   }
 
-  async function verify(accessToken: string): Promise<string> {
+  async function verify(accessToken: string): Promise<{ sessionId: string; expiresAtMs: number }> {
     try {
       const { payload } = await jwtVerify(accessToken, publicKeyOf, {
         issuer: ISSUER,
@@ -180,7 +182,9 @@ export function createTokens({ db, vault, journal, keys, lifetimes }: TokensPart
         typ: 'at+jwt',
         requiredClaims: ['sub', 'sid', 'exp'],
       })
-      if (typeof payload.sid === 'string') return payload.sid
+      if (typeof payload.sid === 'string' && payload.exp !== undefined) {
+        return { sessionId: payload.sid, expiresAtMs: payload.exp * 1_000 }
+      }
     } catch (error) {
       // Everything else, such as a database that is away, says nothing about the token.
       if (!(error instanceof errors.JOSEError)) throw error

@@ -22,10 +22,6 @@ export async function deleteConnections(trx: Trx, connections: Connections): Pro
     .execute()
 }
 
-export async function deleteConnectionsOf(trx: Trx, channelId: string): Promise<void> {
-  await trx.deleteFrom('connections').where('channel_id', '=', channelId).execute()
-}
-
 /** Whether the client is connected that way, and client, channel and domain are enabled (contract A.3). */
 export async function isConnected(
   db: Db,

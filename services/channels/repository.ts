@@ -1,97 +1,47 @@
 import { sql } from 'kysely'
-import type { Selectable } from 'kysely'
 import { violates } from '../../platform/db/connect.ts'
 import type { Db, Trx } from '../../platform/db/connect.ts'
-import type { Page } from '../../platform/db/listing.ts'
-import type { ChannelsTable } from '../../platform/db/tables.ts'
-import { groupedColumns, listGrouped } from '../entities/list-repository.ts'
-import type { GroupedColumns } from '../entities/list-repository.ts'
+import { isUuid } from '../../platform/identifiers.ts'
+import { IdTaken, RouteTaken } from '../entities/errors.ts'
+import { createGroupedRepository, groupedValues, toGrouped } from '../entities/grouped-repository.ts'
 import { inIdOrder } from '../entities/repository.ts'
-import type { View } from '../entities/lists.ts'
-import type { GroupedListing } from '../entities/types.ts'
-import { ChannelIdTaken, ChannelRouteTaken } from './errors.ts'
+import type { Placed } from '../entities/types.ts'
 import type { Channel, NewChannel } from './types.ts'
 
-type Row = Selectable<ChannelsTable> & GroupedColumns
-
-function toChannel(row: Row): Channel {
-  return {
-    id: row.id,
-    domainId: row.domain_id,
-    name: row.name,
-    description: row.description,
-    route: row.route,
-    tags: row.tags,
-    metadata: row.metadata,
-    status: row.status,
-    parentGroupId: row.parent_group_id,
-    parentGroupPath: row.parent_group_path?.join('.') ?? '',
-    createdBy: row.created_by,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    updatedBy: row.updated_by,
-    connectionTypes: row.connection_types ?? undefined,
-  }
-}
-
-export interface InsertChannel extends NewChannel {
-  readonly id: string
-  readonly domainId: string
-  readonly createdBy: string
-}
+export const stored = createGroupedRepository('channel', (row): Channel => ({
+  ...toGrouped(row),
+  description: row.description,
+  route: row.route,
+}))
 
 /**
  * Inserts all or none, in one statement.
  *
  * @returns the channels in the order given
- * @throws {ChannelIdTaken} @throws {ChannelRouteTaken}
+ * @throws {IdTaken} @throws {RouteTaken}
  */
-export async function insertChannels(trx: Trx, channels: readonly InsertChannel[]): Promise<Channel[]> {
+export async function insertChannels(trx: Trx, channels: readonly Placed<NewChannel>[]): Promise<Channel[]> {
   try {
     await trx
       .insertInto('channels')
       .values(
         inIdOrder(channels).map((channel) => ({
-          id: channel.id,
-          domain_id: channel.domainId,
-          parent_group_id: channel.parentGroupId ?? null,
-          name: channel.name,
+          ...groupedValues(channel),
           description: channel.description,
           route: channel.route ?? null,
-          tags: [...channel.tags],
-          metadata: JSON.stringify(channel.metadata),
-          status: channel.status,
-          created_by: channel.createdBy,
-          updated_by: null,
         })),
       )
       .execute()
   } catch (error) {
-    if (violates(error, 'channels_pkey')) throw new ChannelIdTaken({ cause: error })
-    if (violates(error, 'channels_route_key')) throw new ChannelRouteTaken({ cause: error })
+    if (violates(error, 'channels_pkey')) throw new IdTaken({ cause: error })
+    if (violates(error, 'channels_route_key')) throw new RouteTaken({ cause: error })
     throw error
   }
-  const ids = channels.map((channel) => channel.id)
-  const { rows } = await sql<Row>`
-    select ${groupedColumns('channel')}
-    from channels join unnest(${ids}::uuid[]) with ordinality as given (id, place) using (id)
-    order by given.place`.execute(trx)
-  return rows.map(toChannel)
+  return stored.readAll(
+    trx,
+    channels.map((channel) => channel.id),
+  )
 }
-
-export async function findChannel(db: Db, id: string): Promise<Channel | undefined> {
-  const { rows } = await sql<Row>`
-    select ${groupedColumns('channel')} from channels
-    where channels.id = ${id} and channels.status <> 'deleted'`.execute(db)
-  return rows[0] && toChannel(rows[0])
-}
-
-export async function listChannels(db: Db, view: View, listing: GroupedListing): Promise<Page<Channel>> {
-  const page = await listGrouped<Row>(db, 'channel', view, listing)
-  return { total: page.total, items: page.items.map(toChannel) }
-}
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** A channel by what a topic calls it: domain and channel each by id or route, the channel by its id where no domain is named. */
 export async function findAddress(
@@ -99,12 +49,12 @@ export async function findAddress(
   reference: { readonly domain?: string | undefined; readonly channel: string },
 ): Promise<{ domainId: string; channelId: string } | undefined> {
   const named = (table: string, value: string) =>
-    UUID.test(value)
+    isUuid(value)
       ? sql<boolean>`${sql.ref(`${table}.id`)} = ${value}`
       : sql<boolean>`lower(${sql.ref(`${table}.route`)}) = ${value}`
   const channel = reference.channel.toLowerCase()
   const domain = reference.domain?.toLowerCase()
-  if (domain === undefined && !UUID.test(channel)) return undefined
+  if (domain === undefined && !isUuid(channel)) return undefined
   let query = db
     .selectFrom('channels')
     .innerJoin('domains', 'domains.id', 'channels.domain_id')

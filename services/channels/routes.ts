@@ -1,30 +1,12 @@
 import { z } from 'zod'
-import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { metadata, optional, text, uuid } from '../../platform/http/input.ts'
-import { listEndpoints } from '../entities/list-routes.ts'
-import { entityEndpoints, parentEndpoints } from '../entities/routes.ts'
+import { metadata, optional, text } from '../../platform/http/input.ts'
+import { route, uuid } from '../../platform/identifiers.ts'
+import { groupedEndpoints, groupedQuery } from '../entities/grouped-routes.ts'
 import type { DomainNames } from '../entities/routes.ts'
-import {
-  connectionType,
-  EntityQuery,
-  groupedShape,
-  InDomain,
-  newGrouped,
-  OneEntity,
-  presentGrouped,
-  readNewGrouped,
-} from '../entities/wire.ts'
+import { groupedShape, newGrouped, presentGrouped, readNewGrouped } from '../entities/wire.ts'
 import type { Channels } from './service.ts'
 import type { Channel, NewChannel } from './types.ts'
-
-const MAX_BULK = 1_000
-
-const route = z
-  .string()
-  .regex(/^[a-zA-Z][a-zA-Z0-9_-]{0,35}$/, 'must be 1 to 36 letters, digits, - or _, a letter first')
-  .refine((value) => !/__|--/.test(value), 'must not hold __ or --')
-  .refine((value) => !uuid.safeParse(value).success, 'must not be in the form of a UUID')
 
 const CreateChannel = z
   .object({ ...newGrouped, description: optional(text(1024)), route: optional(route) })
@@ -40,12 +22,7 @@ const UpdateChannel = z.object({
   metadata: optional(metadata),
 })
 
-const ListChannels = EntityQuery.extend({
-  /** Empty for those in no group, which `groupFilter` reads. */
-  group: uuid.optional(),
-  client: uuid.optional(),
-  connection_type: connectionType.optional(),
-})
+const ListChannels = groupedQuery({ client: uuid.optional() })
 
 const ChannelBody = z.object({
   ...groupedShape,
@@ -55,80 +32,20 @@ const ChannelBody = z.object({
 })
 
 export function channelEndpoints(parts: { channels: Channels; domains: DomainNames }): Endpoint[] {
-  const { channels, domains } = parts
-  return [
-    endpoint({
-      method: 'post',
-      path: '/:domain/channels',
-      summary: 'Create a channel',
-      access: 'user',
-      params: InDomain,
-      body: CreateChannel,
-      status: 201,
-      response: ChannelBody,
-      async handle({ ctx, principal, params, body }) {
-        const domainId = await domains.resolveId(params.domain)
-        const [channel] = await channels.create(principal, domainId, [body])
-        if (!channel) throw new Error('one channel went in and none came out')
-        ctx.set('Location', `/channels/${channel.id}`)
-        return present(channel)
-      },
-    }),
-
-    endpoint({
-      method: 'post',
-      path: '/:domain/channels/bulk',
-      summary: 'Create up to 1,000 channels, all or none',
-      access: 'user',
-      params: InDomain,
-      body: z.array(CreateChannel).min(1).max(MAX_BULK),
-      status: 200,
-      response: z.object({ total: z.int(), channels: z.array(ChannelBody) }),
-      async handle({ principal, params, body }) {
-        const domainId = await domains.resolveId(params.domain)
-        const created = await channels.create(principal, domainId, body)
-        return { total: created.length, channels: created.map(present) }
-      },
-    }),
-
-    ...listEndpoints({
-      type: 'channel',
-      domains,
-      query: ListChannels,
-      read: ({ client, connection_type: type }) => ({
-        connected: client === undefined ? undefined : { to: client, type },
-      }),
-      list: (principal, listing) => channels.list(principal, listing),
-      arrange: (page) => page.map(present),
-      response: ChannelBody,
-    }),
-
-    ...entityEndpoints<Channel>({
-      type: 'channel',
-      entities: channels,
-      domains,
-      present,
-      response: ChannelBody,
-    }),
-    ...parentEndpoints({ type: 'channel', entities: channels, domains }),
-
-    ...(['put', 'patch'] as const).map((method) =>
-      endpoint({
-        method,
-        path: '/:domain/channels/:id',
-        summary: 'Change name, description or metadata; absent fields stay',
-        access: 'user',
-        params: OneEntity,
-        body: UpdateChannel,
-        status: 200,
-        response: ChannelBody,
-        async handle({ principal, params, body }) {
-          const domainId = await domains.resolveId(params.domain)
-          return present(await channels.update(principal, domainId, params.id, body))
-        },
-      }),
-    ),
-  ]
+  return groupedEndpoints({
+    type: 'channel',
+    entities: parts.channels,
+    domains: parts.domains,
+    present,
+    response: ChannelBody,
+    create: { summary: 'Create a channel', body: CreateChannel, present },
+    list: { query: ListChannels, connectedTo: (query) => query.client },
+    update: {
+      methods: ['put', 'patch'],
+      summary: 'Change name, description or metadata; absent fields stay',
+      body: UpdateChannel,
+    },
+  })
 }
 
 function present(channel: Channel) {

@@ -1,16 +1,11 @@
-import { randomUUID } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
-import type { Page } from '../../platform/db/listing.ts'
 import { transact } from '../../platform/db/transact.ts'
 import { Forbidden, InvalidInput } from '../../platform/errors.ts'
 import { OutsideDomain } from '../auth/errors.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
-import { openList, withAccess } from '../entities/lists.ts'
-import { createParentRules } from '../entities/parents.ts'
-import { requireGroups } from '../entities/repository.ts'
-import { createEntityRules } from '../entities/rules.ts'
-import type { GroupedListing } from '../entities/types.ts'
+import { createGrouped } from '../entities/creation.ts'
+import { createGroupedRules } from '../entities/grouped.ts'
 import type { Journal } from '../journal/service.ts'
 import { AlreadyConnected } from './errors.ts'
 import * as wiring from './connections.ts'
@@ -20,14 +15,8 @@ import type { Channel, ChannelChange, Connections, ConnectionType, NewChannel } 
 export type Channels = ReturnType<typeof createChannels>
 
 export function createChannels({ db, journal, policy }: { db: Db; journal: Journal; policy: Policy }) {
-  const common = { type: 'channel', db, journal, policy, find: repository.findChannel } as const
-  const rules = createEntityRules<Channel>({
-    ...common,
-    async release(trx, channel) {
-      await wiring.deleteConnectionsOf(trx, channel.id)
-      return {}
-    },
-  })
+  const common = { type: 'channel', db, journal, policy } as const
+  const rules = createGroupedRules({ ...common, stored: repository.stored })
 
   async function requireWiring(
     principal: Principal,
@@ -63,48 +52,21 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
 
   return {
     ...rules,
-    ...createParentRules<Channel>(common),
 
     /**
      * Creates channels in a domain, all or none, and makes the caller admin of each.
      *
      * @returns in the order given
      * @throws {Forbidden} @throws {NotFound} no such parent group in the domain
-     * @throws {ChannelIdTaken} @throws {ChannelRouteTaken}
+     * @throws {IdTaken} @throws {RouteTaken}
      */
     async create(principal: Principal, domainId: string, inputs: readonly NewChannel[]): Promise<Channel[]> {
-      const parents = [...new Set(inputs.map((input) => input.parentGroupId))]
-      for (const parent of parents) await policy.requireCreate(principal, 'channel', domainId, parent)
-      return transact(db, async (trx) => {
-        await requireGroups(trx, domainId, parents)
-        const rows = inputs.map((input) => ({
-          ...input,
-          id: input.id ?? randomUUID(),
-          domainId,
-          createdBy: principal.userId,
-        }))
-        const channels = await repository.insertChannels(trx, rows)
-        const ids = channels.map((channel) => channel.id)
-        await policy.grantAdmin(trx, principal, 'channel', ids, domainId)
-        await journal.record(
-          trx,
-          ...channels.map((channel) => ({
-            operation: 'channel.create',
-            domainId,
-            entityType: 'channel' as const,
-            entityId: channel.id,
-            actorId: principal.userId,
-            attributes: { name: channel.name, route: channel.route, status: channel.status },
-          })),
-        )
-        return channels
-      })
-    },
-
-    /** The channels that the caller may read, of one domain or of all; see {@link openList} for what it may throw. */
-    async list(principal: Principal, listing: GroupedListing): Promise<Page<Channel>> {
-      const view = await openList(policy, principal, 'channel', listing)
-      return withAccess(policy, view, await repository.listChannels(db, view, listing))
+      return createGrouped(
+        { ...common, insert: repository.insertChannels, describe },
+        principal,
+        domainId,
+        inputs,
+      )
     },
 
     /** @throws {Forbidden} @throws {NotFound} */
@@ -114,8 +76,7 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
       id: string,
       { name, description, metadata }: ChannelChange,
     ): Promise<Channel> {
-      const columns = { name, description, metadata }
-      return rules.change(principal, domainId, id, columns, columns)
+      return rules.change(principal, domainId, id, { name, description, metadata })
     },
 
     /**
@@ -185,3 +146,5 @@ export function createChannels({ db, journal, policy }: { db: Db; journal: Journ
     },
   }
 }
+
+const describe = ({ name, route, status }: Channel) => ({ name, route, status })

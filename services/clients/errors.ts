@@ -1,11 +1,5 @@
 import { Conflict } from '../../platform/errors.ts'
 
-export class ClientIdTaken extends Conflict {
-  constructor(options?: ErrorOptions) {
-    super('id_taken', 'entity already exists: id', options)
-  }
-}
-
 export class SecretTaken extends Conflict {
   constructor(options?: ErrorOptions) {
     super('secret_taken', 'entity already exists: a client of the domain has this secret', options)

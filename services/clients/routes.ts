@@ -2,24 +2,14 @@ import { z } from 'zod'
 import { deletionReply } from '../../platform/http/deletion.ts'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { metadata, optional, text, uuid } from '../../platform/http/input.ts'
-import { listEndpoints } from '../entities/list-routes.ts'
-import { entityEndpoints, parentEndpoints } from '../entities/routes.ts'
+import { metadata, optional, text } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
+import { groupedEndpoints, groupedQuery } from '../entities/grouped-routes.ts'
 import type { DomainNames } from '../entities/routes.ts'
-import {
-  connectionType,
-  EntityQuery,
-  groupedShape,
-  InDomain,
-  newGrouped,
-  OneEntity,
-  presentGrouped,
-  readNewGrouped,
-} from '../entities/wire.ts'
+import { groupedShape, newGrouped, OneEntity, presentGrouped, readNewGrouped } from '../entities/wire.ts'
 import type { Clients } from './service.ts'
-import type { Client, ClientWithSecret, NewClient } from './types.ts'
+import type { Client, ClientChange, ClientWithSecret, NewClient } from './types.ts'
 
-const MAX_BULK = 1_000
 const MAX_GRACE_S = 30 * 86_400
 
 const secret = z.string().max(1024)
@@ -37,21 +27,18 @@ const CreateClient = z
     privateMetadata: body.private_metadata ?? {},
   }))
 
-const UpdateClient = z.object({
-  name: optional(text(1024)),
-  metadata: optional(metadata),
-  private_metadata: optional(metadata),
-})
+const UpdateClient = z
+  .object({
+    name: optional(text(1024)),
+    metadata: optional(metadata),
+    private_metadata: optional(metadata),
+  })
+  .transform(({ private_metadata: privateMetadata, ...body }): ClientChange => ({ ...body, privateMetadata }))
 
 const UpdateSecret = z.object({ secret: optional(secret) })
 const RotateSecret = z.object({ grace_period_s: optional(z.int().min(0).max(MAX_GRACE_S)) })
 
-const ListClients = EntityQuery.extend({
-  /** Empty for those in no group, which `groupFilter` reads. */
-  group: uuid.optional(),
-  channel: uuid.optional(),
-  connection_type: connectionType.optional(),
-})
+const ListClients = groupedQuery({ channel: uuid.optional() })
 
 const ClientBody = z.object({
   ...groupedShape,
@@ -64,76 +51,24 @@ const ClientBody = z.object({
 export function clientEndpoints(parts: { clients: Clients; domains: DomainNames }): Endpoint[] {
   const { clients, domains } = parts
   return [
-    endpoint({
-      method: 'post',
-      path: '/:domain/clients',
-      summary: 'Create a client; its secret is shown in this answer alone',
-      access: 'user',
-      params: InDomain,
-      body: CreateClient,
-      status: 201,
-      response: ClientBody,
-      async handle({ ctx, principal, params, body }) {
-        const domainId = await domains.resolveId(params.domain)
-        const [created] = await clients.create(principal, domainId, [body])
-        if (!created) throw new Error('one client went in and none came out')
-        ctx.set('Location', `/clients/${created.client.id}`)
-        return presentWithSecret(created)
-      },
-    }),
-
-    endpoint({
-      method: 'post',
-      path: '/:domain/clients/bulk',
-      summary: 'Create up to 1,000 clients, all or none',
-      access: 'user',
-      params: InDomain,
-      body: z.array(CreateClient).min(1).max(MAX_BULK),
-      status: 200,
-      response: z.object({ total: z.int(), clients: z.array(ClientBody) }),
-      async handle({ principal, params, body }) {
-        const domainId = await domains.resolveId(params.domain)
-        const created = await clients.create(principal, domainId, body)
-        return { total: created.length, clients: created.map(presentWithSecret) }
-      },
-    }),
-
-    ...listEndpoints({
-      type: 'client',
-      domains,
-      query: ListClients,
-      read: ({ channel, connection_type: type }) => ({
-        connected: channel === undefined ? undefined : { to: channel, type },
-      }),
-      list: (principal, listing) => clients.list(principal, listing),
-      arrange: (page) => page.map((client) => present(client)),
-      response: ClientBody,
-    }),
-
-    ...entityEndpoints<Client>({
+    ...groupedEndpoints({
       type: 'client',
       entities: clients,
       domains,
-      present: (client) => present(client),
+      present: (client: Client) => present(client),
       response: ClientBody,
-      onRemoved: (ctx) => deletionReply(ctx, 'Client deleted successfully'),
-    }),
-    ...parentEndpoints({ type: 'client', entities: clients, domains }),
-
-    endpoint({
-      method: 'patch',
-      path: '/:domain/clients/:id',
-      summary: 'Change name or metadata; absent fields stay',
-      access: 'user',
-      params: OneEntity,
-      body: UpdateClient,
-      status: 200,
-      response: ClientBody,
-      async handle({ principal, params, body }) {
-        const domainId = await domains.resolveId(params.domain)
-        const { private_metadata: privateMetadata, ...change } = body
-        return present(await clients.update(principal, domainId, params.id, { ...change, privateMetadata }))
+      create: {
+        summary: 'Create a client; its secret is shown in this answer alone',
+        body: CreateClient,
+        present: presentWithSecret,
       },
+      list: { query: ListClients, connectedTo: (query) => query.channel },
+      update: {
+        methods: ['patch'],
+        summary: 'Change name or metadata; absent fields stay',
+        body: UpdateClient,
+      },
+      onRemoved: (ctx) => deletionReply(ctx, 'Client deleted successfully'),
     }),
 
     endpoint({

@@ -1,16 +1,13 @@
-import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Db, Trx } from '../../platform/db/connect.ts'
-import type { Page } from '../../platform/db/listing.ts'
 import { transact } from '../../platform/db/transact.ts'
 import { NotFound } from '../../platform/errors.ts'
 import type { Vault } from '../../platform/vault.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
-import { mayUpdate, openList, withAccess } from '../entities/lists.ts'
-import { createParentRules } from '../entities/parents.ts'
-import { requireGroups } from '../entities/repository.ts'
-import { createEntityRules } from '../entities/rules.ts'
-import type { GroupedListing } from '../entities/types.ts'
+import { createGrouped } from '../entities/creation.ts'
+import { createGroupedRules } from '../entities/grouped.ts'
+import type { Placed } from '../entities/types.ts'
 import type { Journal } from '../journal/service.ts'
 import * as repository from './repository.ts'
 import * as secrets from './secrets.ts'
@@ -22,14 +19,8 @@ const SECRET_PURPOSE = 'client secret'
 
 export function createClients(parts: { db: Db; journal: Journal; policy: Policy; vault: Vault }) {
   const { db, journal, policy, vault } = parts
-  const common = { type: 'client', db, journal, policy, find: repository.findClient } as const
-  const rules = createEntityRules<Client>({
-    ...common,
-    async release(trx, client) {
-      await repository.deleteConnectionsOf(trx, client.id)
-      return {}
-    },
-  })
+  const common = { type: 'client', db, journal, policy } as const
+  const rules = createGroupedRules({ ...common, stored: repository.stored, hide: withoutPrivatePart })
 
   // The domain goes into the hash, so that equal secrets in two domains do not look alike in a dump.
   const hashSecret = (domainId: string, secret: string) => vault.hash(SECRET_PURPOSE, `${domainId} ${secret}`)
@@ -52,71 +43,38 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
     })
   }
 
-  async function read(trx: Trx, id: string): Promise<Client> {
-    const client = await repository.findClient(trx, id)
+  async function read(trx: Trx, principal: Principal, id: string): Promise<Client> {
+    const client = await repository.stored.find(trx, id)
     if (!client) throw new NotFound()
-    return client
+    return rules.show(principal, client)
   }
 
   return {
     ...rules,
-    ...createParentRules<Client>(common),
 
     /**
      * Creates clients in a domain, all or none, and makes the caller admin of each.
      *
      * @returns in the order given, each with its secret, which is never shown again
      * @throws {Forbidden} @throws {NotFound} no such parent group in the domain
-     * @throws {ClientIdTaken} @throws {SecretTaken}
+     * @throws {IdTaken} @throws {SecretTaken}
      */
     async create(
       principal: Principal,
       domainId: string,
       inputs: readonly NewClient[],
     ): Promise<ClientWithSecret[]> {
-      const parents = [...new Set(inputs.map((input) => input.parentGroupId))]
-      for (const parent of parents) await policy.requireCreate(principal, 'client', domainId, parent)
       const given = inputs.map((input) => input.secret ?? newSecret())
-      const rows = inputs.map((input, index) => ({
-        ...input,
-        id: input.id ?? randomUUID(),
-        domainId,
-        secretHash: hashSecret(domainId, given[index] ?? ''),
-        createdBy: principal.userId,
-      }))
-      const ids = rows.map((row) => row.id)
-      return transact(db, async (trx) => {
-        await requireGroups(trx, domainId, parents)
-        const clients = await repository.insertClients(trx, rows)
-        const hashes = rows.map((row) => row.secretHash)
+      async function insert(trx: Trx, rows: readonly Placed<NewClient>[]): Promise<Client[]> {
+        const hashes = given.map((secret) => hashSecret(domainId, secret))
+        const clients = rows.map((row, index) => ({ ...row, secretHash: hashes[index] as Buffer }))
+        const inserted = await repository.insertClients(trx, clients)
+        const ids = rows.map((row) => row.id)
         await secrets.requireUnusedSecrets(trx, domainId, hashes, ids)
-        await policy.grantAdmin(trx, principal, 'client', ids, domainId)
-        await journal.record(
-          trx,
-          ...clients.map((client) => ({
-            operation: 'client.create',
-            domainId,
-            entityType: 'client' as const,
-            entityId: client.id,
-            actorId: principal.userId,
-            attributes: { name: client.name, status: client.status },
-          })),
-        )
-        return clients.map((client, index) => ({ client, secret: given[index] ?? '' }))
-      })
-    },
-
-    /** The client; its private part to those who may update it. @throws {Forbidden} @throws {NotFound} */
-    async get(principal: Principal, domainId: string, id: string): Promise<Client> {
-      const client = await rules.get(principal, domainId, id)
-      return mayUpdate(principal, 'client', client.access) ? client : withoutPrivatePart(client)
-    },
-
-    /** The clients that the caller may read, of one domain or of all; see {@link openList} for what it may throw. */
-    async list(principal: Principal, listing: GroupedListing): Promise<Page<Client>> {
-      const view = await openList(policy, principal, 'client', listing)
-      const page = await repository.listClients(db, view, listing)
-      return withAccess(policy, view, page, withoutPrivatePart)
+        return inserted
+      }
+      const created = await createGrouped({ ...common, insert, describe }, principal, domainId, inputs)
+      return created.map((client, index) => ({ client, secret: given[index] ?? '' }))
     },
 
     /** @throws {Forbidden} @throws {NotFound} */
@@ -147,7 +105,7 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
           const hash = hashSecret(domainId, secret)
           if (!hash.equals(present)) await changeSecret(trx, principal, { id, domainId }, { hash, graceS: 0 })
         }
-        return { client: await read(trx, id), secret: secret ?? '' }
+        return { client: await read(trx, principal, id), secret: secret ?? '' }
       })
     },
 
@@ -169,7 +127,7 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
         if (!(await secrets.lockSecret(trx, id))) throw new NotFound()
         const hash = hashSecret(domainId, secret)
         await changeSecret(trx, principal, { id, domainId }, { hash, graceS })
-        return { client: await read(trx, id), secret }
+        return { client: await read(trx, principal, id), secret }
       })
     },
 
@@ -220,6 +178,8 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
     },
   }
 }
+
+const describe = ({ name, status }: Client) => ({ name, status })
 
 const withoutPrivatePart = (client: Client): Client => ({ ...client, privateMetadata: undefined })
 

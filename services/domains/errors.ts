@@ -1,23 +1,5 @@
 import { Conflict } from '../../platform/errors.ts'
 
-export class RouteTaken extends Conflict {
-  constructor(options?: ErrorOptions) {
-    super('route_taken', 'route not available', options)
-  }
-}
-
-export class IdTaken extends Conflict {
-  constructor(options?: ErrorOptions) {
-    super('id_taken', 'entity already exists: id', options)
-  }
-}
-
-export class StatusUnchanged extends Conflict {
-  constructor() {
-    super('status_unchanged', 'status already assigned')
-  }
-}
-
 export class AlreadyMember extends Conflict {
   constructor() {
     super('already_member', 'entity already exists: the user is a member of the domain')

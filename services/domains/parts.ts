@@ -9,3 +9,8 @@ export interface DomainsParts {
   readonly policy: Policy
   readonly roles: Roles
 }
+
+export interface DomainRules {
+  /** Days that the platform keeps messages; 0 for ever. */
+  readonly platformRetentionDays: number
+}

@@ -5,7 +5,7 @@ import type { Db, Trx } from '../../platform/db/connect.ts'
 import { listingFilters, selectPage } from '../../platform/db/listing.ts'
 import type { Listing, Page } from '../../platform/db/listing.ts'
 import type { DomainsTable } from '../../platform/db/tables.ts'
-import { IdTaken, RouteTaken } from './errors.ts'
+import { IdTaken, RouteTaken } from '../entities/errors.ts'
 import type { Domain, DomainAsSeen, DomainChange, Membership } from './types.ts'
 
 type Row = Selectable<DomainsTable>
@@ -19,6 +19,7 @@ function toDomain(row: Row): Domain {
     tags: row.tags,
     metadata: row.metadata,
     status: row.status,
+    messageRetentionDays: row.message_retention_days,
     createdBy: row.created_by,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -41,7 +42,7 @@ const columnsAsSeenBy = (userId: string) => sql`domains.*, (
 /** @throws {RouteTaken} @throws {IdTaken} */
 export async function insertDomain(
   db: Db,
-  domain: Pick<Domain, 'id' | 'name' | 'route' | 'tags' | 'metadata' | 'createdBy'>,
+  domain: Pick<Domain, 'id' | 'name' | 'route' | 'tags' | 'metadata' | 'messageRetentionDays' | 'createdBy'>,
 ): Promise<Domain> {
   try {
     const row = await db
@@ -52,6 +53,7 @@ export async function insertDomain(
         route: domain.route,
         tags: [...domain.tags],
         metadata: JSON.stringify(domain.metadata),
+        message_retention_days: domain.messageRetentionDays,
         created_by: domain.createdBy,
         updated_by: null,
       })
@@ -95,6 +97,9 @@ export async function updateDomain(
       ...(change.name === undefined ? {} : { name: change.name }),
       ...(change.tags === undefined ? {} : { tags: [...change.tags] }),
       ...(change.metadata === undefined ? {} : { metadata: JSON.stringify(change.metadata) }),
+      ...(change.messageRetentionDays === undefined
+        ? {}
+        : { message_retention_days: change.messageRetentionDays }),
       ...(change.status === undefined ? {} : { status: change.status }),
       updated_at: new Date(),
       updated_by: updatedBy,

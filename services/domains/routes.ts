@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { flag, metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
+import { flag, metadata, optional, tags, text } from '../../platform/http/input.ts'
+import { route, uuid } from '../../platform/identifiers.ts'
 import { commaList, envelope, listingQuery, pageOf, toListing } from '../../platform/http/listing.ts'
 import { PresentedAccess, presentAccess } from '../auth/service.ts'
 import { PresentedDomain, PresentedDomainAsSeen, presentDomain, presentDomainAsSeen } from './present.ts'
@@ -17,12 +18,10 @@ const RESERVED = new Set(
   ).split(' '),
 )
 
-const route = z
-  .string()
-  .regex(/^[a-zA-Z][a-zA-Z0-9_-]{0,35}$/, 'must be 1 to 36 letters, digits, - or _, a letter first')
-  .refine((value) => !/__|--/.test(value), 'must not hold __ or --')
-  .refine((value) => !uuid.safeParse(value).success, 'must not be in the form of a UUID')
-  .refine((value) => !RESERVED.has(value.toLowerCase()), 'is a reserved word')
+const domainRoute = route.refine((value) => !RESERVED.has(value.toLowerCase()), 'is a reserved word')
+
+/** Days; `null` for as long as the platform keeps messages. */
+const retention = z.number().int().min(1).max(36_500).nullable().optional()
 
 const CreateDomain = z
   .object({
@@ -33,12 +32,13 @@ const CreateDomain = z
     alias: optional(z.string()),
     tags: optional(tags),
     metadata: optional(metadata),
+    message_retention_days: retention,
   })
   .transform(({ alias, ...body }, ctx) => {
     const wanted = body.route ?? alias
     // In the form of a UUID a route is allowed only where it says nothing new.
     if (wanted === undefined || wanted === body.id) return { ...body, route: undefined }
-    const checked = route.safeParse(wanted)
+    const checked = domainRoute.safeParse(wanted)
     if (checked.success) return { ...body, route: checked.data }
     for (const issue of checked.error.issues) {
       ctx.addIssue({ code: 'custom', path: ['route'], message: issue.message })
@@ -60,6 +60,7 @@ const UpdateDomain = z.object({
   name: optional(text(1024).trim().min(1)),
   tags: optional(tags),
   metadata: optional(metadata),
+  message_retention_days: retention,
 })
 
 export const toDomainListing = (query: z.output<typeof ListDomains>): DomainListing => ({
@@ -109,6 +110,7 @@ export function domainEndpoints(domains: Domains): Endpoint[] {
           route: body.route,
           tags: body.tags ?? [],
           metadata: body.metadata ?? {},
+          messageRetentionDays: body.message_retention_days ?? null,
         })
         ctx.set('Location', `/domains/${domain.id}`)
         return presentDomain(domain)
@@ -153,8 +155,10 @@ export function domainEndpoints(domains: Domains): Endpoint[] {
       body: UpdateDomain,
       status: 200,
       response: PresentedDomain,
-      handle: async ({ principal, params, body }) =>
-        presentDomain(await domains.update(principal, await domains.resolveId(params.domain), body)),
+      async handle({ principal, params, body: { message_retention_days: messageRetentionDays, ...body } }) {
+        const change = { ...body, ...(messageRetentionDays === undefined ? {} : { messageRetentionDays }) }
+        return presentDomain(await domains.update(principal, await domains.resolveId(params.domain), change))
+      },
     }),
 
     ...STATUS_CHANGES.map(({ verb, summary }) =>

@@ -1,26 +1,38 @@
 import { randomUUID } from 'node:crypto'
 import type { Trx } from '../../platform/db/connect.ts'
 import type { Page } from '../../platform/db/listing.ts'
-import { Forbidden, NotFound } from '../../platform/errors.ts'
+import { Forbidden, InvalidInput, NotFound } from '../../platform/errors.ts'
+import { isUuid } from '../../platform/identifiers.ts'
 import { OutsideDomain } from '../auth/errors.ts'
 import type { Principal } from '../auth/types.ts'
 import * as invitationRepository from './invitation-repository.ts'
-import type { DomainsParts } from './parts.ts'
+import type { DomainRules, DomainsParts } from './parts.ts'
 import * as repository from './repository.ts'
 import type { DomainListing } from './repository.ts'
-import { StatusUnchanged } from './errors.ts'
+import { StatusUnchanged } from '../entities/errors.ts'
 import type { Domain, DomainAsSeen, DomainChange, NewDomain } from './types.ts'
 
 export type { DomainListing } from './repository.ts'
 export type { Invitations } from './invitations.ts'
 export type Domains = ReturnType<typeof createDomains>
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
 /** What becomes of a domain by each of these. */
 const STATUS_AFTER = { enable: 'enabled', disable: 'disabled', freeze: 'freezed', delete: 'deleted' } as const
 
-export function createDomains({ db, journal, policy, roles }: DomainsParts) {
+export function createDomains({
+  db,
+  journal,
+  policy,
+  roles,
+  platformRetentionDays,
+}: DomainsParts & DomainRules) {
+  /** Readings go by whole weeks, once no domain wants them: one that keeps them longer keeps those of all. */
+  function requireRetention(principal: Principal, days: number | null | undefined): void {
+    if (principal.isSuperadmin || platformRetentionDays === 0 || (days ?? 0) <= platformRetentionDays) return
+    const message = `message_retention_days: at most ${platformRetentionDays}, as long as the platform keeps messages`
+    throw new InvalidInput(message)
+  }
+
   const record = (
     trx: Trx,
     principal: Principal,
@@ -42,9 +54,11 @@ export function createDomains({ db, journal, policy, roles }: DomainsParts) {
      * Creates a domain and makes the caller its admin. Any signed-in user may.
      *
      * @throws {RouteTaken} @throws {IdTaken}
+     * @throws {InvalidInput} messages are to be kept longer than the platform does
      */
     async create(principal: Principal, input: NewDomain): Promise<Domain> {
       policy.requireScope(principal, 'domains', 'create')
+      requireRetention(principal, input.messageRetentionDays)
       const id = input.id ?? randomUUID()
       return db.transaction().execute(async (trx) => {
         const domain = await repository.insertDomain(trx, {
@@ -76,13 +90,16 @@ export function createDomains({ db, journal, policy, roles }: DomainsParts) {
       return repository.listDomains(db, userId, visible, listing)
     },
 
-    /** @throws {Forbidden} @throws {NotFound} */
+    /** @throws {Forbidden} @throws {NotFound} @throws {InvalidInput} as {@link create} */
     async update(principal: Principal, id: string, change: DomainChange): Promise<Domain> {
       await policy.require(principal, 'domain.update', id)
+      requireRetention(principal, change.messageRetentionDays)
       return db.transaction().execute(async (trx) => {
         const domain = await repository.updateDomain(trx, id, change, principal.userId)
         if (!domain) throw new NotFound()
-        await record(trx, principal, 'domain.update', id, { ...change })
+        const { messageRetentionDays: days, ...rest } = change
+        const kept = days === undefined ? {} : { message_retention_days: days }
+        await record(trx, principal, 'domain.update', id, { ...rest, ...kept })
         return domain
       })
     },
@@ -148,7 +165,7 @@ export function createDomains({ db, journal, policy, roles }: DomainsParts) {
     /** The id that an id or a route stands for; an id is not looked up. */
     async findId(reference: string): Promise<string | undefined> {
       const lower = reference.toLowerCase()
-      return UUID.test(lower) ? lower : repository.findIdByRoute(db, lower)
+      return isUuid(lower) ? lower : repository.findIdByRoute(db, lower)
     },
   }
 }

@@ -7,13 +7,15 @@ export interface Domain {
   readonly tags: readonly string[]
   readonly metadata: Record<string, unknown>
   readonly status: 'enabled' | 'disabled' | 'freezed' | 'deleted'
+  /** Days that messages are kept; `null`: as long as the platform keeps them. */
+  readonly messageRetentionDays: number | null
   readonly createdBy: string
   readonly createdAt: Date
   readonly updatedAt: Date
   readonly updatedBy: string | null
 }
 
-export interface NewDomain extends Pick<Domain, 'name' | 'tags' | 'metadata'> {
+export interface NewDomain extends Pick<Domain, 'name' | 'tags' | 'metadata' | 'messageRetentionDays'> {
   readonly id: string | undefined
   readonly route: string | undefined
 }
@@ -28,7 +30,7 @@ export interface Membership {
 export type DomainAsSeen = Domain & { readonly membership: Membership | undefined }
 
 /** Absent fields stay as they are. */
-export type DomainChange = Partial<Pick<Domain, 'name' | 'tags' | 'metadata'>>
+export type DomainChange = Partial<Pick<Domain, 'name' | 'tags' | 'metadata' | 'messageRetentionDays'>>
 
 export type InvitationState = 'pending' | 'accepted' | 'rejected'
 

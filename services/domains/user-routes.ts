@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { uuid } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import { envelope, pageOf } from '../../platform/http/listing.ts'
 import { PresentedDomainAsSeen, presentDomainAsSeen } from './present.ts'
 import { ListDomains, toDomainListing } from './routes.ts'

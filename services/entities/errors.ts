@@ -1,5 +1,17 @@
 import { Conflict } from '../../platform/errors.ts'
 
+export class IdTaken extends Conflict {
+  constructor(options?: ErrorOptions) {
+    super('id_taken', 'entity already exists: id', options)
+  }
+}
+
+export class RouteTaken extends Conflict {
+  constructor(options?: ErrorOptions) {
+    super('route_taken', 'route not available', options)
+  }
+}
+
 export class StatusUnchanged extends Conflict {
   constructor() {
     super('status_unchanged', 'status already assigned')

@@ -1,10 +1,9 @@
 import { sql } from 'kysely'
 import type { Expression, RawBuilder, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
-import { contentFilters, listingOrder, statusFilter, withinGroup } from '../../platform/db/listing.ts'
+import { contentFilters, listingOrder, statusFilter } from '../../platform/db/listing.ts'
 import type { Listing, Page } from '../../platform/db/listing.ts'
 import type { Reach } from '../auth/types.ts'
-import type { ConnectionType, GroupedListing } from './types.ts'
 
 export interface EntityQuery {
   readonly reach: Reach
@@ -13,37 +12,6 @@ export interface EntityQuery {
   readonly conditions: readonly Expression<SqlBool>[]
   /** What is selected of each row. */
   readonly columns: RawBuilder<unknown>
-}
-
-/** What a row of a client or a channel has besides its columns. */
-export interface GroupedColumns {
-  parent_group_path: string[] | null
-  connection_types?: ConnectionType[] | null
-}
-
-export const groupedColumns = (type: 'client' | 'channel') => sql`${sql.table(`${type}s`)}.*,
-  (select g.path from groups g where g.id = ${sql.ref(`${type}s.parent_group_id`)}) as parent_group_path`
-
-/** As {@link listEntities}, of clients or channels, by the group they are in and by what they are connected to. */
-export async function listGrouped<Row>(
-  db: Db,
-  type: 'client' | 'channel',
-  { reach, conditions }: Pick<EntityQuery, 'reach' | 'conditions'>,
-  listing: GroupedListing,
-): Promise<Page<Row & GroupedColumns>> {
-  const { group, connected } = listing
-  const all = [...conditions]
-  let columns = groupedColumns(type)
-  if (group !== undefined) all.push(withinGroup(`${type}s`, group))
-  if (connected !== undefined) {
-    const [here, there] = type === 'client' ? ['client_id', 'channel_id'] : ['channel_id', 'client_id']
-    const connections = sql`from connections n
-      where ${sql.ref(`n.${here}`)} = ${sql.ref(`${type}s.id`)} and ${sql.ref(`n.${there}`)} = ${connected.to}`
-    const ofType = connected.type === undefined ? sql`` : sql`and n.type = ${connected.type}`
-    all.push(sql<SqlBool>`exists (select ${connections} ${ofType})`)
-    columns = sql`${columns}, (select array_agg(n.type order by n.type) ${connections}) as connection_types`
-  }
-  return listEntities<Row & GroupedColumns>(db, { reach, listing, conditions: all, columns })
 }
 
 /** One part of what the user sees: disjoint from the others, and read by indexes of its own. */

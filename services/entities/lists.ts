@@ -71,14 +71,14 @@ export async function withAccess<T extends Entity>(
   policy: Policy,
   { principal, viewer, reach }: View,
   page: Page<T>,
-  hide: (item: T) => T = (item) => item,
+  hide: (item: T) => T,
 ): Promise<Page<T>> {
   const { type } = reach
   const ids = page.items.map((item) => item.id)
   const seen = await policy.findAccess(viewer.userId, type, ids)
   const own = viewer === principal ? seen : await policy.findAccess(principal.userId, type, ids)
   const items = page.items.map((item) => {
-    const shown = mayUpdate(principal, type, own.get(item.id)) ? item : hide(item)
+    const shown = mayUpdate(policy, principal, type, item, own.get(item.id)) ? item : hide(item)
     return { ...shown, access: seen.get(item.id) ?? [] }
   })
   return { total: page.total, items }
@@ -86,13 +86,14 @@ export async function withAccess<T extends Entity>(
 
 /** Whether the caller, who has access through these roles, may update the entity and so see its private part. */
 export function mayUpdate(
+  policy: Policy,
   principal: Principal,
   type: ContainedType,
+  { id, domainId }: Pick<Entity, 'id' | 'domainId'>,
   access: readonly Access[] | undefined,
 ): boolean {
-  // A personal access token is not good for what its scopes do not name, and reading is not updating.
-  if (principal.scopes !== undefined) return false
-  return principal.isSuperadmin || (access ?? []).some((one) => grants(type, one, 'update'))
+  const isGranted = principal.isSuperadmin || (access ?? []).some((one) => grants(type, one, 'update'))
+  return isGranted && policy.isInScope(principal, `${type}.update`, id, domainId)
 }
 
 /** A condition that keeps groups whose parent the viewer does not see: the roots of what he sees. */

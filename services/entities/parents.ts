@@ -4,10 +4,10 @@ import type { Principal } from '../auth/types.ts'
 import { ParentChanged, ParentSet } from './errors.ts'
 import * as repository from './repository.ts'
 import type { EntityParts } from './rules.ts'
-import type { Grouped } from './types.ts'
+import type { Grouped, GroupedType } from './types.ts'
 
 type ParentParts<T extends Grouped> = Pick<EntityParts<T>, 'db' | 'journal' | 'policy' | 'find'> & {
-  readonly type: 'client' | 'channel'
+  readonly type: GroupedType
 }
 
 /** Putting clients and channels into groups, and taking them out (contract 6, 7). A service takes these among its methods. */

@@ -1,8 +1,28 @@
 import { sql } from 'kysely'
+import type { Selectable } from 'kysely'
 import type { Trx } from '../../platform/db/connect.ts'
+import type { EntityColumns } from '../../platform/db/tables.ts'
 import { NotFound } from '../../platform/errors.ts'
 import type { ContainedType } from '../auth/types.ts'
-import type { Entity } from './types.ts'
+import type { Entity, GroupedType } from './types.ts'
+
+/** What is read of a group, a client or a channel alike. */
+export type EntityRow = Selectable<EntityColumns> & Pick<Entity, 'status'> & { readonly domain_id: string }
+
+export function toEntity(row: EntityRow): Entity {
+  return {
+    id: row.id,
+    domainId: row.domain_id,
+    name: row.name,
+    tags: row.tags,
+    metadata: row.metadata,
+    status: row.status,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    updatedBy: row.updated_by,
+  }
+}
 
 /** Columns and what to set them to; `undefined` leaves a column as it is. Objects that are no arrays are JSON. */
 export type Columns = Readonly<Record<string, unknown>>
@@ -90,7 +110,7 @@ export async function requireGroups(
 /** @returns whether it had no parent group before */
 export async function setParentGroup(
   trx: Trx,
-  type: 'client' | 'channel',
+  type: GroupedType,
   id: string,
   groupId: string,
   updatedBy: string,
@@ -104,7 +124,7 @@ export async function setParentGroup(
 /** @returns whether that was its parent group */
 export async function clearParentGroup(
   trx: Trx,
-  type: 'client' | 'channel',
+  type: GroupedType,
   id: string,
   groupId: string,
   updatedBy: string,

@@ -5,7 +5,7 @@ import type { RequestContext } from '../../platform/http/input.ts'
 import type { ContainedType, Principal } from '../auth/types.ts'
 import type { createParentRules } from './parents.ts'
 import type { EntityRules } from './rules.ts'
-import type { Entity, Grouped } from './types.ts'
+import type { Entity, Grouped, GroupedType } from './types.ts'
 import { OneEntity, ParentGroupBody, presentRoles, RolesQuery, TagsBody } from './wire.ts'
 
 /** Finds the domain that a path names by id or route. */
@@ -13,19 +13,26 @@ export interface DomainNames {
   resolveId(reference: string): Promise<string>
 }
 
-export interface EntityRoutes<T extends Entity> {
+export interface EntityRoutes<T extends Entity, Change> {
   readonly type: ContainedType
-  readonly entities: Pick<EntityRules<T>, 'get' | 'setTags' | 'enable' | 'disable' | 'remove'>
+  readonly entities: Pick<EntityRules<T>, 'get' | 'setTags' | 'enable' | 'disable' | 'remove'> & {
+    update(principal: Principal, domainId: string, id: string, change: Change): Promise<T>
+  }
   readonly domains: DomainNames
   readonly present: (entity: T) => Record<string, unknown>
   readonly response: z.ZodType
+  readonly update: {
+    readonly methods: readonly ('put' | 'patch')[]
+    readonly summary: string
+    readonly body: z.ZodType<Change>
+  }
   /** The answer to a deletion, where it is not 204. */
   readonly onRemoved?: (ctx: Pick<RequestContext, 'get'>) => Reply
 }
 
-/** What is done to groups, clients and channels over the same routes: reading one, its tags, its status, deletion. */
-export function entityEndpoints<T extends Entity>(routes: EntityRoutes<T>): Endpoint[] {
-  const { type, entities, domains, present, response, onRemoved } = routes
+/** What is done to groups, clients and channels over the same routes: reading one, changing it, its tags, its status, deletion. */
+export function entityEndpoints<T extends Entity, Change>(routes: EntityRoutes<T, Change>): Endpoint[] {
+  const { type, entities, domains, present, response, update, onRemoved } = routes
   const path = `/:domain/${type}s/:id`
 
   const status = (verb: 'enable' | 'disable') =>
@@ -57,6 +64,23 @@ export function entityEndpoints<T extends Entity>(routes: EntityRoutes<T>): Endp
         return { ...present(entity), ...(query.roles ? presentRoles(principal, entity) : {}) }
       },
     }),
+
+    ...update.methods.map((method) =>
+      endpoint({
+        method,
+        path,
+        summary: update.summary,
+        access: 'user',
+        params: OneEntity,
+        body: update.body,
+        status: 200,
+        response,
+        async handle({ principal, params, body }) {
+          const domainId = await domains.resolveId(params.domain)
+          return present(await entities.update(principal, domainId, params.id, body))
+        },
+      }),
+    ),
 
     endpoint({
       method: 'patch',
@@ -97,7 +121,7 @@ export function parentEndpoints({
   entities,
   domains,
 }: {
-  readonly type: 'client' | 'channel'
+  readonly type: GroupedType
   readonly entities: ReturnType<typeof createParentRules<Grouped>>
   readonly domains: DomainNames
 }): Endpoint[] {

@@ -1,36 +1,46 @@
 import type { Db, Trx } from '../../platform/db/connect.ts'
+import type { Page } from '../../platform/db/listing.ts'
 import { transact } from '../../platform/db/transact.ts'
 import { NotFound } from '../../platform/errors.ts'
 import type { Policy } from '../auth/service.ts'
 import type { ContainedType, Principal } from '../auth/types.ts'
 import type { Journal } from '../journal/service.ts'
 import { StatusUnchanged } from './errors.ts'
+import { mayUpdate, openList, withAccess } from './lists.ts'
+import type { View } from './lists.ts'
 import * as repository from './repository.ts'
 import type { Columns } from './repository.ts'
-import type { Entity } from './types.ts'
+import type { Entity, EntityListing } from './types.ts'
 
-export interface EntityParts<T extends Entity> {
+export interface EntityParts<T extends Entity, L extends EntityListing = EntityListing> {
   readonly type: ContainedType
   readonly db: Db
   readonly journal: Journal
   readonly policy: Policy
   /** `undefined` for what was deleted. */
   readonly find: (db: Db, id: string) => Promise<T | undefined>
+  readonly list: (db: Db, view: View, listing: L) => Promise<Page<T>>
+  /** Makes of an entity what is shown to those who may not update it. */
+  readonly hide?: (entity: T) => T
   /** Undoes what hangs on an entity that is about to be deleted. @returns what to tell the journal */
   readonly release: (trx: Trx, entity: T, principal: Principal) => Promise<Record<string, unknown>>
 }
 
-export type EntityRules<T extends Entity> = ReturnType<typeof createEntityRules<T>>
+export type EntityRules<T extends Entity> = ReturnType<typeof createEntityRules<T, EntityListing>>
 
 /** What is done to a group, a client and a channel alike. A service takes these among its own methods. */
-export function createEntityRules<T extends Entity>(parts: EntityParts<T>) {
-  const { type, db, journal, policy, find, release } = parts
+export function createEntityRules<T extends Entity, L extends EntityListing>(parts: EntityParts<T, L>) {
+  const { type, db, journal, policy, find, list, release, hide = (entity) => entity } = parts
 
   async function read(from: Db, id: string): Promise<T> {
     const entity = await find(from, id)
     if (!entity) throw new NotFound()
     return entity
   }
+
+  /** What the caller may see of an entity after doing something that takes the permission to update it. */
+  const show = (principal: Principal, entity: T) =>
+    policy.isInScope(principal, `${type}.update`, entity.id, entity.domainId) ? entity : hide(entity)
 
   const record = (
     trx: Trx,
@@ -55,11 +65,13 @@ export function createEntityRules<T extends Entity>(parts: EntityParts<T>) {
       const entity = await read(trx, id)
       if (!isChanged) throw new StatusUnchanged()
       await record(trx, principal, { id, domainId }, verb, { status })
-      return entity
+      return show(principal, entity)
     })
   }
 
   return {
+    show,
+
     /**
      * The entity, and through which roles the caller sees it.
      *
@@ -67,11 +79,18 @@ export function createEntityRules<T extends Entity>(parts: EntityParts<T>) {
      */
     async get(principal: Principal, domainId: string, id: string): Promise<T> {
       await policy.require(principal, `${type}.view`, id, domainId)
-      const [entity, access] = await Promise.all([
+      const [entity, ways] = await Promise.all([
         read(db, id),
         policy.findAccess(principal.userId, type, [id]),
       ])
-      return { ...entity, access: access.get(id) ?? [] }
+      const access = ways.get(id) ?? []
+      return { ...(mayUpdate(policy, principal, type, entity, access) ? entity : hide(entity)), access }
+    },
+
+    /** Those that the caller may read, of one domain or of all; see {@link openList} for what it may throw. */
+    async list(principal: Principal, listing: L): Promise<Page<T>> {
+      const view = await openList(policy, principal, type, listing)
+      return withAccess(policy, view, await list(db, view, listing), hide)
     },
 
     /**
@@ -85,7 +104,7 @@ export function createEntityRules<T extends Entity>(parts: EntityParts<T>) {
       domainId: string,
       id: string,
       columns: Columns,
-      attributes: Record<string, unknown>,
+      attributes: Record<string, unknown> = columns,
     ): Promise<T> {
       await policy.require(principal, `${type}.update`, id, domainId)
       return transact(db, async (trx) => {
@@ -107,12 +126,12 @@ export function createEntityRules<T extends Entity>(parts: EntityParts<T>) {
       tags: readonly string[] | undefined,
     ): Promise<T> {
       await policy.require(principal, `${type}.update_tags`, id, domainId)
-      if (tags === undefined) return read(db, id)
+      if (tags === undefined) return show(principal, await read(db, id))
       return transact(db, async (trx) => {
         const columns = { tags: [...tags] }
         if (!(await repository.updateEntity(trx, type, id, columns, principal.userId))) throw new NotFound()
         await record(trx, principal, { id, domainId }, 'update_tags', { tags })
-        return read(trx, id)
+        return show(principal, await read(trx, id))
       })
     },
 

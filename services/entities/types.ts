@@ -17,6 +17,9 @@ export interface Entity {
   readonly access?: readonly Access[] | undefined
 }
 
+/** What stands in groups and is connected with the other kind. */
+export type GroupedType = 'client' | 'channel'
+
 /** What clients and channels have besides: they stand in at most one group. */
 export interface Grouped extends Entity {
   readonly parentGroupId: string | null
@@ -32,6 +35,9 @@ export interface NewGrouped extends Pick<Entity, 'name' | 'tags' | 'metadata'> {
   readonly status: 'enabled' | 'disabled'
   readonly parentGroupId: string | undefined
 }
+
+/** One of these that is being created, with all that is settled for it. */
+export type Placed<N extends NewGrouped = NewGrouped> = N & Pick<Entity, 'id' | 'domainId' | 'createdBy'>
 
 /** Absent fields stay as they are. */
 export interface EntityChange {

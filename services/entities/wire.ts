@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { flag, metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
+import { flag, metadata, optional, tags, text } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import { commaList, listingQuery, toListing } from '../../platform/http/listing.ts'
-import { grants } from '../auth/service.ts'
+import { grants, PresentedAccess, presentAccess } from '../auth/service.ts'
 import type { ContainedType, Principal } from '../auth/types.ts'
 import type { Entity, EntityListing, Grouped, NewGrouped } from './types.ts'
 
@@ -98,18 +99,7 @@ export const entityShape = {
   access_provider_role_name: z.string().optional(),
   access_provider_role_actions: actions.optional(),
   member_id: z.uuid().optional(),
-  roles: z
-    .array(
-      z.object({
-        role_id: z.string(),
-        role_name: z.string(),
-        actions,
-        access_type: z.string(),
-        access_provider_id: z.uuid().optional(),
-        access_provider_path: z.string().optional(),
-      }),
-    )
-    .optional(),
+  roles: z.array(PresentedAccess).optional(),
 }
 
 /** And of those that stand in a group. */
@@ -132,7 +122,7 @@ export function presentEntity(type: ContainedType, entity: Entity) {
     created_at: entity.createdAt,
     updated_at: entity.updatedAt,
     updated_by: entity.updatedBy ?? undefined,
-    ...presentAccess(type, entity),
+    ...presentClosest(type, entity),
   }
 }
 
@@ -147,7 +137,7 @@ export function presentGrouped(type: ContainedType, entity: Grouped) {
 }
 
 /** The closest role that reads: its own fields when it is on the entity, those of its provider when it is further up (contract 5). */
-function presentAccess(type: ContainedType, { access }: Entity) {
+function presentClosest(type: ContainedType, { access }: Entity) {
   const closest = access?.find((one) => grants(type, one, 'read'))
   if (!closest) return {}
   const { roleId, roleName, actions, accessType } = closest
@@ -164,15 +154,5 @@ function presentAccess(type: ContainedType, { access }: Entity) {
 
 /** All roles through which the caller has access, for `roles=true`. */
 export function presentRoles({ userId }: Principal, { access }: Entity) {
-  return {
-    member_id: userId,
-    roles: (access ?? []).map((one) => ({
-      role_id: one.roleId,
-      role_name: one.roleName,
-      actions: one.actions,
-      access_type: one.accessType,
-      access_provider_id: one.providerId ?? undefined,
-      access_provider_path: one.providerPath ?? undefined,
-    })),
-  }
+  return { member_id: userId, roles: (access ?? []).map(presentAccess) }
 }

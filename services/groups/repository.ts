@@ -8,6 +8,7 @@ import type { GroupsTable } from '../../platform/db/tables.ts'
 import { listEntities } from '../entities/list-repository.ts'
 import { isVisibleRoot } from '../entities/lists.ts'
 import type { View } from '../entities/lists.ts'
+import { toEntity } from '../entities/repository.ts'
 import type { EntityListing } from '../entities/types.ts'
 import { TooDeep } from './errors.ts'
 import type { Group, NewGroup } from './types.ts'
@@ -15,21 +16,7 @@ import type { Group, NewGroup } from './types.ts'
 type Row = Selectable<GroupsTable>
 
 export function toGroup(row: Row): Group {
-  return {
-    id: row.id,
-    domainId: row.domain_id,
-    parentId: row.parent_id,
-    path: row.path,
-    name: row.name,
-    description: row.description,
-    tags: row.tags,
-    metadata: row.metadata,
-    status: row.status,
-    createdBy: row.created_by,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    updatedBy: row.updated_by,
-  }
+  return { ...toEntity(row), parentId: row.parent_id, path: row.path, description: row.description }
 }
 
 /** @param parentPath ids from the root down to the parent; empty for a root @throws {TooDeep} */

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { flag, metadata, optional, tags, text, uuid } from '../../platform/http/input.ts'
+import { flag, metadata, optional, tags, text } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import { listEndpoints } from '../entities/list-routes.ts'
 import { entityEndpoints } from '../entities/routes.ts'
 import type { DomainNames } from '../entities/routes.ts'
-import { EntityQuery, InDomain, OneEntity } from '../entities/wire.ts'
+import { EntityQuery, InDomain } from '../entities/wire.ts'
 import type { Groups } from './service.ts'
 import type { Group } from './types.ts'
 import { GroupBody, nest, presentGroup } from './wire.ts'
@@ -76,23 +77,17 @@ export function groupEndpoints(parts: { groups: Groups; domains: DomainNames }):
       response: GroupBody,
     }),
 
-    ...entityEndpoints<Group>({ type: 'group', entities: groups, domains, present, response: GroupBody }),
-
-    ...(['put', 'patch'] as const).map((method) =>
-      endpoint({
-        method,
-        path: '/:domain/groups/:id',
+    ...entityEndpoints({
+      type: 'group',
+      entities: groups,
+      domains,
+      present,
+      response: GroupBody,
+      update: {
+        methods: ['put', 'patch'],
         summary: 'Change name, description or metadata; absent fields stay',
-        access: 'user',
-        params: OneEntity,
         body: UpdateGroup,
-        status: 200,
-        response: GroupBody,
-        async handle({ principal, params, body }) {
-          const domainId = await domains.resolveId(params.domain)
-          return present(await groups.update(principal, domainId, params.id, body))
-        },
-      }),
-    ),
+      },
+    }),
   ]
 }

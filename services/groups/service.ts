@@ -5,7 +5,6 @@ import { transact } from '../../platform/db/transact.ts'
 import { NotFound } from '../../platform/errors.ts'
 import type { Policy } from '../auth/service.ts'
 import type { Principal } from '../auth/types.ts'
-import { openList, withAccess } from '../entities/lists.ts'
 import { createEntityRules } from '../entities/rules.ts'
 import type { Journal } from '../journal/service.ts'
 import * as repository from './repository.ts'
@@ -18,12 +17,13 @@ export type { GroupListing, Levels } from './repository.ts'
 export type Groups = ReturnType<typeof createGroups>
 
 export function createGroups({ db, journal, policy }: { db: Db; journal: Journal; policy: Policy }) {
-  const rules = createEntityRules<Group>({
+  const rules = createEntityRules<Group, GroupListing>({
     type: 'group',
     db,
     journal,
     policy,
     find: repository.findGroup,
+    list: repository.listGroups,
     async release(trx, { id, domainId }, principal) {
       await tree.lockTree(trx, domainId, 'change')
       // Read again: it may have been moved before the tree was ours.
@@ -83,14 +83,7 @@ export function createGroups({ db, journal, policy }: { db: Db; journal: Journal
       id: string,
       { name, description, metadata }: GroupChange,
     ): Promise<Group> {
-      const columns = { name, description, metadata }
-      return rules.change(principal, domainId, id, columns, columns)
-    },
-
-    /** The groups of a domain that the caller may read; see {@link openList} for what it may throw. */
-    async list(principal: Principal, listing: GroupListing): Promise<Page<Group>> {
-      const view = await openList(policy, principal, 'group', listing)
-      return withAccess(policy, view, await repository.listGroups(db, view, listing))
+      return rules.change(principal, domainId, id, { name, description, metadata })
     },
 
     /**

@@ -1,5 +1,5 @@
 import { escapeLiteral } from 'pg'
-import { UUID } from './payload.ts'
+import { isCanonicalUuid } from '../../platform/identifiers.ts'
 
 /** Messages counted by who sent them: clients and users. */
 export class Arrivals {
@@ -12,7 +12,7 @@ export class Arrivals {
       known.count += 1
       known.firstMs = Math.min(known.firstMs, atMs)
       known.lastMs = Math.max(known.lastMs, atMs)
-    } else if (UUID.test(publisher)) {
+    } else if (isCanonicalUuid(publisher)) {
       this.#byPublisher.set(publisher, { count: 1, firstMs: atMs, lastMs: atMs })
     }
   }

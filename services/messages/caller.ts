@@ -25,7 +25,7 @@ interface Call {
  * @throws {Unauthenticated} nobody, or nobody that holds
  */
 export function readReader(ctx: Call): Promise<Reader> {
-  return read(ctx, () => ctx.state.principal())
+  return read(ctx, () => ctx.state.principal(), ctx.state.address)
 }
 
 /**
@@ -37,7 +37,7 @@ export function readReaderAgain(ctx: Call): Promise<Reader> {
   return read(ctx, () => ctx.state.principalNow())
 }
 
-async function read(ctx: Call, principal: RequestState['principal']): Promise<Reader> {
+async function read(ctx: Call, principal: RequestState['principal'], from?: string): Promise<Reader> {
   const presented = readCredentials(ctx.get('authorization'), undefined)
   if (!presented) throw new Unauthenticated()
   if (presented.kind === 'token') {
@@ -46,5 +46,5 @@ async function read(ctx: Call, principal: RequestState['principal']): Promise<Re
     return { kind: 'user', principal: user }
   }
   const clientId = presented.kind === 'client' ? presented.clientId : undefined
-  return { kind: 'client', secret: presented.secret, clientId }
+  return { kind: 'client', secret: presented.secret, clientId, from }
 }

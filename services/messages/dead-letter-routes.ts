@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { parse } from '../../platform/http/input.ts'
 import { pageQuery } from '../../platform/http/listing.ts'
 import { ChannelParams, channelPaths, readReader } from './caller.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
@@ -11,8 +10,7 @@ const LIST = 'dead-letters'
 const MAX_LIMIT = 100
 
 const sequence = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
-const LetterParams = ChannelParams.extend({ seq: z.string() })
-const Letter = z.object({ seq: sequence })
+const LetterParams = ChannelParams.extend({ seq: sequence })
 
 const Page = z.object({ limit: pageQuery(MAX_LIMIT).limit, cursor: z.string().optional() })
 
@@ -40,6 +38,7 @@ export function deadLetterEndpoints(deadLetters: DeadLetters): Endpoint[] {
       path: channelPaths('dead-letters'),
       summary: 'List messages of a channel that could not be stored',
       access: 'device',
+      identify: readReader,
       params: ChannelParams,
       query: Page,
       status: 200,
@@ -67,12 +66,12 @@ export function deadLetterEndpoints(deadLetters: DeadLetters): Endpoint[] {
       path: channelPaths('dead-letters/:seq/replay'),
       summary: 'Publish a message again that could not be stored',
       access: 'device',
+      identify: readReader,
       params: LetterParams,
       status: 202,
       async handle({ ctx, params }) {
-        // Who calls comes first, here and below: a stranger learns nothing from what is wrong with the rest.
         const reader = await readReader(ctx)
-        await deadLetters.replay(reader, params, parse(Letter, params).seq)
+        await deadLetters.replay(reader, params, params.seq)
       },
     }),
 
@@ -81,11 +80,12 @@ export function deadLetterEndpoints(deadLetters: DeadLetters): Endpoint[] {
       path: channelPaths('dead-letters/:seq'),
       summary: 'Throw away a message that could not be stored',
       access: 'device',
+      identify: readReader,
       params: LetterParams,
       status: 204,
       async handle({ ctx, params }) {
         const reader = await readReader(ctx)
-        await deadLetters.remove(reader, params, parse(Letter, params).seq)
+        await deadLetters.remove(reader, params, params.seq)
       },
     }),
   ]

@@ -2,6 +2,7 @@ import { headers } from 'nats'
 import type { JetStreamManager } from 'nats'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { readMessage } from '../../platform/bus/message.ts'
+import { publishAndWait } from '../../platform/bus/publisher.ts'
 import type { Publisher } from '../../platform/bus/publisher.ts'
 import { findNextStored, findStored } from '../../platform/bus/stored.ts'
 import type { StoredMessage } from '../../platform/bus/stored.ts'
@@ -156,10 +157,5 @@ async function publishAgain(publisher: Publisher, letter: StoredMessage): Promis
   }
   // Asked for twice at the same time it is taken once, within the stream's duplicate window.
   fields.set(ID_HEADER, `again ${letter.seq} ${letter.header.get(ID_HEADER)}`)
-  await new Promise<void>((resolve, reject) => {
-    publisher.publish(originalSubject(letter.subject), letter.data, fields, (error) => {
-      if (error) reject(error)
-      else resolve()
-    })
-  })
+  await publishAndWait(publisher, originalSubject(letter.subject), letter.data, fields)
 }

@@ -1,6 +1,6 @@
 import { headers } from 'nats'
-import type { MsgHdrs } from 'nats'
 import { InvalidInput, TooLarge } from '../../platform/errors.ts'
+import { publishAndWait } from '../../platform/bus/publisher.ts'
 import type { Publisher } from '../../platform/bus/publisher.ts'
 import type { Pulled } from '../../platform/bus/puller.ts'
 
@@ -48,21 +48,12 @@ export async function buryMessage(
   }
   for (const [name, value] of Object.entries(facts)) fields.set(name, value)
   try {
-    await publish(publisher, deadLetterSubject(msg.subject), msg.data, fields)
+    await publishAndWait(publisher, deadLetterSubject(msg.subject), msg.data, fields)
   } catch (error) {
     if (!(error instanceof InvalidInput || error instanceof TooLarge)) throw error
     const bare = headers()
     for (const [name, value] of Object.entries(facts)) bare.set(name, value)
     bare.set(PAYLOAD_BYTES_HEADER, String(msg.data.length))
-    await publish(publisher, channelSubject(msg.subject), new Uint8Array(), bare)
+    await publishAndWait(publisher, channelSubject(msg.subject), new Uint8Array(), bare)
   }
-}
-
-function publish(publisher: Publisher, subject: string, payload: Uint8Array, fields: MsgHdrs): Promise<void> {
-  return new Promise((resolve, reject) => {
-    publisher.publish(subject, payload, fields, (error) => {
-      if (error) reject(error)
-      else resolve()
-    })
-  })
 }

@@ -1,5 +1,6 @@
 import type { Message } from '../../platform/bus/message.ts'
-import { UUID, formatOf, readPayload } from './payload.ts'
+import { isCanonicalUuid } from '../../platform/identifiers.ts'
+import { formatOf, readPayload } from './payload.ts'
 import type { Decoded, JsonMessage, Reading } from './types.ts'
 
 /**
@@ -13,7 +14,7 @@ export function decodeMessage(message: Message, streamSeq: number): Decoded {
     streamSeq,
     domainId: message.domainId,
     channelId: message.channelId,
-    publisher: UUID.test(message.publisher) ? message.publisher : null,
+    publisher: isCanonicalUuid(message.publisher) ? message.publisher : null,
     subtopic: message.levels.join('/'),
     protocol: message.protocol,
   }

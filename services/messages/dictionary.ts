@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Client } from 'pg'
 import type { Message } from '../../platform/bus/message.ts'
-import { UUID } from './payload.ts'
+import { isCanonicalUuid } from '../../platform/identifiers.ts'
+import { Outdated } from './outdated.ts'
 
 /** Where messages come from, as far as it is stored. */
 export interface Origin {
@@ -22,6 +23,8 @@ export interface Series {
   readonly unit: string | null
   /** 0 until it is known. */
   id: number
+  /** Whether each of its samples is a number and nothing else; readers then read the index alone. */
+  isPlain: boolean
   /** The same name in another unit. */
   other: Series | undefined
 }
@@ -41,6 +44,7 @@ export class Dictionary {
   readonly #origins = new Map<string, Origin>()
   #kept = 0
   #wanted: Series[] = []
+  #noLongerPlain: Series[] = []
 
   constructor(client: Client, maxKept = MAX_KEPT) {
     this.#client = client
@@ -55,7 +59,7 @@ export class Dictionary {
     const origin: Origin = {
       domainId: message.domainId,
       channelId: message.channelId,
-      publisher: UUID.test(message.publisher) ? message.publisher : null,
+      publisher: isCanonicalUuid(message.publisher) ? message.publisher : null,
       subtopic: message.levels.join('/'),
       protocol: message.protocol,
       channelNo: 0,
@@ -70,20 +74,30 @@ export class Dictionary {
   series(origin: Origin, name: string, unit: string | null): Series {
     const known = origin.series.get(name)
     for (let each = known; each; each = each.other) if (each.unit === unit) return each
-    const series: Series = { origin, name, unit, id: 0, other: known }
+    const series: Series = { origin, name, unit, id: 0, isPlain: true, other: known }
     origin.series.set(name, series)
     this.#kept += 1
     this.#wanted.push(series)
     return series
   }
 
+  /** Says that a series has something else than a number, too; {@link learn} tells the database. */
+  addsOther(series: Series): void {
+    if (!series.isPlain) return
+    series.isPlain = false
+    this.#noLongerPlain.push(series)
+  }
+
   /** Finds out, or gives out, the ids of all series that were asked for. */
   async learn(): Promise<void> {
     const wanted = this.#wanted
+    const noLongerPlain = this.#noLongerPlain
     this.#wanted = []
+    this.#noLongerPlain = []
     try {
       await this.#learnChannels(wanted)
       for (let at = 0; at < wanted.length; at += CHUNK) await this.#learnSeries(wanted.slice(at, at + CHUNK))
+      await this.#tellOther(noLongerPlain)
     } catch (error) {
       // Some have no id now and would not be asked for again.
       this.#forget()
@@ -135,18 +149,29 @@ export class Dictionary {
         wanted.map(({ unit }) => unit),
       ],
     )
-    const { rows } = await this.#client.query<{ id: number; key: string }>(
-      `select id, replace(key::text, '-', '') as key from series where key = any($1)`,
+    const { rows } = await this.#client.query<{ id: number; key: string; is_plain: boolean }>(
+      `select id, is_plain, replace(key::text, '-', '') as key from series where key = any($1)`,
       [keys],
     )
-    const ids = new Map(rows.map(({ key, id }) => [key, id]))
-    wanted.forEach((series, i) => (series.id = known(ids.get(keys[i] ?? ''))))
+    const found = new Map(rows.map((row) => [row.key, row]))
+    wanted.forEach((series, i) => {
+      const row = found.get(keys[i] ?? '')
+      series.id = known(row?.id)
+      series.isPlain &&= row?.is_plain ?? false
+    })
+  }
+
+  /** Committed before the samples are, so nobody who sees those reads the index alone. */
+  async #tellOther(series: readonly Series[]): Promise<void> {
+    if (series.length === 0) return
+    const ids = series.map(({ id }) => id)
+    await this.#client.query('update series set is_plain = false where id = any($1) and is_plain', [ids])
   }
 }
 
-/** What was just inserted or found is there, unless somebody deletes from the dictionary by hand. */
+/** What was just inserted is there, unless it was removed at once, because nothing has been stored of it yet. */
 function known(number: number | undefined): number {
-  if (number === undefined) throw new Error('a series was removed while it was being stored')
+  if (number === undefined) throw new Outdated('a series was removed while it was being stored')
   return number
 }
 

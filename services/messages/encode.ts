@@ -106,6 +106,15 @@ export class SampleEncoder {
   }
 }
 
+/** Whether the record is a number and nothing else, which an index can hold. */
+export const isPlain = ({ v, vs, vb, vd, s, ut }: ResolvedRecord) =>
+  v !== undefined &&
+  vs === undefined &&
+  vb === undefined &&
+  vd === undefined &&
+  s === undefined &&
+  ut === undefined
+
 /** What few records have, as JSON; base64url and numbers need no escaping beyond what `JSON.stringify` does. */
 function restOf({ vd, s, ut }: ResolvedRecord): string | undefined {
   if (vd === undefined && s === undefined && ut === undefined) return undefined

@@ -1,6 +1,7 @@
 import { InvalidInput } from '../../platform/errors.ts'
 import type { SenmlRecord } from '../../senml/record.ts'
 import { CborStreamWriter, JsonStreamWriter } from '../../senml/stream-write.ts'
+import { LongInteger, toJson } from './json.ts'
 import { SENML_OPTIONS } from './payload.ts'
 import type { presentBucket, presentJson, presentReading } from './present.ts'
 
@@ -28,7 +29,7 @@ export type ExportType = (typeof EXPORT_TYPES)[number]
 export function createExportWriter(type: ExportType, format: string): ExportWriter {
   switch (type) {
     case 'application/x-ndjson':
-      return { begin: () => '', write: (row) => `${JSON.stringify(row)}\n`, end: () => '' }
+      return { begin: () => '', write: (row) => `${toJson(row)}\n`, end: () => '' }
     case 'text/csv':
       return csvWriter(format === 'messages' ? READING_COLUMNS : JSON_COLUMNS)
     case 'application/senml+json':
@@ -67,7 +68,8 @@ function csvWriter(columns: readonly (keyof Shown)[]): ExportWriter {
 
 function cell(value: unknown): string {
   if (value === undefined || value === null) return ''
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (typeof value === 'number' || typeof value === 'boolean' || value instanceof LongInteger)
+    return String(value)
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   // A device must not get a spreadsheet to calculate: what would be a formula is made text (OWASP, "CSV Injection").
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text

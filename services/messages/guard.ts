@@ -1,9 +1,10 @@
+import { callAt } from '../../platform/alarm.ts'
 import { Forbidden, NotFound, Unauthenticated } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createRecheckQueue } from '../../platform/recheck.ts'
 import type { Admission, ChannelAccess, ChannelReference, Reader } from './access.ts'
 
-/** Events tell of most losses at once; this finds the rest, such as tokens that have come to their end. */
+/** Events tell of losses at once, and tokens of their end; this finds what an event was lost about. */
 const RECHECK_MS = 30_000
 
 /** Calls back when somebody may have lost what they were let in with. Returns the removal. */
@@ -71,7 +72,10 @@ export function createGuard(parts: {
         },
       }
       const unwatch = watchPermission(admission, () => recheck.add(one))
+      const { expiresAtMs } = admission
+      const disarm = expiresAtMs === undefined ? undefined : callAt(expiresAtMs, () => one.onRevoked())
       const remove = () => {
+        disarm?.()
         unwatch()
         guarded.delete(one)
       }

@@ -20,12 +20,11 @@ export function liveEndpoints(live: Live): Endpoint[] {
       path: channelPaths('messages/live'),
       summary: 'Follow the messages of a channel as server-sent events',
       access: 'device',
+      identify: readReader,
       params: ChannelParams,
       query: LiveQuery,
       status: 200,
       async handle({ ctx, params, query }) {
-        // Who calls comes first: a stranger learns nothing from what is wrong with the rest.
-        await readReader(ctx)
         const header = ctx.get('last-event-id')
         const id = header === '' ? query.last_event_id : header
         const field = header === '' ? 'last_event_id' : 'Last-Event-ID'

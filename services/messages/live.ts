@@ -30,7 +30,12 @@ export type Live = ReturnType<typeof createLive>
 
 /** A caller that takes nothing for this long is dropped. */
 const STALL_MS = 30_000
-const REVOKED = { type: 'end', data: { error: 'revoked', message: 'the permission to read was taken away' } }
+/** Longer than all that is well takes; the replay window is hours. */
+const LATE_MS = 10_000
+const REVOKED = {
+  type: 'end',
+  data: { error: 'revoked', message: 'the permission to read was taken away, or the token has ended' },
+}
 
 /** Messages of a channel as they come, for as long as the caller may and wants. */
 export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
@@ -52,6 +57,7 @@ export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
       place,
       gap,
       stallMs: STALL_MS,
+      lateMs: LATE_MS,
       onDelivered: () => (delivered.value += 1),
       onStalled() {
         stalled.value += 1

@@ -1,7 +1,9 @@
 import type { Db } from '../../platform/db/connect.ts'
 import type { Logger } from '../../platform/log.ts'
+import { removeOrphans } from './orphans.ts'
 import { createAhead } from './partitions.ts'
 import { removeExpired } from './retention.ts'
+import { tidyWeeks } from './tidy.ts'
 
 const INTERVAL_MS = 3_600_000
 
@@ -19,6 +21,7 @@ export interface MaintenanceOptions {
 export function startMaintenance({ db, retentionDays, log }: MaintenanceOptions): { stop(): Promise<void> } {
   const abort = new AbortController()
   let running: Promise<void> | undefined
+  let lastSeries = 0
 
   async function maintain(): Promise<void> {
     try {
@@ -27,6 +30,11 @@ export function startMaintenance({ db, retentionDays, log }: MaintenanceOptions)
       if (created > 0) log.info({ created }, 'partitions for coming weeks made')
       const removed = await removeExpired(db, retentionDays, now, abort.signal)
       if (removed.weeks + removed.readings + removed.json > 0) log.info(removed, 'expired messages removed')
+      const orphans = await removeOrphans(db, lastSeries, abort.signal)
+      lastSeries = orphans.last
+      if (orphans.removed > 0) log.info({ removed: orphans.removed }, 'series without readings removed')
+      const tidied = await tidyWeeks(db, now, abort.signal)
+      if (tidied > 0) log.info({ tidied }, 'indexes of finished weeks made anew')
     } catch (error) {
       // Nothing is lost by it: readings of weeks without a partition go to the last one, and the next hour comes.
       if (!abort.signal.aborted) log.warn({ err: error }, 'upkeep of stored messages failed')

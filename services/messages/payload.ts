@@ -1,4 +1,5 @@
 import type { Message } from '../../platform/bus/message.ts'
+import { isCanonicalUuid } from '../../platform/identifiers.ts'
 import { SenmlError } from '../../senml/errors.ts'
 import { looksLikeSenml } from '../../senml/looks-like.ts'
 import { fromJsonValue, parseCbor, parseJson } from '../../senml/parse.ts'
@@ -14,7 +15,6 @@ export const SENML_OPTIONS = { maxVersion: Infinity } as const
 /** An index takes no more; names are ASCII. */
 const MAX_NAME = 2_048
 
-export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
@@ -23,7 +23,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
  */
 export function readPayload(message: Message): Content {
   // Ours are always ids; a foreign NATS client can publish on anything.
-  if (!UUID.test(message.domainId) || !UUID.test(message.channelId)) {
+  if (!isCanonicalUuid(message.domainId) || !isCanonicalUuid(message.channelId)) {
     return { kind: 'broken', reason: 'invalid_subject: the subject names no domain and channel by their ids' }
   }
   const reason = findUnstorable(message.levels)

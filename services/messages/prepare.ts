@@ -5,7 +5,7 @@ import { Arrivals } from './arrivals.ts'
 import { copyJsonMessage } from './copy.ts'
 import { DayCounts, dayOf } from './day-counts.ts'
 import type { Dictionary, Origin } from './dictionary.ts'
-import { SampleEncoder } from './encode.ts'
+import { SampleEncoder, isPlain } from './encode.ts'
 import { formatOf, readPayload } from './payload.ts'
 import type { Content } from './types.ts'
 
@@ -93,7 +93,9 @@ export async function prepare(
     let ofDay = 0
     for (let index = 0; index < records.length; index++) {
       const record = records[index] as (typeof records)[number]
-      encoder.add(dictionary.series(origin, record.n, record.u ?? null), record, seq, index)
+      const series = dictionary.series(origin, record.n, record.u ?? null)
+      if (series.isPlain && !isPlain(record)) dictionary.addsOther(series)
+      encoder.add(series, record, seq, index)
       const its = dayOf(record.t)
       if (its !== day && ofDay > 0) {
         days.add(origin.channelId, 'readings', day, ofDay)

@@ -1,4 +1,5 @@
 import type { BucketRow } from './buckets.ts'
+import { LongInteger } from './json.ts'
 import type { JsonMessageRow, ReadingRow } from './repository.ts'
 import type { JsonMessage, Reading } from './types.ts'
 
@@ -27,7 +28,7 @@ export function presentReading(row: BucketRow & Partial<ReadingRow>) {
 export function presentJson(row: JsonMessageRow) {
   return {
     channel: row.channel_id,
-    created: row.created,
+    created: new LongInteger(row.created_ns),
     subtopic: row.subtopic === '' ? undefined : row.subtopic,
     publisher: row.publisher ?? undefined,
     protocol: row.protocol,
@@ -62,7 +63,7 @@ export function presentLiveJson(message: JsonMessage) {
     subtopic: message.subtopic,
     protocol: message.protocol,
     format: message.format,
-    created: Number(message.createdNs),
+    created_ns: String(message.createdNs),
     payload: message.payload,
   })
 }

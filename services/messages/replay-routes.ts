@@ -74,11 +74,11 @@ export function replayEndpoints({ replays, bus }: { replays: Replays; bus: Bus }
       path: channelPaths('replay'),
       summary: 'Deliver messages of a channel again, from a time or a place in the stream',
       access: 'device',
+      identify: readReader,
       params: ChannelParams,
       body: ReplayBody,
       status: 200,
       async handle({ ctx, params, body }) {
-        await readReader(ctx)
         const request = { readReader: () => readReaderAgain(ctx), reference: params }
         const { admission, messages } = await replays.open(request, toWish(body))
         if (body.topic === undefined) return new Reply(200, toLines(messages), 'application/x-ndjson')

@@ -10,7 +10,13 @@ import type { Scope } from './scope.ts'
 import { countDays, countSamples } from './totals.ts'
 
 export type ReadingRow = Omit<Selectable<ReadingsView>, 'stream_seq' | 'record' | 'domain_id'>
-export type JsonMessageRow = Omit<Selectable<JsonMessagesTable>, 'stream_seq' | 'record' | 'domain_id'>
+export type JsonMessageRow = Omit<
+  Selectable<JsonMessagesTable>,
+  'stream_seq' | 'record' | 'domain_id' | 'created'
+> & {
+  /** All the digits of `created`. */
+  readonly created_ns: string
+}
 
 /** A row beside what a cursor says of it. */
 export type Keyed<Row> = Row & { readonly cursor_key: unknown[]; readonly total?: number }
@@ -122,7 +128,8 @@ export function selectJsonMessages(
   const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
   return {
     rows: sql`
-      select ${keyOf(keys)} as cursor_key, channel_id, publisher, subtopic, protocol, format, created, payload
+      select ${keyOf(keys)} as cursor_key, channel_id, publisher, subtopic, protocol, format,
+        created::text as created_ns, payload
       from json_messages where ${where} and ${behind}
       order by ${orderBy(keys)} ${windowOf(filter)}`,
     keyset: keys,

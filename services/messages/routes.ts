@@ -7,6 +7,7 @@ import { ChannelParams, readReader } from './caller.ts'
 import { EXPORT_TYPES, createExportWriter } from './export-formats.ts'
 import type { ExportType, ExportWriter } from './export-formats.ts'
 import type { ExportedRows } from './export.ts'
+import { toJson } from './json.ts'
 import { MessagesQuery, echoFilter, toMessageFilter, toPage } from './query.ts'
 import type { Messages, Question } from './service.ts'
 import { isMatched } from './state.ts'
@@ -67,6 +68,7 @@ export function messageEndpoints(messages: Messages): Endpoint[] {
       summary:
         'Read stored messages of a channel, a page of them or, by `Accept`, all as NDJSON, CSV or SenML',
       access: 'device',
+      identify: readReader,
       params: Params,
       query: MessagesQuery,
       status: 200,
@@ -98,7 +100,7 @@ export function messageEndpoints(messages: Messages): Endpoint[] {
           messages: answer.messages,
           ...echoFilter(ctx.query),
         }
-        return new Reply(200, body, undefined, headersOf(answer.tag))
+        return new Reply(200, toJson(body), 'application/json', headersOf(answer.tag))
       },
     }),
   ]

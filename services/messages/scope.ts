@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Expression, RawBuilder, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
+import { isUuid } from '../../platform/identifiers.ts'
 import type { Comparator, MessageFilter } from './filter.ts'
 
 /** Which samples a question is about: those of a channel, or of some of its series. */
@@ -8,27 +9,34 @@ export interface Scope {
   readonly channelNo: number
   /** `undefined` where the filter names nothing that a series is made of. */
   readonly series: readonly number[] | undefined
+  /** Whether all of them have numbers alone: those are read from the index, and not each from a page of its own. */
+  readonly isPlain: boolean
 }
 
 type SeriesFilter = Pick<MessageFilter, 'subtopic' | 'publisher' | 'protocol' | 'names'>
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const COMPARISONS: Readonly<Record<Comparator, string>> = { eq: '=', lt: '<', le: '<=', gt: '>', ge: '>=' }
 
 /** Looks the series up first: few of them are read by their own index, many by the channel's. `undefined`: nothing is stored. */
 export async function findScope(db: Db, channelId: string, filter: SeriesFilter): Promise<Scope | undefined> {
   const conditions = originConditions(filter)
   if (filter.names !== undefined) conditions.push(sql`name = any(${[...filter.names]}::text[])`)
-  const series =
+  const ofNames =
     conditions.length === 0
-      ? sql`null`
-      : sql`array(select id from series where channel_no = no and ${sql.join(conditions, sql` and `)})`
-  const { rows } = await sql<{ no: number; series: number[] | null }>`
-    select no, ${series} as series from stored_channels where channel_id = ${channelId}`.execute(db)
+      ? sql`select null::int[] as ids, false as is_plain`
+      : sql`select coalesce(array_agg(id), '{}') as ids, bool_and(is_plain) as is_plain
+          from series where channel_no = no and ${sql.join(conditions, sql` and `)}`
+  const { rows } = await sql<{ no: number; ids: number[] | null; is_plain: boolean | null }>`
+    select no, ids, is_plain from stored_channels cross join lateral (${ofNames}) as named
+    where channel_id = ${channelId}`.execute(db)
   const [found] = rows
-  if (!found || found.series?.length === 0) return undefined
-  return { channelNo: found.no, series: found.series ?? undefined }
+  if (!found || found.ids?.length === 0) return undefined
+  return { channelNo: found.no, series: found.ids ?? undefined, isPlain: found.is_plain === true }
 }
+
+// What the index of series holds, and what it says of the rest.
+const PLAIN_COLUMNS = sql`
+  series_id, time, place, value, null::boolean as bool_value, null::text as string_value, null::jsonb as rest`
 
 // From here on, walking the channel's index past what is not wanted beats a walk for each series.
 const MANY_SERIES = 200
@@ -40,7 +48,7 @@ const MANY_SERIES = 200
  * @param first how many are wanted at the most, of the first or last in time
  */
 export function samplesOf(
-  { channelNo, series }: Scope,
+  { channelNo, series, isPlain }: Scope,
   conditions: readonly Expression<SqlBool>[],
   first?: { readonly dir: 'asc' | 'desc'; readonly limit: number },
 ): RawBuilder<unknown> {
@@ -48,8 +56,9 @@ export function samplesOf(
   const order = first
     ? sql`order by time ${sql.raw(first.dir)}, place ${sql.raw(first.dir)} limit ${first.limit}`
     : sql``
+  const columns = isPlain ? PLAIN_COLUMNS : sql`*`
   const whole = (scope: RawBuilder<SqlBool>) =>
-    sql`(select * from samples where ${where(scope)} ${order}) as samples`
+    sql`(select ${columns} from samples where ${where(scope)} ${order}) as samples`
   if (series === undefined) return whole(sql`channel_no = ${channelNo}`)
   if (series.length === 1) return whole(sql`series_id = ${series[0]}`)
   if (!first) return whole(sql`series_id = any(${series}::int[])`)
@@ -57,7 +66,7 @@ export function samplesOf(
     return whole(sql`channel_no = ${channelNo} and series_id = any(${series}::int[])`)
   }
   return sql`(select each.* from unnest(${series}::int[]) as wanted cross join lateral
-    (select * from samples where ${where(sql`series_id = wanted`)} ${order}) as each) as samples`
+    (select ${columns} from samples where ${where(sql`series_id = wanted`)} ${order}) as each) as samples`
 }
 
 /** Conditions that a message's origin makes: for series and for JSON messages, whose columns have the same names. */
@@ -70,7 +79,7 @@ export function originConditions({
   if (subtopic !== undefined) conditions.push(sql`subtopic = ${subtopic}`)
   if (protocol !== undefined) conditions.push(sql`protocol = ${protocol}`)
   if (publisher !== undefined) {
-    conditions.push(UUID.test(publisher) ? sql`publisher = ${publisher}` : sql`false`)
+    conditions.push(isUuid(publisher) ? sql`publisher = ${publisher}` : sql`false`)
   }
   return conditions
 }

@@ -1,10 +1,12 @@
+import { toJson } from './json.ts'
+
 /** Server-sent events as text (HTML standard, 9.2.6 "Interpreting an event stream"). */
 
 /** One event. Its data is one line, since JSON has no bare line breaks. */
 export function sseEvent(event: { readonly id?: string; readonly type?: string; readonly data: unknown }) {
   const id = event.id === undefined ? '' : `id: ${event.id}\n`
   const type = event.type === undefined ? '' : `event: ${event.type}\n`
-  return `${id}${type}data: ${JSON.stringify(event.data)}\n\n`
+  return `${id}${type}data: ${toJson(event.data)}\n\n`
 }
 
 /**

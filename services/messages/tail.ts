@@ -4,7 +4,9 @@ import { createChannelReader } from '../../platform/bus/channel-reader.ts'
 import type { ChannelReader } from '../../platform/bus/channel-reader.ts'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { readMessage } from '../../platform/bus/message.ts'
+import { takenNs } from '../../platform/bus/puller.ts'
 import type { Pulled } from '../../platform/bus/puller.ts'
+import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { decodeMessage } from './decode.ts'
 import { liveRecords } from './live-query.ts'
 import type { LiveFilter, Place } from './live-query.ts'
@@ -13,9 +15,14 @@ import { SSE_HEARTBEAT, sseEvent, sseOpening } from './sse.ts'
 const HEARTBEAT_MS = 15_000
 const COME_BACK_MS = 2_000
 const RETRY_MS = 500
+const NS_PER_MS = 1_000_000n
 const MAX_MESSAGES = 256
 /** Bytes on the way to the caller's socket before we wait for it. */
 const BUFFER_BYTES = 65_536
+
+export interface Gap {
+  readonly first_available: number
+}
 
 export interface TailOptions {
   readonly bus: Bus
@@ -24,9 +31,11 @@ export interface TailOptions {
   /** Begin behind it. */
   readonly place: Place
   /** The stream has no longer what came right behind the place that was asked for; this is what it begins with. */
-  readonly gap: { readonly first_available: number } | undefined
+  readonly gap: Gap | undefined
   /** A caller that takes nothing for this long is dropped. */
   readonly stallMs: number
+  /** A message that comes so long after the stream took it may not be the first of those that were to come. */
+  readonly lateMs: number
   onDelivered(): void
   onStalled(): void
 }
@@ -59,7 +68,7 @@ export function openReader(bus: Bus, subjects: readonly string[], place: Place):
  * @param reader at the place; stopped by the tail
  */
 export function startTail(first: ChannelReader, options: TailOptions): Tail {
-  const { bus, subjects, filter, stallMs } = options
+  const { bus, subjects, filter, stallMs, lateMs } = options
   const abort = new AbortController()
   let { place } = options
   let reader: ChannelReader | undefined = first
@@ -99,6 +108,7 @@ export function startTail(first: ChannelReader, options: TailOptions): Tail {
   }
 
   async function deliver({ seq, msg }: Pulled): Promise<void> {
+    if (seq < place.seq) return
     const message = readMessage(msg)
     const records = message ? liveRecords(decodeMessage(message, seq), filter) : []
     for (const { record, data } of records) {
@@ -111,13 +121,26 @@ export function startTail(first: ChannelReader, options: TailOptions): Tail {
     place = { seq, record: Infinity }
   }
 
+  /** Who is behind by more than the replay window misses what has left the stream. Who is not pays nothing for the question. */
+  async function tellGap([first]: readonly Pulled[]): Promise<void> {
+    if (!first || BigInt(Date.now() - lateMs) * NS_PER_MS < takenNs(first)) return
+    const manager = await bus.connection.jetstreamManager({ checkAPI: false })
+    const { first_seq: available } = (await manager.streams.info(MESSAGES_STREAM)).state
+    if (place.seq + 1 >= available) return
+    await write(sseEvent({ type: 'gap', data: { first_available: available } satisfies Gap }))
+    // Of what is behind it some may have been read ahead, of one subject more than of another.
+    place = { seq: available - 1, record: Infinity }
+  }
+
   async function readOn(): Promise<void> {
     reader ??= await openReader(bus, subjects, place)
     // Ended while the reader was made: nobody would wake it.
     if (isEnded) return
-    for (const pulled of await reader.next()) {
-      await deliver(pulled)
+    const batch = await reader.next()
+    await tellGap(batch)
+    for (const pulled of batch) {
       if (isEnded) return
+      await deliver(pulled)
     }
   }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
-import { uuid } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 import type { ClientTelemetry, Telemetry } from './telemetry.ts'
 
 const TelemetryBody = z.object({
@@ -20,7 +20,7 @@ export function telemetryEndpoints(telemetry: Telemetry): Endpoint[] {
     endpoint({
       method: 'get',
       path: '/:domain/journal/client/:client/telemetry',
-      summary: 'How many messages a client has sent, and when',
+      summary: 'How many messages a client has sent and got, when, and its subscriptions',
       access: 'user',
       params: z.object({ domain: z.string(), client: uuid }),
       status: 200,
@@ -35,10 +35,9 @@ function present(telemetry: ClientTelemetry): z.input<typeof TelemetryBody> {
   return {
     client_id: telemetry.clientId,
     domain_id: telemetry.domainId,
-    // Subscriptions and deliveries pass adapters alone, which report neither; the contract's clients want the fields.
-    subscriptions: 0,
+    subscriptions: telemetry.subscriptions,
     inbound_messages: telemetry.inboundMessages,
-    outbound_messages: 0,
+    outbound_messages: telemetry.outboundMessages,
     first_seen: telemetry.firstSeen?.toISOString(),
     last_seen: telemetry.lastSeen?.toISOString(),
   }

@@ -13,6 +13,10 @@ export function createWriterMetrics(registry: Registry) {
       'Messages that could not be stored, kept with the reason',
     ),
     lost: counter('sluice_messages_lost_total', 'Messages removed from the stream before they were stored'),
+    rewinds: counter(
+      'sluice_stream_rewinds_total',
+      'Times that the stream was found to have lost messages at its end that were stored',
+    ),
     purged: counter('sluice_messages_purged_total', 'Stored messages removed from the stream to make room'),
   }
 }

@@ -3,7 +3,7 @@ import type { Client } from 'pg'
 import { announceCommitted } from '../../platform/bus/committed.ts'
 import type { Bus } from '../../platform/bus/connect.ts'
 import type { Publisher } from '../../platform/bus/publisher.ts'
-import { createPuller } from '../../platform/bus/puller.ts'
+import { createPuller, takenNs } from '../../platform/bus/puller.ts'
 import type { Puller, Pulled } from '../../platform/bus/puller.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { createClient, isDataError } from '../../platform/db/connect.ts'
@@ -11,8 +11,10 @@ import type { Logger } from '../../platform/log.ts'
 import { DayCounts } from './day-counts.ts'
 import { buryMessage } from './dead-letters.ts'
 import { Dictionary } from './dictionary.ts'
+import { Outdated } from './outdated.ts'
 import { prepare } from './prepare.ts'
 import type { Broken, Prepared } from './prepare.ts'
+import { fitToStream } from './rewind.ts'
 import { readPosition, store, tryLockWriter } from './store.ts'
 import type { Position } from './store.ts'
 import type { WriterMetrics } from './writer-metrics.ts'
@@ -68,10 +70,11 @@ export function startWriter(options: WriterOptions): Writer {
           isFailing = false
         })
       } catch (error) {
+        if (error instanceof Outdated) log.debug({ err: error }, 'writer begins anew')
         // Said once an outage.
-        if (!isFailing && !abort.signal.aborted)
+        else if (!isFailing && !abort.signal.aborted)
           log.warn({ err: error }, 'writer waits; messages are kept in the stream')
-        isFailing = true
+        isFailing ||= !(error instanceof Outdated)
       }
       position = undefined
       await sleep(retryMs, undefined, { signal: abort.signal }).catch(() => undefined)
@@ -112,7 +115,7 @@ async function writeAsLeader(
     const manager = await options.bus.connection.jetstreamManager({ checkAPI: false })
     const info = await manager.streams.info(MESSAGES_STREAM)
     const stored = await readPosition(client, MESSAGES_STREAM, info.created)
-    const position = await fitToStream(client, stored, info.state, options)
+    const position = await fitToStream(client, stored, info.state, { ...options, manager })
     const puller = await createPuller(options.bus, { stream: MESSAGES_STREAM, fromSeq: position.seq + 1 })
     const stop = () => void puller.stop()
     signal.addEventListener('abort', stop)
@@ -135,31 +138,6 @@ function connection({ databaseUrl }: WriterOptions): Client {
   // A lost connection fails the statement under way or the next one; unhandled, the event would end the process.
   client.on('error', () => undefined)
   return client
-}
-
-/**
- * Where the position and the stream do not fit together, messages are lost, and an operator must know, once.
- *
- * Somebody trimmed the stream before it was stored; or the server lost the end of it, in a power cut, and will give those
- * numbers to new messages, which are not the ones that are stored (docs/durability.md).
- */
-async function fitToStream(
-  client: Client,
-  position: Position,
-  { first_seq: firstSeq, last_seq: lastSeq }: { first_seq: number; last_seq: number },
-  { log, metrics }: WriterOptions,
-): Promise<Position> {
-  if (lastSeq < position.seq) {
-    const facts = { storedSeq: position.seq, lastSeq }
-    log.error(facts, 'the stream ends before what is stored: the NATS server has lost the end of it')
-    return store(client, position, lastSeq)
-  }
-  const missing = firstSeq - 1 - position.seq
-  // A database that begins beside an older stream has lost nothing.
-  if (missing <= 0 || position.seq === 0) return position
-  metrics.lost.inc(missing)
-  log.error({ missing, seq: position.seq }, 'messages were removed from the stream before they were stored')
-  return store(client, position, firstSeq - 1)
 }
 
 /** Prepares one batch while the one before is being stored: the database and this process work at the same time. */
@@ -216,7 +194,7 @@ async function storeOrHalve(
   let reason = 'refused by the database'
   if (prepared) {
     try {
-      return await storePrepared(session.client, from, last.seq, prepared, options)
+      return await storePrepared(session.client, from, behind(from, last), prepared, options)
     } catch (error) {
       if (!isDataError(error)) throw error
       reason += `: ${error.message}`
@@ -226,7 +204,7 @@ async function storeOrHalve(
     await bury(options, [{ pulled: last, reason }], from)
     // It has come all the same, and counts for who sent it.
     const rows = prepared && { samples: [], json: [], days: new DayCounts(), arrivals: prepared.arrivals }
-    return store(session.client, from, last.seq, rows)
+    return store(session.client, from, behind(from, last), rows)
   }
   const middle = pulled.length >> 1
   let position = from
@@ -241,15 +219,22 @@ async function storeOrHalve(
   return position
 }
 
+/** The position once a message is stored. */
+const behind = (from: Position, last: Pulled): Position => ({
+  ...from,
+  seq: last.seq,
+  takenNs: takenNs(last),
+})
+
 async function storePrepared(
   client: Client,
   from: Position,
-  seq: number,
+  to: Position,
   prepared: Prepared,
   options: WriterOptions,
 ): Promise<Position> {
   await bury(options, prepared.broken, from)
-  const position = await store(client, from, seq, prepared)
+  const position = await store(client, from, to, prepared)
   options.metrics.storedReadings.inc(prepared.sampleRows)
   options.metrics.storedJson.inc(prepared.json.length)
   return position

@@ -3,8 +3,9 @@ import { deletionReply } from '../../platform/http/deletion.ts'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { metadata, optional, tags } from '../../platform/http/input.ts'
+import { username } from '../../platform/identifiers.ts'
 import type { Accounts } from './accounts.ts'
-import { UserId, email, name, password, picture, triedPassword, username } from './fields.ts'
+import { UserId, email, name, password, picture, triedPassword } from './fields.ts'
 import { UserBody, presentWhole } from './present.ts'
 
 const UpdateUser = z.object({

@@ -1,16 +1,10 @@
 import { z } from 'zod'
-import { text, uuid } from '../../platform/http/input.ts'
+import { text } from '../../platform/http/input.ts'
+import { uuid } from '../../platform/identifiers.ts'
 
 /** Forms of a user's fields (contract 1.6). */
 
 export const name = text(1024).trim().min(1)
-export const username = z
-  .string()
-  .regex(
-    /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,31}$/,
-    'must be 1 to 32 letters, digits, - or _, a letter or digit first',
-  )
-  .refine((value) => !/__|--/.test(value), 'must not hold __ or --')
 export const email = z
   .email()
   .max(254)

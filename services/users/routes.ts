@@ -3,8 +3,9 @@ import { Unauthenticated } from '../../platform/errors.ts'
 import { endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { flag, metadata, optional, tags, text } from '../../platform/http/input.ts'
+import { username } from '../../platform/identifiers.ts'
 import { envelope, listingQuery, pageOf, pageQuery, toListing } from '../../platform/http/listing.ts'
-import { UserId, email, name, password, picture, triedPassword, username } from './fields.ts'
+import { UserId, email, name, password, picture, triedPassword } from './fields.ts'
 import {
   FoundUserBody,
   SeenUserBody,

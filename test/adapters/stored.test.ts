@@ -36,9 +36,9 @@ describe('an acknowledgement that waits for the database', () => {
     await eventually('all are on the stream', async () => (await lastSeq()) === before + 3)
     await server.bus.flush()
     expect(answered).toEqual([])
-    announceCommitted(server.bus, { seq: before + 2, createdAt: 'one' })
+    announceCommitted(server.bus, { seq: before + 2, createdAt: 'one', rewinds: 0 })
     await eventually('two are answered', () => answered.length === 2)
-    announceCommitted(server.bus, { seq: before + 3, createdAt: 'one' })
+    announceCommitted(server.bus, { seq: before + 3, createdAt: 'one', rewinds: 0 })
     await eventually('the third', () => answered.length === 3)
     expect(answered).toEqual([1, 2, 3])
     acks.stop()
@@ -63,7 +63,7 @@ describe('an acknowledgement that waits for the database', () => {
     const done = (listener: () => void) => acks.wait(listener)
     let isHeard = false
     // As a writer says that was further than the stream is now.
-    announceCommitted(server.bus, { seq: 1_000_000, createdAt: 'old' })
+    announceCommitted(server.bus, { seq: 1_000_000, createdAt: 'old', rewinds: 0 })
     publisher.publish(
       SUBJECT,
       Buffer.from('x'),
@@ -80,10 +80,10 @@ describe('an acknowledgement that waits for the database', () => {
       done(() => (answered = true)),
     )
     await eventually('it is on the stream', async () => (await lastSeq()) > before)
-    announceCommitted(server.bus, { seq: 1_000_001, createdAt: 'old' })
+    announceCommitted(server.bus, { seq: 1_000_001, createdAt: 'old', rewinds: 0 })
     await server.bus.flush()
     expect(answered).toBe(false)
-    announceCommitted(server.bus, { seq: before + 1, createdAt: 'new' })
+    announceCommitted(server.bus, { seq: before + 1, createdAt: 'new', rewinds: 0 })
     await eventually('the writer of the new stream counts', () => answered)
     acks.stop()
   })

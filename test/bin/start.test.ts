@@ -71,6 +71,23 @@ describe('npm start', { timeout: TIMEOUT_MS }, () => {
     expect(await serversIn(dataDir)).toEqual([])
   })
 
+  it('gives its start up on SIGTERM, leaves nothing running, and comes up the next time', async () => {
+    const dataDir = join(await temporaryFolder(), 'data')
+    const first = startProgram(process.execPath, ['bin/start.mjs'], { env: settings(dataDir) })
+    onTestFinished(() => void first.child.kill('SIGKILL'))
+    // The first of its own servers is there; making the database takes longer.
+    await eventually('a server', async () => (await serversIn(dataDir)).length > 0, TIMEOUT_MS)
+
+    first.child.kill('SIGTERM')
+    const { status, stdout } = await first.ended
+    expect(status).toBe(0)
+    expect(stdout).not.toContain('Try it:')
+    expect(await serversIn(dataDir)).toEqual([])
+
+    const second = await start(dataDir)
+    expect(second.output.stdout).toContain('shown this once')
+  })
+
   it('reads certificates again on SIGHUP, and goes on', async () => {
     const folder = await temporaryFolder()
     const { cert, key } = createCertificateAuthority().issue()

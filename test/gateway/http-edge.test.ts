@@ -1,5 +1,6 @@
 import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pathsOf } from '../../platform/http/endpoint.ts'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { startTestGateway } from '../support/gateway.ts'
@@ -127,4 +128,19 @@ describe('a raw socket', () => {
     expect([400, 431]).toContain(status)
     await api.expect(200, 'GET', '/healthz')
   })
+})
+
+it('who calls is asked before anything else is read, on every route that asks at all', async () => {
+  const asked = gateway.endpoints.filter(({ access }) => access !== 'anyone')
+  expect(asked.length).toBeGreaterThan(100)
+  for (const one of asked) {
+    for (const path of pathsOf(one)) {
+      const target = path.replaceAll(/[:*][a-z_]+/gi, 'x')
+      const body = one.method === 'get' ? undefined : '{"malformed'
+      const answer = await api.call(one.method.toUpperCase(), `${target}?limit=x&offset=-1&cursor=x`, {
+        body,
+      })
+      expect([one.method, path, answer.status]).toEqual([one.method, path, 401])
+    }
+  }
 })

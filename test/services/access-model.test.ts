@@ -60,6 +60,9 @@ const WORDS: Record<EntityType, readonly string[]> = {
   channel: ['update', 'publish'],
 }
 
+/** Those that the domain's admins keep, whoever takes them. */
+const ADMIN_KEEPS = ['update', 'manage_role']
+
 type Change =
   | { readonly do: 'join'; readonly who: Person; readonly on: Entity; readonly role: RoleName }
   | { readonly do: 'leave'; readonly who: Person; readonly on: Entity }
@@ -167,6 +170,8 @@ function createModel() {
         case 'give':
         case 'take': {
           const role = roles.get(`${change.on} ${change.role}`)
+          const isTakenFromAdmins = change.do === 'take' && change.on === 'domain' && change.role === 'admin'
+          if (isTakenFromAdmins && ADMIN_KEEPS.includes(wordOf(change))) return false
           if (change.do === 'give') role?.add(wordOf(change))
           else role?.delete(wordOf(change))
           return role !== undefined

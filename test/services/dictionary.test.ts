@@ -69,6 +69,19 @@ describe('the dictionary of series', () => {
     expect(foreign.origin.publisher).toBeNull()
   })
 
+  it('remembers which series have had anything but numbers, also after a restart', async () => {
+    const dictionary = await open()
+    await idsOf(dictionary, ['number', 'text'])
+    dictionary.addsOther(dictionary.series(dictionary.origin(message, 'subject'), 'text', null))
+    dictionary.addsOther(dictionary.series(dictionary.origin(message, 'subject'), 'new', null))
+    await dictionary.learn()
+    const later = await open()
+    const origin = later.origin(message, 'subject')
+    const series = ['number', 'text', 'new'].map((name) => later.series(origin, name, null))
+    await later.learn()
+    expect(series.map(({ isPlain }) => isPlain)).toEqual([true, false, false])
+  })
+
   it('forgets when it knows too many, and finds the same ids again', async () => {
     const dictionary = await open(10)
     const ids = await idsOf(dictionary, names)

@@ -113,6 +113,13 @@ describe('counting failures', () => {
   const limits = { perAccount: 2, perAddress: 3, windowS: 3_600 }
   const fail = () => Promise.reject(new Unauthenticated())
 
+  it('takes IPv4 inside IPv6 for the IPv4 that it is', () => {
+    const attempts = createAttempts(limits)
+    for (let i = 0; i < 3; i++) attempts.count({ purpose: 'p', address: '::ffff:192.0.2.1' })
+    expect(() => attempts.check({ purpose: 'p', address: '192.0.2.1' })).toThrow(RateLimited)
+    expect(() => attempts.check({ purpose: 'p', address: '::ffff:192.0.2.2' })).not.toThrow()
+  })
+
   it('goes by /64 for IPv6, and by purpose for accounts', async () => {
     const attempts = createAttempts(limits)
     for (const address of ['2001:db8::1', '2001:db8::2', '2001:db8:0:0:ffff::3']) {

@@ -5,6 +5,7 @@ import { createDatabase } from '../../platform/db/connect.ts'
 import type { Db } from '../../platform/db/connect.ts'
 import { createAhead, dropBefore, weekOf } from '../../services/messages/partitions.ts'
 import { removeExpired } from '../../services/messages/retention.ts'
+import { tidyWeeks } from '../../services/messages/tidy.ts'
 import { countDays } from '../../services/messages/totals.ts'
 import { cloneDatabase } from '../support/database.ts'
 import type { TestDatabase } from '../support/database.ts'
@@ -94,6 +95,39 @@ describe('partitions', () => {
     expect(await countDays(db, channel, 'readings')).toBe(1)
     await givenReading(channel, now - 3 * WEEK)
     expect(await partitionsOf(channel)).toEqual(['samples_early', `samples_w${weekOf(now)}`])
+  })
+})
+
+describe('weeks that are over', () => {
+  const bytesOf = async (table: string) =>
+    (await sql<{ bytes: number }>`select pg_indexes_size(${table}::regclass) as bytes`.execute(db)).rows[0]
+      ?.bytes ?? 0
+
+  it('get smaller indexes, once, and keep what they have', async () => {
+    const week = weekOf(now) - 2
+    // A thousand series in turns.
+    await sql`insert into samples (series_id, channel_no, time, place, value)
+      select i % 1000, 1, ${week * WEEK} + i, i, i from generate_series(1, 100000) as i`.execute(db)
+    const before = await bytesOf(`samples_w${week}`)
+
+    expect(await tidyWeeks(db, now, never)).toBeGreaterThan(0)
+
+    expect(await bytesOf(`samples_w${week}`)).toBeLessThan(before)
+    const { rows } = await sql`select count(*) as rows, sum(value) as sum from samples`.execute(db)
+    expect(rows).toEqual([{ rows: 100_000, sum: 5_000_050_000 }])
+    expect(await tidyWeeks(db, now, never)).toBe(0)
+    expect(await tidyWeeks(db, now + 2 * WEEK, never)).toBe(2)
+  })
+
+  it('are done anew where somebody broke off, and what that left goes', async () => {
+    const table = `samples_w${weekOf(now) - 2}`
+    await sql.raw(`create index ${table}_left_ccnew on ${table} (value)`).execute(db)
+    await sql
+      .raw(`update pg_index set indisvalid = false where indexrelid = '${table}_left_ccnew'::regclass`)
+      .execute(db)
+    await tidyWeeks(db, now, never)
+    const { rows } = await sql`select from pg_index where not indisvalid`.execute(db)
+    expect(rows).toEqual([])
   })
 })
 

@@ -43,7 +43,39 @@ const addScopes = (token: string, id: string, ...scopes: Scope[]) =>
 const statusOf = async (token: string, method: string, path: string, body?: unknown) =>
   (await api.call(method, path, { token, body })).status
 
+/** What a token with these scopes is shown of the private metadata of its owner's client, by every route that shows a client. */
+async function privatePartsShown(...operations: string[]) {
+  const { domain, client, token } = await api.given.site()
+  const path = `/${domain.id}/clients/${client.id}`
+  await api.expect(200, 'PATCH', path, { token, body: { private_metadata: { b: 2 } } })
+  const all = { entity_type: 'clients', domain_id: domain.id, entity_id: '*' }
+  const scopes = operations.map((operation) => ({ ...all, operation }))
+  const { secret } = await makePat(token, ...scopes)
+  const call = async (method: string, rest = '', body?: unknown) =>
+    (await api.expect(200, method, path + rest, { token: secret, body })).body
+  const { body: list } = await api.expect(200, 'GET', `/${domain.id}/clients`, { token: secret })
+  const answers = [
+    list.clients[0],
+    await call('GET'),
+    await call('PATCH', '/tags', { tags: ['a'] }),
+    await call('PATCH', '/tags', {}),
+    await call('PATCH', '/secret', { secret: 'another' }),
+    await call('POST', '/secret/rotate', {}),
+    await call('POST', '/disable'),
+    await call('POST', '/enable'),
+  ]
+  return answers.map((answer) => answer.private_metadata)
+}
+
 describe('a personal access token', () => {
+  it('is shown the private metadata of clients with the scope to update them, and without it nowhere', async () => {
+    const others = ['view', 'list', 'update_tags', 'update_secret', 'enable', 'disable']
+    const without = await privatePartsShown(...others)
+    expect(without).toEqual(without.map(() => undefined))
+    const withScope = await privatePartsShown(...others, 'update')
+    expect(withScope).toEqual(withScope.map(() => ({ b: 2 })))
+  })
+
   it('is made with a secret that names user and token, and is shown that once', async () => {
     const person = await api.given.person()
     const pat = await makePat(person.token)

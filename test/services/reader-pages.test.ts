@@ -295,3 +295,37 @@ it('a query that takes too long is ended with an error that says so', async () =
     await own.stop()
   }
 })
+
+describe('a name', () => {
+  it('that has had numbers alone until then shows the text that comes, and all that came before', async () => {
+    const once = async (total: number, record: Row) => {
+      await publish([{ n: 'mixed', ...record }])
+      await eventually('it is stored', async () => (await read('name=mixed')).total === total)
+      return (await read('name=mixed&dir=asc')).messages as Row[]
+    }
+    expect(await once(1, { t: START, v: 1 })).toMatchObject([{ value: 1, time: START }])
+    expect(await once(2, { t: START + 1, v: 2, s: 9 })).toMatchObject([{ value: 1 }, { value: 2, sum: 9 }])
+    const rows = await once(3, { t: START + 2, vs: 'broken' })
+    expect(rows).toMatchObject([{ value: 1 }, { value: 2, sum: 9 }, { string_value: 'broken' }])
+    expect(rows[0]).not.toHaveProperty('sum')
+  })
+})
+
+describe('the time of another JSON message', () => {
+  it('has all its digits, in pages and in exports', async () => {
+    await gateway.ground.query(
+      `update json_messages set created = 1700000000123456789 where ctid = (select ctid from json_messages limit 1)`,
+    )
+    const digits = /"created":(\d+)/
+    const asked = { token: site.token }
+    const page = await api.expect(200, 'GET', `${path}?format=orders&dir=asc&limit=1`, asked)
+    expect(page.headers.get('content-type')).toContain('application/json')
+    expect(digits.exec(page.text)?.[1]).toBe('1700000000123456789')
+    const lines = { token: site.token, headers: { accept: 'application/x-ndjson' } }
+    const ndjson = await api.expect(200, 'GET', `${path}?format=orders&dir=asc`, lines)
+    expect(digits.exec(ndjson.text)?.[1]).toBe('1700000000123456789')
+    const table = { token: site.token, headers: { accept: 'text/csv' } }
+    const csv = await api.expect(200, 'GET', `${path}?format=orders&dir=asc`, table)
+    expect(csv.text).toContain('\r\n1700000000123456789,')
+  })
+})

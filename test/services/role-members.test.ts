@@ -139,6 +139,25 @@ describe("a domain's built-in role admin", () => {
     expect([answer.status, answer.body.error]).toEqual([400, 'built_in_role'])
   })
 
+  it('keeps the actions that make an admin, against superadmins too; others it may give up', async () => {
+    const { owner, path } = await given.place('domain')
+    const role = await admins(owner.token, path)
+    const root = await api.signIn(ADMIN.username, ADMIN.password)
+    const remove = (token: string, ...actions: string[]) =>
+      api.call('POST', `${path}/${role.id}/actions/delete`, { token, body: { actions } })
+    for (const { token } of [owner, root]) {
+      const answers = [
+        await remove(token, 'manage_role'),
+        await remove(token, 'client_read', 'enable'),
+        await api.call('POST', `${path}/${role.id}/actions/delete-all`, { token }),
+      ]
+      for (const { status, body } of answers) expect([status, body.error]).toEqual([400, 'built_in_role'])
+    }
+    expect((await remove(owner.token, 'client_read')).status).toBe(204)
+    const kept = role.actions.filter((action: string) => action !== 'client_read')
+    expect((await admins(owner.token, path)).actions).toEqual(kept)
+  })
+
   it('keeps its last member, against superadmins too', async () => {
     const { owner, path } = await given.place('domain')
     const role = await admins(owner.token, path)

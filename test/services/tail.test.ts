@@ -27,6 +27,7 @@ async function tailOf(options: Partial<TailOptions> = {}) {
     place,
     gap: undefined,
     stallMs: 60_000,
+    lateMs: 60_000,
     onDelivered: () => (counts.delivered += 1),
     onStalled: () => (counts.stalled += 1),
     ...options,
@@ -62,5 +63,23 @@ it('a tail goes on by itself, without a gap or a repeat, when the server has los
   await eventually('the rest', () => counts.delivered === 510, 25_000)
   const ids = [...text.matchAll(/^id: (\d+)-0$/gm)].map(([, id]) => Number(id))
   expect(ids).toEqual(Array.from({ length: 510 }, (_, i) => i + 1))
+  body.destroy()
+})
+
+it('a reader that is so slow that the stream moves on without it is told where', async () => {
+  await publish(1_000)
+  const { body, counts } = await tailOf({ lateMs: 0 })
+  await eventually('it waits to be read', () => body.readableLength > 65_536 && counts.delivered > 0)
+  const manager = await test.bus.connection.jetstreamManager()
+  const { state } = await manager.streams.info('messages')
+  await manager.streams.purge('messages', { seq: state.last_seq })
+  let text = ''
+  body.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  await eventually('the last', () => text.includes(`id: ${state.last_seq}-0\n`))
+  const gap = /event: gap\ndata: (.*)\n\nid: (\d+)-0/.exec(text)
+  expect(gap?.slice(1)).toEqual([`{"first_available":${state.last_seq}}`, String(state.last_seq)])
+  // Until then nothing was missing.
+  const before = [...text.slice(0, gap?.index).matchAll(/^id: (\d+)-0$/gm)].map(([, id]) => Number(id))
+  expect(before).toEqual(Array.from({ length: before.length }, (_, i) => i + 1))
   body.destroy()
 })

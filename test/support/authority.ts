@@ -25,6 +25,8 @@ export class AuthorityTables implements AuthorityBackend {
   readonly channels: Channel[] = []
   readonly clients: Client[] = []
   readonly tokens = new Map<string, string>()
+  /** When each token ends, where that is known. */
+  readonly tokenEnds = new Map<string, number>()
   readonly permissions = new Set<string>()
   asked = 0
   /** Awaited by each question before it answers; throw in it to be away. */
@@ -77,7 +79,8 @@ export class AuthorityTables implements AuthorityBackend {
     await this.#ask()
     if (credentials.kind === 'token') {
       const id = this.tokens.get(credentials.token)
-      return id === undefined ? null : { kind: 'user', id }
+      if (id === undefined) return null
+      return { kind: 'user', id, expiresAtMs: this.tokenEnds.get(credentials.token) }
     }
     const client = this.clients.find(
       (each) =>

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, RequestOptions, Server } from 'node:http'
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createAddressReader } from '../../../platform/http/client-address.ts'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
 import type { CachedAuthority } from '../../../adapters/authority-cache.ts'
 import { createHttpAdapter } from '../../../adapters/http/adapter.ts'
@@ -45,6 +46,7 @@ beforeAll(async () => {
   authority = createAuthority({ backend: tables, bus: bus.bus, limits: { refusalTtlMs: 1, ttlMs: 1 } })
   const publish = createPublish(publisher)
   const adapter = createHttpAdapter({
+    addressOf: createAddressReader([]),
     authority,
     publish: (message, done) => (intercept ?? publish)(message, done),
     log,

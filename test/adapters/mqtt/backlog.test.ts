@@ -45,6 +45,7 @@ function receiver(given: Partial<Receiver> = {}): Receiver {
     aliases: undefined,
     isCongested: false,
     send: () => undefined,
+    onDelivered: () => undefined,
     ...given,
   }
 }

@@ -4,11 +4,14 @@ import { connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createAddressReader } from '../../../platform/http/client-address.ts'
 import { WebSocket } from 'ws'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
 import type { CachedAuthority } from '../../../adapters/authority-cache.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
+import { startTraffic } from '../../../adapters/traffic.ts'
+import type { Traffic } from '../../../adapters/traffic.ts'
 import { createWsAdapter } from '../../../adapters/ws/adapter.ts'
 import type { WsAdapter, WsLimits } from '../../../adapters/ws/adapter.ts'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
@@ -32,6 +35,7 @@ let client: Client
 let metrics: Metrics
 let server: Server
 let adapter: WsAdapter
+let traffic: Traffic
 let port: number
 let sockets: { terminate(): void }[] = []
 /** What stands between the adapter and the stream in one test. */
@@ -62,13 +66,17 @@ afterEach(async () => {
   for (const socket of sockets) socket.terminate()
   sockets = []
   await stop()
+  await traffic.stop()
   authority.stop()
 })
 
 async function start(limits: Partial<WsLimits>): Promise<void> {
   metrics = createMetrics()
   const publish = createPublish(publisher)
+  traffic = startTraffic({ sink: { report: () => Promise.resolve() }, log })
   adapter = createWsAdapter({
+    traffic,
+    addressOf: createAddressReader([]),
     authority,
     publish: (message, done) => (intercept ?? publish)(message, done),
     feed: createChannelFeed(bus.bus),
