@@ -190,6 +190,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     log,
     refusals,
     sessions: () => sessions.all(),
+    lastPlace: () => cluster.lastPlace(),
     onChecked: (session) => cluster.refresh(session),
     connectionOf: (session) => byKey.get(session.key),
   })
