@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { subscribeEvents } from '../platform/bus/events.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type { SecretBrake } from '../platform/secret-brake.ts'
 import type {
@@ -64,18 +65,20 @@ export function createAuthority({
   backend,
   bus,
   brake,
+  metrics,
   limits: given = {},
 }: {
   backend: AuthorityBackend
   bus: Bus
   /** Slows down those who try secrets. */
   brake?: SecretBrake
+  metrics?: Metrics
   limits?: Partial<AuthorityLimits>
 }): CachedAuthority {
   const limits = { ...DEFAULT_LIMITS, ...given }
-  const channels = createQuestions<ChannelAddress | null>(limits.maxChannels, limits)
-  const principals = createQuestions<Principal | null>(limits.maxPrincipals, limits)
-  const permissions = createQuestions<boolean>(limits.maxPermissions, limits)
+  const channels = createQuestions<ChannelAddress | null>('channel', limits.maxChannels, limits, metrics)
+  const principals = createQuestions<Principal | null>('principal', limits.maxPrincipals, limits, metrics)
+  const permissions = createQuestions<boolean>('permission', limits.maxPermissions, limits, metrics)
   const listeners = new Set<(change: AuthorityChange) => void>()
   // Secrets are kept as keyed hashes alone, and the key dies with the process: a heap dump gives no secret away.
   const hashKey = randomBytes(32).toString('base64')
@@ -122,8 +125,9 @@ export function createAuthority({
       const key = credentialsKey(credentials)
       const ask = () =>
         principals.ask(key, () => backend.authenticate(credentials), principalFacts, remainingMs)
-      // Tokens are not for guessing: they are signed, or 100 random characters.
-      if (address === undefined || !brake || credentials.kind === 'token') return ask()
+      // Nothing to guess: tokens are signed, or 100 random characters, and certificates were proven in the handshake.
+      const { kind } = credentials
+      if (address === undefined || !brake || kind === 'token' || kind === 'certificate') return ask()
       const known = principals.granted(key)
       return known ? Promise.resolve(known) : brake.ask(credentials, address, ask)
     },
@@ -156,9 +160,31 @@ export function createAuthority({
   }
 }
 
-function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> {
+function createQuestions<V>(
+  kind: string,
+  max: number,
+  limits: AuthorityLimits,
+  metrics: Metrics | undefined,
+): Questions<V> {
+  const answers = (from: string) =>
+    metrics?.counter(
+      'sluice_authority_answers_total',
+      'Questions about who may do what, by where the answer came from',
+      {
+        question: kind,
+        from,
+      },
+    ) ?? { value: 0 }
+  const fromCache = answers('cache')
+  const fromBackend = answers('backend')
   const granted = new FactCache<V>(max)
   const refused = new FactCache<V>(limits.maxRefusals)
+  metrics?.gauge(
+    'sluice_authority_cache_entries',
+    'Answers that are remembered',
+    () => granted.size + refused.size,
+    { question: kind },
+  )
   let underWay = new Map<string, Promise<V>>()
 
   function forgetUnderWay(): void {
@@ -188,9 +214,13 @@ function createQuestions<V>(max: number, limits: AuthorityLimits): Questions<V> 
   return {
     ask(key, question, factsOf, ttlOf = () => undefined) {
       const known = granted.get(key) ?? refused.get(key)
-      if (known !== undefined) return Promise.resolve(known)
+      if (known !== undefined) {
+        fromCache.value += 1
+        return Promise.resolve(known)
+      }
       let answer = underWay.get(key)
       if (!answer) {
+        fromBackend.value += 1
         answer = fill(underWay, key, question, factsOf, ttlOf)
         underWay.set(key, answer)
       }

@@ -9,6 +9,7 @@ const ChannelReference = z.object({ domain: z.string().optional(), channel: z.st
 
 const CredentialsInput = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('client'), clientId: z.string(), secret: z.string() }),
+  z.object({ kind: z.literal('certificate'), clientId: z.string() }),
   z.object({ kind: z.literal('secret'), domainId: z.string(), secret: z.string() }),
   z.object({ kind: z.literal('token'), token: z.string() }),
 ])

@@ -29,6 +29,8 @@ export type Action = 'publish' | 'subscribe'
  */
 export type Credentials =
   | { readonly kind: 'client'; readonly clientId: string; readonly secret: string }
+  /** An adapter has checked a certificate that names the client. Never made from what a request says of itself. */
+  | { readonly kind: 'certificate'; readonly clientId: string }
   /** `domainId` is as the topic names it when the topic names no channel that exists: then it may be a route. */
   | { readonly kind: 'secret'; readonly domainId: string; readonly secret: string }
   | { readonly kind: 'token'; readonly token: string }

@@ -22,6 +22,10 @@ export class FactCache<V> {
     })
   }
 
+  get size(): number {
+    return this.#entries.size
+  }
+
   get(key: string): V | undefined {
     return this.#entries.get(key)?.value
   }

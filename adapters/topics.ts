@@ -26,8 +26,15 @@ export class InvalidTopic extends InvalidInput {
   }
 }
 
-/** Levels of a whole topic, MQTT's slashes counted; design limit, also what Aedes's matcher can hold. */
-export const MAX_TOPIC_LEVELS = 100
+export interface TopicLimits {
+  /** Of a whole topic, MQTT's slashes counted. */
+  readonly maxLevels: number
+  /** Of a whole topic in UTF-8, percent-encoding off. */
+  readonly maxBytes: number
+}
+
+/** A hundred levels are also what Aedes's matcher can hold; what is longer does not fit into a subject of the bus. */
+export const TOPIC_LIMITS: TopicLimits = { maxLevels: 100, maxBytes: 3_900 }
 
 const REFERENCE = /^[a-zA-Z0-9_-]{1,36}$/
 
@@ -46,9 +53,18 @@ function split(all: readonly string[], start: number): Topic {
   return { domain, channel, levels: all.slice(behind), prefix: all.slice(0, behind).join('/') }
 }
 
-function splitMqtt(text: string): Topic {
+function checkLength(text: string, { maxBytes }: TopicLimits): void {
+  if (Buffer.byteLength(text) > maxBytes) throw new InvalidTopic(`topic is longer than ${maxBytes} bytes`)
+}
+
+function checkDepth(all: readonly string[], { maxLevels }: TopicLimits): void {
+  if (all.length > maxLevels) throw new InvalidTopic(`topic has more than ${maxLevels} levels`)
+}
+
+function splitMqtt(text: string, limits: TopicLimits): Topic {
+  checkLength(text, limits)
   const all = text.split('/')
-  if (all.length > MAX_TOPIC_LEVELS) throw new InvalidTopic(`topic has more than ${MAX_TOPIC_LEVELS} levels`)
+  checkDepth(all, limits)
   return split(all, all[0] === '' ? 1 : 0)
 }
 
@@ -57,10 +73,10 @@ function splitMqtt(text: string): Topic {
  *
  * @throws {InvalidTopic} not in the grammar, or with a wildcard [MQTT-3.3.2-2]
  */
-export function parseTopicName(text: string): Topic {
+export function parseTopicName(text: string, limits = TOPIC_LIMITS): Topic {
   if (text.includes('+') || text.includes('#'))
     throw new InvalidTopic('wildcard in the topic of a publication')
-  return splitMqtt(text)
+  return splitMqtt(text, limits)
 }
 
 /**
@@ -69,8 +85,8 @@ export function parseTopicName(text: string): Topic {
  * @throws {InvalidTopic} not in the grammar; a wildcard that is not a whole level, or `#` that is not the last
  *   [MQTT-4.7.1-2] [MQTT-4.7.1-3]
  */
-export function parseTopicFilter(text: string): Topic {
-  const topic = splitMqtt(text)
+export function parseTopicFilter(text: string, limits = TOPIC_LIMITS): Topic {
+  const topic = splitMqtt(text, limits)
   checkWildcards(topic.levels)
   return topic
 }
@@ -93,19 +109,21 @@ function checkWildcards(levels: readonly string[]): void {
  * @returns `undefined` when the path does not begin like a topic at all, so that another route may have it
  * @throws {InvalidTopic} it begins like a topic and is not one
  */
-export function parseTopicPath(path: string, use: 'publish' | 'subscribe'): Topic | undefined {
+export function parseTopicPath(
+  path: string,
+  use: 'publish' | 'subscribe',
+  limits = TOPIC_LIMITS,
+): Topic | undefined {
   const encoded = path.split('/').filter((level) => level !== '')
   if (encoded[0] === 'http' || encoded[0] === 'ws') encoded.shift()
   if (encoded[0] === 'c' && encoded[2] === 'm') encoded.splice(0, 3, 'channels', encoded[1] ?? '', 'messages')
   const looksLikeTopic =
     (encoded[0] === 'm' && encoded[2] === 'c') || (encoded[0] === 'channels' && encoded[2] === 'messages')
   if (!looksLikeTopic) return undefined
-  if (encoded.length > MAX_TOPIC_LEVELS)
-    throw new InvalidTopic(`topic has more than ${MAX_TOPIC_LEVELS} levels`)
-  const topic = split(
-    encoded.map(decode).filter((level) => level !== ''),
-    0,
-  )
+  checkDepth(encoded, limits)
+  const decoded = encoded.map(decode).filter((level) => level !== '')
+  checkLength(decoded.join('/'), limits)
+  const topic = split(decoded, 0)
   if (use === 'subscribe') checkWildcards(topic.levels)
   for (const level of topic.levels) {
     if (use === 'publish' && /[+#*>]/.test(level))

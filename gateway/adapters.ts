@@ -6,9 +6,11 @@ import type { MqttLimits } from '../adapters/mqtt/host.ts'
 import { listenMqtt } from '../adapters/mqtt/listen.ts'
 import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
 import { createPublish } from '../adapters/publish.ts'
+import { createMessageRates, limitPublish } from '../adapters/rates.ts'
 import { createStoredAcks } from '../adapters/stored.ts'
 import { startTraffic } from '../adapters/traffic.ts'
 import type { TrafficSink } from '../adapters/traffic.ts'
+import type { TopicLimits } from '../adapters/topics.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type { Nodes } from '../platform/bus/nodes.ts'
@@ -22,6 +24,8 @@ import type { Metrics } from '../platform/metrics.ts'
 import { checkPayload } from './check-payload.ts'
 import { explainPort } from './start-error.ts'
 import type { UpgradeHandler } from './http/server.ts'
+import { listenSecured } from './secured.ts'
+import type { Secured } from './secured.ts'
 
 export interface AdaptersParts {
   readonly config: Config
@@ -41,6 +45,9 @@ export interface Adapters {
   /** Asked in this order, before anything else has an upgrade. */
   readonly onUpgrade: readonly UpgradeHandler[]
   readonly mqttPort: number | undefined
+  readonly mqttsPort: number | undefined
+  /** Reads the files of certificates again; absent where there are none. Never throws. */
+  readonly reload: (() => void) | undefined
 }
 
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
@@ -54,6 +61,11 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   if (stored) life.onStop('stored acknowledgements', () => stored.stop())
   const publish = createPublish(publisher, stored)
   const feed = createChannelFeed(bus)
+  const rates = createMessageRates({
+    perClient: config.maxClientMessagesPerS,
+    perDomain: config.maxDomainMessagesPerS,
+    perListener: config.maxListenerMessagesPerS,
+  })
   const has = (role: Config['roles'][number]) => config.roles.includes(role)
   const { maxPayloadBytes, maxConnections } = config
   const onUpgrade: UpgradeHandler[] = []
@@ -62,12 +74,13 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     ? createHttpAdapter({
         authority,
         addressOf,
-        publish,
+        publish: limitPublish(publish, rates?.('http')),
         traffic,
         log,
         metrics,
         maxPayloadBytes,
         checkPayload,
+        topics: topicLimits(config),
       })
     : undefined
 
@@ -76,17 +89,23 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       authority,
       addressOf,
       traffic,
-      publish,
+      publish: limitPublish(publish, rates?.('ws')),
       feed,
       log,
       metrics,
-      limits: { maxPayloadBytes, maxConnections },
+      limits: {
+        maxPayloadBytes,
+        maxConnections,
+        topics: topicLimits(config),
+        maxConnectsPerS: config.maxListenerConnectsPerS,
+      },
     })
     life.onStop('websocket', () => ws.stop())
     onUpgrade.push((...upgrade) => ws.handleUpgrade(...upgrade))
   }
 
   let mqttPort: number | undefined
+  let secured: Secured | undefined
   if (has('mqtt')) {
     const mqtt = await createMqttAdapter({
       authority,
@@ -97,6 +116,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       metrics,
       checkPayload,
       traffic,
+      rates,
       limits: mqttLimits(config),
     })
     life.onStop('mqtt', () => mqtt.stop())
@@ -104,24 +124,34 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     life.onStop('mqtt over websocket', () => overWebSocket.stop())
     onUpgrade.push((...upgrade) => overWebSocket.handleUpgrade(...upgrade))
     const { host } = config
-    const listener = await listenMqtt(mqtt, { host, port: config.mqttPort, log }).catch((error: unknown) => {
+    const plain = await listenMqtt(mqtt, { host, port: config.mqttPort, log }).catch((error: unknown) => {
       throw explainPort(error, config.mqttPort, 'SLUICE_MQTT_PORT')
     })
-    life.onStop('mqtt port', () => listener.stop())
-    mqttPort = listener.port
+    life.onStop('mqtt port', () => plain.stop())
+    mqttPort = plain.port
+    secured = await listenSecured(parts, mqtt)
   }
 
-  return { http, onUpgrade, mqttPort }
+  return { http, onUpgrade, mqttPort, mqttsPort: secured?.port, reload: secured?.reload }
 }
+
+const topicLimits = ({ maxTopicLevels, maxTopicBytes }: Config): TopicLimits => ({
+  maxLevels: maxTopicLevels,
+  maxBytes: maxTopicBytes,
+})
 
 const mqttLimits = (config: Config): MqttLimits => ({
   maxPacketBytes: config.maxPayloadBytes,
+  topics: topicLimits(config),
   connectTimeoutMs: config.connectTimeoutS * 1_000,
   maxSubscriptionsPerRequest: config.maxSubscriptionsPerRequest,
+  maxSubscriptions: config.maxSubscriptions,
   maxQueuedMessages: config.maxQueuedMessages,
   maxInflight: config.maxInflight,
+  receiveMaximum: config.receiveMaximum,
   sessionExpiryS: config.sessionExpiryS,
   maxKeepAliveS: config.maxKeepAliveS,
   maxConnections: config.maxConnections,
   maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
+  maxConnectsPerS: config.maxListenerConnectsPerS,
 })

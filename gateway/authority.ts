@@ -13,6 +13,8 @@ export function createAuthorityBackend({ auth, domains, clients, channels }: Ser
       switch (credentials.kind) {
         case 'client':
           return asClient(await clients.authenticate(credentials))
+        case 'certificate':
+          return asClient(await clients.identify(credentials.clientId))
         case 'secret': {
           const domainId = await domains.findId(credentials.domainId)
           return domainId === undefined

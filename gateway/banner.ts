@@ -14,6 +14,9 @@ export function banner(config: Config, gateway: Gateway, startedMs: number): str
     `  REST, HTTP publish    ${http}${others === '' ? '' : `  (also on ${others})`}`,
     `  WebSocket             ${http.replace('http', 'ws')}/m/<domain>/c/<channel>`,
     ...(gateway.mqttPort === undefined ? [] : [`  MQTT                  mqtt://${host}:${gateway.mqttPort}`]),
+    ...(gateway.mqttsPort === undefined
+      ? []
+      : [`  MQTT over TLS         mqtts://${host}:${gateway.mqttsPort}`]),
     ...(gateway.mqttPort === undefined ? [] : [`  MQTT over WebSocket   ${http.replace('http', 'ws')}/mqtt`]),
     `  API documentation     ${http}/docs  ${http}/openapi.json`,
     `  health, metrics       ${http}/health  ${http}/readyz  ${http}/metrics`,

@@ -5,6 +5,7 @@ import { createDatabase } from '../platform/db/connect.ts'
 import { createProbe } from '../platform/db/probe.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import { createMailer } from '../platform/mail.ts'
 import type { SecretBrake } from '../platform/secret-brake.ts'
 import { createVault } from '../platform/vault.ts'
@@ -18,6 +19,7 @@ export interface DatabaseParts {
   readonly databaseUrl: string
   readonly life: Lifecycle
   readonly log: Logger
+  readonly metrics: Metrics
   readonly attempts: Attempts
   readonly secretBrake: SecretBrake
 }
@@ -27,8 +29,14 @@ const MAX_WAITING_READS = 100
 
 /** The database, and the services over it. */
 export async function openDatabase(parts: DatabaseParts) {
-  const { config, databaseUrl, life, log, attempts, secretBrake } = parts
-  const db = createDatabase({ url: databaseUrl, maxConnections: 20, statementTimeoutMs: 30_000, log })
+  const { config, databaseUrl, life, log, metrics, attempts, secretBrake } = parts
+  const db = createDatabase({
+    url: databaseUrl,
+    maxConnections: 20,
+    statementTimeoutMs: 30_000,
+    log,
+    shown: { metrics, as: 'main' },
+  })
   life.onStop('database', () => db.destroy())
   const storedDb = createDatabase({
     url: databaseUrl,
@@ -36,6 +44,7 @@ export async function openDatabase(parts: DatabaseParts) {
     statementTimeoutMs: config.readTimeoutS * 1_000,
     maxWaiting: MAX_WAITING_READS,
     log,
+    shown: { metrics, as: 'messages' },
   })
   life.onStop('database of stored messages', () => storedDb.destroy())
   const probe = createProbe(databaseUrl)

@@ -41,6 +41,8 @@ export async function main(env: NodeJS.ProcessEnv): Promise<void> {
   try {
     const config = loadConfig(env)
     gateway = await startGateway(config, createLogger(config.logLevel), fail, stopAsked.signal)
+    // Without certificates it ends us, as it ends others whose terminal has gone.
+    if (gateway.reload) process.on('SIGHUP', gateway.reload)
     process.stdout.write(`${banner(config, gateway, performance.now() - began)}\n`)
     // Somebody changed their mind in its last step. The banner may have shown a password that is shown this once.
     if (stopAsked.signal.aborted) end(0)

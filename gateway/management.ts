@@ -12,6 +12,7 @@ import type { Db } from '../platform/db/connect.ts'
 import type { Endpoint } from '../platform/http/endpoint.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import { keyEndpoints } from '../services/auth/key-routes.ts'
 import { patEndpoints } from '../services/auth/pat-routes.ts'
 import { roleEndpoints } from '../services/auth/role-routes.ts'
@@ -42,6 +43,7 @@ import type { Services } from './services.ts'
 export interface ManagementParts {
   readonly life: Lifecycle
   readonly log: Logger
+  readonly metrics: Metrics
   readonly bus: Bus
   readonly publisher: Publisher
   readonly nodes: Nodes
@@ -58,7 +60,7 @@ export interface Management {
 
 /** The role `api`: REST for administrators, answers for adapters in other processes, and the journal's way to the bus. */
 export async function startManagement(parts: ManagementParts): Promise<Management> {
-  const { life, log, bus, publisher, nodes, db, databaseUrl, services } = parts
+  const { life, log, metrics, bus, publisher, nodes, db, databaseUrl, services } = parts
   const backend = createAuthorityBackend(services)
   const served = serveBackend(bus, backend)
   life.onStop('authority service', () => served.stop())
@@ -72,6 +74,11 @@ export async function startManagement(parts: ManagementParts): Promise<Managemen
   life.onStop('presence', () => watch.stop())
   const relay = startRelay({ db, databaseUrl, announce: (entry) => announce(publisher, entry), log })
   life.onStop('journal relay', () => relay.stop())
+  metrics.gauge(
+    'sluice_journal_relay_lag_seconds',
+    'Age of the oldest change that this process has yet to announce',
+    () => relay.lagS(),
+  )
   const expiry = startSecretExpiry({ clients: services.clients, log })
   life.onStop('expiry of secrets', () => expiry.stop())
   return { backend, trafficSink, endpoints: managementEndpoints(services) }

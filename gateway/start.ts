@@ -22,6 +22,7 @@ import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
+import { showBus } from './bus-metrics.ts'
 import { startInfrastructure } from './infrastructure.ts'
 import { startManagement } from './management.ts'
 import { startReading } from './reading.ts'
@@ -34,6 +35,9 @@ export interface Gateway {
   readonly endpoints: readonly Endpoint[]
   readonly httpPorts: readonly number[]
   readonly mqttPort: number | undefined
+  readonly mqttsPort: number | undefined
+  /** Reads the files of certificates again; absent where there are none. Never throws. */
+  readonly reload: (() => void) | undefined
   /** The superadmin that this start has made; the password only when nobody had chosen one. */
   readonly firstAdmin: { readonly username: string; readonly password: string | undefined } | undefined
   /** Drains and stops everything, children included. Further calls wait for the same stop. */
@@ -86,6 +90,7 @@ async function start(
   const nodes = createNodes(bus)
   life.onStop('nodes', () => nodes.stop())
   const publisher = createPublisher(bus)
+  showBus(metrics, bus, publisher)
   life.onStop('publisher', () => publisher.stop())
 
   // Not among what stands on the database: a process of adapters alone has doors to guess at too.
@@ -102,7 +107,7 @@ async function start(
   const database =
     databaseUrl === undefined
       ? undefined
-      : await openDatabase({ config, databaseUrl, life, log, attempts, secretBrake })
+      : await openDatabase({ config, databaseUrl, life, log, metrics, attempts, secretBrake })
   signal?.throwIfAborted()
   const common = { config, life, log, metrics, bus, publisher, nodes }
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
@@ -113,7 +118,7 @@ async function start(
 
   const backend = management?.backend ?? createRemoteBackend(bus)
   const trafficSink = management?.trafficSink ?? createRemoteSink(bus)
-  const authority = createAuthority({ backend, bus, brake: secretBrake })
+  const authority = createAuthority({ backend, bus, brake: secretBrake, metrics })
   life.onStop('authority', () => authority.stop())
   await authority.ready
   signal?.throwIfAborted()
@@ -158,6 +163,8 @@ async function start(
     endpoints,
     httpPorts: servers.ports,
     mqttPort: adapters.mqttPort,
+    mqttsPort: adapters.mqttsPort,
+    reload: adapters.reload,
     firstAdmin,
     stop: () => life.stop(),
   }

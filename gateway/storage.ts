@@ -4,6 +4,7 @@ import type { Db } from '../platform/db/connect.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import { showStreams } from './stream-metrics.ts'
 import { startMaintenance } from '../services/messages/maintenance.ts'
 import { startPurge } from '../services/messages/purge.ts'
 import { createWriterMetrics } from '../services/messages/writer-metrics.ts'
@@ -26,12 +27,17 @@ export function startStorage({
   life,
   replayWindowS,
   retentionDays,
-  metrics: { registry },
+  metrics: shown,
   ...parts
 }: StorageParts): void {
-  const metrics = createWriterMetrics(registry)
+  const streams = showStreams(shown, parts.bus)
+  life.onStop('stream metrics', () => streams.stop())
+  const metrics = createWriterMetrics(shown.registry)
   const writer = startWriter({ ...parts, metrics })
   life.onStop('writer', () => writer.stop())
+  shown.gauge('sluice_writer_active', 'Whether this process is the one that stores messages', () =>
+    writer.position() ? 1 : 0,
+  )
   const purge = startPurge({ ...parts, metrics, replayWindowS, position: () => writer.position() })
   life.onStop('purge', () => purge.stop())
   const maintenance = startMaintenance({ ...parts, retentionDays })

@@ -21,6 +21,9 @@ export type Role = (typeof ROLES)[number]
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 const DAY_S = 86_400
 
+const PER_PROCESS =
+  'Each process counts by itself: with several behind a load balancer, divide. As many as in a second may come at once. What is too much: HTTP 429, WebSocket closed with 1013, MQTT 5 reason 0x97, MQTT 3.1.1 slowed down; QoS 0 is dropped and counted.'
+
 export interface Setting<Value> {
   /** The environment variable. */
   readonly variable: string
@@ -81,6 +84,38 @@ export const SETTINGS = {
     'Port of everything HTTP, or a comma list. `0` takes a free one.',
   ),
   mqttPort: setting('SLUICE_MQTT_PORT', '1883', integer(0, 65_535), 'Port of MQTT. `0` takes a free one.'),
+  mqttsPort: setting(
+    'SLUICE_MQTTS_PORT',
+    '8883',
+    integer(0, 65_535),
+    'Port of MQTT over TLS, open when there is a certificate. `0` takes a free one.',
+  ),
+  tlsCert: optional(
+    'SLUICE_TLS_CERT',
+    text(),
+    'File with the certificate of the MQTT port with TLS, in PEM, and behind it those between it and its root. It and the other files are read again on SIGHUP: new connections get the new certificate, and what cannot be read leaves the old one.',
+  ),
+  tlsKey: optional(
+    'SLUICE_TLS_KEY',
+    text(),
+    "File with the certificate's private key, in PEM, without a passphrase.",
+  ),
+  tlsCa: optional(
+    'SLUICE_TLS_CA',
+    text(),
+    'File with the certificates, in PEM, of those who sign certificates of clients. With it clients may show one: if its common name, or a URI of its alternative names, is the id of a client (a UUID, `urn:uuid:` in front or not), that is who connects, and no password is needed.',
+  ),
+  tlsCrl: optional(
+    'SLUICE_TLS_CRL',
+    text(),
+    'File with lists of revoked client certificates, in PEM: one, in force, of each authority in `SLUICE_TLS_CA` and between it and a client, or clients are refused.',
+  ),
+  tlsClientAuth: setting(
+    'SLUICE_TLS_CLIENT_AUTH',
+    'optional',
+    oneOf(['optional', 'required']),
+    'Whether clients need a certificate on the port with TLS once `SLUICE_TLS_CA` is given. One that names no client opens the connection alone, and user name and password count.',
+  ),
   compatPorts: setting(
     'SLUICE_COMPAT_PORTS',
     '0',
@@ -238,17 +273,55 @@ export const SETTINGS = {
     integer(1, 1_000_000),
     'Connections from one address that have not yet said who they are.',
   ),
+  maxListenerConnectsPerS: optional(
+    'SLUICE_MAX_LISTENER_CONNECTS_PER_S',
+    integer(1, 1_000_000),
+    'New connections in a second on each listener: MQTT, MQTT over TLS, MQTT over WebSocket, WebSocket. Without it any number.',
+  ),
   connectTimeoutS: setting(
     'SLUICE_CONNECT_TIMEOUT_S',
     '15',
     integer(1, 3_600),
-    'Seconds that a new connection has to say who it is.',
+    'Seconds that a new connection has to say who it is; as many before that for a TLS handshake.',
   ),
   maxSubscriptionsPerRequest: setting(
     'SLUICE_MAX_SUBSCRIPTIONS_PER_REQUEST',
     '64',
     integer(1, 10_000),
     'Filters in one MQTT SUBSCRIBE.',
+  ),
+  maxTopicLevels: setting(
+    'SLUICE_MAX_TOPIC_LEVELS',
+    '100',
+    integer(5, 100),
+    "Levels of a topic or a filter, those in front of a channel's own counted.",
+  ),
+  maxTopicBytes: setting(
+    'SLUICE_MAX_TOPIC_BYTES',
+    '3900',
+    integer(128, 3_900),
+    'Bytes of a topic or a filter. Characters that NATS cannot carry count threefold towards what fits at all.',
+  ),
+  maxSubscriptions: setting(
+    'SLUICE_MAX_SUBSCRIPTIONS',
+    '10000',
+    integer(1, 1_000_000),
+    'Filters that one MQTT session may be subscribed to.',
+  ),
+  maxClientMessagesPerS: optional(
+    'SLUICE_MAX_CLIENT_MESSAGES_PER_S',
+    integer(1, 1_000_000),
+    `Messages that one client may publish in a second. Without it any number, here and in the next two. ${PER_PROCESS}`,
+  ),
+  maxDomainMessagesPerS: optional(
+    'SLUICE_MAX_DOMAIN_MESSAGES_PER_S',
+    integer(1, 10_000_000),
+    'Messages that all of one domain may publish in a second, counted like those of a client.',
+  ),
+  maxListenerMessagesPerS: optional(
+    'SLUICE_MAX_LISTENER_MESSAGES_PER_S',
+    integer(1, 10_000_000),
+    'Messages that each listener takes in a second, counted like those of a client: HTTP publish, WebSocket, MQTT over TCP, over TLS, over WebSocket.',
   ),
   maxQueuedMessages: setting(
     'SLUICE_MAX_QUEUED_MESSAGES',
@@ -260,7 +333,14 @@ export const SETTINGS = {
     'SLUICE_MAX_INFLIGHT',
     '32',
     integer(1, 65_535),
-    'Messages that one MQTT connection may leave unacknowledged.',
+    'Messages of QoS 1 and 2 that are sent to one MQTT session before it acknowledges.',
+  ),
+  // Wider than the other way: some clients, MQTT.js among them, do not look at it, and lose their connection beyond.
+  receiveMaximum: setting(
+    'SLUICE_RECEIVE_MAXIMUM',
+    '1024',
+    integer(1, 65_535),
+    'Messages of QoS 1 and 2 that one MQTT 5 connection may publish before they are acknowledged; one more ends it.',
   ),
   sessionExpiryS: setting(
     'SLUICE_SESSION_EXPIRY_S',

@@ -52,6 +52,10 @@ function describe(issue: z.core.$ZodIssue, given: Record<string, string | undefi
 
 /** What each variable by itself cannot know. */
 function contradictions(config: Config): string[] {
+  return [...splitRoles(config), ...incompleteTls(config)]
+}
+
+function splitRoles(config: Config): string[] {
   const missing = ROLES.filter((role) => !config.roles.includes(role))
   if (missing.length === 0) return []
   // Other processes do the rest of the work, and they can only meet on a Postgres and a NATS that all of them know.
@@ -61,6 +65,19 @@ function contradictions(config: Config): string[] {
   if (config.databaseUrl === undefined && !config.roles.every((role) => ADAPTERS.has(role))) {
     problems.push(`SLUICE_DATABASE_URL must be given, since ${because}`)
   }
+  return problems
+}
+
+function incompleteTls({ tlsCert, tlsKey, tlsCa, tlsCrl, tlsClientAuth }: Config): string[] {
+  const problems: string[] = []
+  const demand = (is: unknown, variable: string, because: string) => {
+    if (is === undefined) problems.push(`${variable} must be given, since ${because}`)
+  }
+  if (tlsCert !== undefined) demand(tlsKey, 'SLUICE_TLS_KEY', 'there is a certificate in SLUICE_TLS_CERT')
+  if (tlsKey !== undefined) demand(tlsCert, 'SLUICE_TLS_CERT', 'there is a key in SLUICE_TLS_KEY')
+  if (tlsCa !== undefined) demand(tlsCert, 'SLUICE_TLS_CERT', 'SLUICE_TLS_CA is for the port with TLS')
+  if (tlsCrl !== undefined) demand(tlsCa, 'SLUICE_TLS_CA', 'SLUICE_TLS_CRL lists certificates of clients')
+  if (tlsClientAuth === 'required') demand(tlsCa, 'SLUICE_TLS_CA', 'SLUICE_TLS_CLIENT_AUTH is required')
   return problems
 }
 

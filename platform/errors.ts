@@ -113,10 +113,14 @@ export class Unavailable extends DomainError {
 /** Too many failures, or too many requests of a kind that is counted, from one account or address. */
 export class RateLimited extends DomainError {
   readonly kind = 'rate_limited'
-  readonly code = 'rate_limited'
+  readonly code: string
   override readonly retryAfterS: number
-  constructor(retryAfterS: number) {
-    super('too many attempts; try again later')
-    this.retryAfterS = retryAfterS
+  /** The same, not rounded up. */
+  readonly waitS: number
+  constructor(waitS: number, { code = 'rate_limited', message = 'too many attempts; try again later' } = {}) {
+    super(message)
+    this.code = code
+    this.retryAfterS = Math.ceil(waitS)
+    this.waitS = waitS
   }
 }

@@ -14,12 +14,13 @@ import { readContentType, SENML_TYPES } from '../content-type.ts'
 import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
-import type { Topic } from '../topics.ts'
+import { TOPIC_LIMITS } from '../topics.ts'
+import type { Topic, TopicLimits } from '../topics.ts'
 import type { Traffic } from '../traffic.ts'
 import { answerEmpty, answerError, answerPreflight } from './answer.ts'
 import { discardBody, readBody } from './body.ts'
 import { envelopeLimitBytes, readEnvelope } from './envelope.ts'
-import { routeOf } from './routes.ts'
+import { createRouteReader } from './routes.ts'
 import type { Route } from './routes.ts'
 
 export interface HttpAdapter {
@@ -35,6 +36,7 @@ export interface HttpAdapterOptions {
   readonly log: Logger
   readonly metrics: Metrics
   readonly maxPayloadBytes: number
+  readonly topics?: TopicLimits
   /** Looks into a payload that says it is SenML; the error names the record and the field (api.md D31). */
   readonly checkPayload: (contentType: string, payload: Uint8Array) => DomainError | undefined
 }
@@ -47,9 +49,10 @@ const STRANGER_LIMIT_BYTES = 16_384
  * second take. The answer is "accepted" only after JetStream has the message on file.
  */
 export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
-  const { authority, addressOf, traffic, metrics, maxPayloadBytes } = options
+  const { authority, addressOf, traffic, metrics, maxPayloadBytes, topics = TOPIC_LIMITS } = options
   const refusals = createRefusals({ ...options, protocol: 'http' })
   const received = metrics.received('http')
+  const routeOf = createRouteReader(topics)
 
   function publish(
     { principal, address }: Admission,
@@ -101,7 +104,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
       if (!(await authority.authenticate(credentials, addressOf(req)))) throw new Unauthenticated()
       limitBytes = envelopeLimitBytes(maxPayloadBytes)
     }
-    const message = readEnvelope(await readBody(req, limitBytes), maxPayloadBytes)
+    const message = readEnvelope(await readBody(req, limitBytes), maxPayloadBytes, topics)
     // Once more, now in the domain that the topic names.
     const admission = await admitPublisher(authority, presented, message.topic, addressOf(req))
     await publish(admission, message.topic, '', message)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import { parse } from '../../platform/http/input.ts'
 import { parseTopicName } from '../topics.ts'
-import type { Topic } from '../topics.ts'
+import type { Topic, TopicLimits } from '../topics.ts'
 
 /** Body of `POST /publish`. */
 export const Envelope = z.object({
@@ -29,7 +29,7 @@ export function envelopeLimitBytes(maxPayloadBytes: number): number {
  * @throws {InvalidInput} malformed JSON, a field that does not fit, an empty payload, a topic that is not in the grammar
  * @throws {TooLarge} the payload, decoded, is over the limit
  */
-export function readEnvelope(body: Buffer, maxPayloadBytes: number): EnvelopedMessage {
+export function readEnvelope(body: Buffer, maxPayloadBytes: number, topics: TopicLimits): EnvelopedMessage {
   let value: unknown
   try {
     value = JSON.parse(body.toString())
@@ -41,5 +41,5 @@ export function readEnvelope(body: Buffer, maxPayloadBytes: number): EnvelopedMe
   const payload = Buffer.from(encoded, 'base64')
   if (payload.length === 0) throw new InvalidInput('payload: empty', { code: 'empty_body' })
   if (payload.length > maxPayloadBytes) throw new TooLarge(maxPayloadBytes)
-  return { topic: parseTopicName(topic), payload, qos, retain }
+  return { topic: parseTopicName(topic, topics), payload, qos, retain }
 }

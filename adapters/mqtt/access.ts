@@ -2,6 +2,7 @@ import { Forbidden, Unauthenticated } from '../../platform/errors.ts'
 import { isUuid } from '../../platform/identifiers.ts'
 import type { Action, Authority, ChannelAddress, Credentials, Principal } from '../authority.ts'
 import { parseTopicName } from '../topics.ts'
+import type { TopicLimits } from '../topics.ts'
 import type { Connect } from './packets.ts'
 
 export type ClientPrincipal = Principal & { kind: 'client' }
@@ -25,11 +26,19 @@ export async function findAllowed(
 }
 
 /**
- * User name and password as credentials: client id and secret.
+ * What the client proves with who it is: a certificate that names it, or else client id and secret as user name and password.
  *
- * @throws {Unauthenticated} one is missing, or the user name is no client id
+ * @param certifiedId whom its certificate names; a password is not looked at then
+ * @throws {Unauthenticated} one is missing, the user name is no client id, or not the one of the certificate
  */
-export function credentialsOf({ username, password }: Connect): Credentials {
+export function credentialsOf(
+  { username, password }: Pick<Connect, 'username' | 'password'>,
+  certifiedId: string | undefined,
+): Credentials {
+  if (certifiedId !== undefined) {
+    if (username !== undefined && username.toLowerCase() !== certifiedId) throw new Unauthenticated()
+    return { kind: 'certificate', clientId: certifiedId }
+  }
   if (username === undefined || password === undefined || password === '' || !isUuid(username)) {
     throw new Unauthenticated()
   }
@@ -50,12 +59,12 @@ export async function admit(
   authority: Authority,
   credentials: Credentials,
   connect: Connect,
-  from: string,
+  { from, topics }: { from: string; topics: TopicLimits },
 ): Promise<ClientPrincipal> {
   const principal = await authority.authenticate(credentials, from)
   if (principal?.kind !== 'client') throw new Unauthenticated()
   if (connect.will) {
-    await findAllowed(authority, principal, parseTopicName(connect.will.topic), 'publish')
+    await findAllowed(authority, principal, parseTopicName(connect.will.topic, topics), 'publish')
   }
   return principal
 }

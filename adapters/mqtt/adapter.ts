@@ -2,8 +2,10 @@ import type { Duplex } from 'node:stream'
 import type { Logger } from '../../platform/log.ts'
 import type { ChannelFeed } from '../../platform/bus/subscriptions.ts'
 import type { Metrics } from '../../platform/metrics.ts'
+import { createRate } from '../../platform/rate.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
+import type { MessageRate } from '../rates.ts'
 import { createRefusals } from '../refusals.ts'
 import type { Traffic } from '../traffic.ts'
 import { createAdmission } from './admission.ts'
@@ -13,6 +15,7 @@ import { Reason } from './codes.ts'
 import { Connection } from './connection.ts'
 import { liveFeed } from './feeds.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
+import { showConnections, showHoldings } from './gauges.ts'
 import type { Host, MqttLimits } from './host.ts'
 import type { CheckPayload } from './inbound.ts'
 import { createRetainedStore } from './retained-store.ts'
@@ -29,6 +32,8 @@ export interface MqttAdapterOptions {
   readonly cluster: Pick<ClusterOptions, 'bus' | 'publisher' | 'nodes'>
   /** Asked about payloads of MQTT 5 clients that say they are SenML (contract D31). */
   readonly checkPayload?: CheckPayload
+  /** The rate of messages of a listener, where one is set. */
+  readonly rates?: ((listener: string) => MessageRate) | undefined
   readonly log: Logger
   readonly metrics: Metrics
   readonly traffic: Traffic
@@ -36,6 +41,14 @@ export interface MqttAdapterOptions {
 }
 
 export interface MqttAdapter {
+  /**
+   * Counts a connection in that has something to do before it speaks MQTT; then it costs what others do.
+   *
+   * @returns whether there is room; if so, {@link handle} or {@link dismiss} must follow
+   */
+  admit(info: ConnectionInfo): boolean
+  /** Counts it out again. @param reason why it was refused, if it was; one of a closed set */
+  dismiss(info: ConnectionInfo, reason?: string, detail?: string): void
   /** Serves MQTT on a stream: a socket, or the bytes of a WebSocket's frames. Owns it from then on. */
   handle(stream: Duplex, info: ConnectionInfo): void
   /** Ends all connections (MQTT 5: 0x8B, server shutting down), sends their wills, and leaves their sessions to others. */
@@ -48,7 +61,9 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const received = metrics.received('mqtt')
   const open = metrics.connections('mqtt')
   const admission = createAdmission(limits)
-  const liveRoutes = createRoutes(liveFeed(feed), log)
+  const connectRate = limits.maxConnectsPerS === undefined ? undefined : createRate(limits.maxConnectsPerS)
+  const onDelivered = metrics.delivery('mqtt')
+  const liveRoutes = createRoutes(liveFeed(feed), log, onDelivered)
   const { bus, publisher } = options.cluster
   const retained = await createRetainedStore(bus, publisher, {
     onEvict: ({ domainId, channelId }) => refusals.note('retained_evicted', { domainId, channelId }),
@@ -79,6 +94,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     log,
     refusals,
     liveRoutes,
+    onDelivered,
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
     sessionExpiryS: limits.sessionExpiryS,
     onStored,
@@ -87,6 +103,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   })
 
   const { sessions } = cluster
+  const connects = showConnections(metrics, all)
+  showHoldings(metrics, sessions, retained)
 
   const known = (client: AedesClient): Peer | undefined => connectionOf.get(client.conn)
 
@@ -100,12 +118,12 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
         if (connection) connection.onPublish(packet, done)
         else done(new Error('publication without a connection'))
       },
-      released: (client, packetId) => known(client)?.session?.release(packetId) ?? Promise.resolve(),
+      released: (client, packetId) => known(client)?.onReleased(packetId) ?? Promise.resolve(),
       ready: (client) => known(client)?.onReady(),
     },
     {
       maximumPacketSize: limits.maxPacketBytes,
-      receiveMaximum: limits.maxInflight,
+      receiveMaximum: limits.receiveMaximum,
       sessionExpiryIntervalLimit: limits.sessionExpiryS,
       pendingSessionsLimit: limits.maxConnections,
     },
@@ -120,6 +138,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     authority,
     publish,
     checkPayload: options.checkPayload ?? (() => undefined),
+    rates: options.rates,
     log,
     limits,
     broker,
@@ -130,6 +149,15 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     refusals,
     traffic: options.traffic,
     connectionOf,
+    admitConnect({ transport, remoteAddress }) {
+      if (!connectRate) return true
+      if (connectRate.waitMs(transport) > 0) {
+        refusals.note('connect_rate', { code: Reason.connectionRateExceeded, address: remoteAddress })
+        return false
+      }
+      connectRate.take(transport)
+      return true
+    },
     async claim(connection, key) {
       connection.sessionKey = key
       const previous = byKey.get(key)
@@ -142,6 +170,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     onAuthenticated: (connection) => admission.onAuthenticated(connection.info.remoteAddress),
     onOpen(connection) {
       open.value += 1
+      connects[connection.info.transport].value += 1
       // A change between our questions and here found no session to look at.
       if (connection.session) revocation.recheck(connection.session)
     },
@@ -161,21 +190,33 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     log,
     refusals,
     sessions: () => sessions.all(),
+    lastPlace: () => cluster.lastPlace(),
     onChecked: (session) => cluster.refresh(session),
     connectionOf: (session) => byKey.get(session.key),
   })
 
   let isStopping = false
+
+  function admit({ remoteAddress }: ConnectionInfo): boolean {
+    const refusal = isStopping ? 'stopping' : admission.admit(remoteAddress)
+    if (refusal) refusals.note(refusal, { code: Reason.serverBusy, address: remoteAddress })
+    return !refusal
+  }
+
   return {
+    admit(info) {
+      // Before the handshake, of which the server has most of the work.
+      if (!host.admitConnect(info)) return false
+      return admit(info)
+    },
+    dismiss({ remoteAddress }, reason, detail) {
+      admission.onClosed(remoteAddress, false)
+      if (reason !== undefined) refusals.note(reason, { address: remoteAddress, detail })
+    },
     handle(stream, info) {
-      const refusal = isStopping ? 'stopping' : admission.admit(info.remoteAddress)
-      if (refusal) {
-        refusals.note(refusal, { code: Reason.serverBusy, address: info.remoteAddress })
-        stream.on('error', () => undefined)
-        stream.destroy()
-        return
-      }
-      all.add(new Connection(host, stream, info))
+      if (info.isAdmitted || admit(info)) return void all.add(new Connection(host, stream, info))
+      stream.on('error', () => undefined)
+      stream.destroy()
     },
     async stop() {
       isStopping = true

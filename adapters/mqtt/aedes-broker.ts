@@ -179,6 +179,16 @@ export function refreshKeepAlive(client: AedesClient | undefined): void {
   client?._keepaliveTimer?.refresh()
 }
 
+/**
+ * DISCONNECT of MQTT 5: the will is forgotten over reason code 0x00 alone [MQTT-3.14.4-3] [MQTT-3.1.2-8]. Aedes forgets it
+ * over every reason but 0x04, so it reads that one in place of the others.
+ */
+export function keepWill({ bytes, body, end }: { bytes: Buffer; body: number; end: number }): void {
+  if (end > body && bytes[body] !== Reason.success) bytes[body] = DISCONNECT_WITH_WILL
+}
+
+const DISCONNECT_WITH_WILL = 0x04
+
 /** Whether the client said DISCONNECT in a way that drops its will [MQTT-3.14.4-3]. */
 export function saidGoodbye(client: AedesClient | undefined): boolean {
   return client?._disconnected === true
@@ -187,6 +197,11 @@ export function saidGoodbye(client: AedesClient | undefined): boolean {
 /** The publication is refused and answered: Aedes goes on as if it had refused it itself. */
 export function markAnswered(packet: AedesPublish): void {
   packet._notAuthorized = true
+}
+
+/** Whether {@link markAnswered} was called for it. */
+export function isAnswered({ _notAuthorized: isAnswered = false }: AedesPublish): boolean {
+  return isAnswered
 }
 
 /** Aedes tells its reasons for closing a connection in words alone. */

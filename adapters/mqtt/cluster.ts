@@ -35,6 +35,8 @@ export interface ClusterOptions {
   readonly refusals: Refusals
   /** Of sessions that end with their connection. */
   readonly liveRoutes: Routes
+  /** Told of the arrival of each message that was handed over. */
+  readonly onDelivered: (receivedAtNs: bigint) => void
   readonly outbox: OutboxOptions
   readonly sessionExpiryS: number
   /** A will is on the stream. */
@@ -60,7 +62,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   const { bus, publisher, nodes, authority, publish, refusals, letGo } = options
   const records = await createRecords(bus, publisher, SESSIONS_STREAM)
   const feed = createStreamFeed(bus)
-  const storedRoutes = createRoutes(storedFeed(feed), options.log)
+  const storedRoutes = createRoutes(storedFeed(feed), options.log, options.onDelivered)
   const shares = createShares(bus, options.sessionExpiryS)
   const subscriptions = createSubscriptions({ live: options.liveRoutes, stored: storedRoutes, shares })
   const wills = createWills({ authority, publish, refusals, onStored: options.onStored })

@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import type { Usage } from '../traffic.ts'
-import { checkForAedes, readOpening } from './guard.ts'
+import { DomainError } from '../../platform/errors.ts'
+import { checkForAedes, checkLength, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
 import {
   announceInConnack,
   handOver,
+  keepWill,
   reasonOfAedesError,
   refreshKeepAlive,
   saidGoodbye,
@@ -15,12 +17,13 @@ import { AedesStream } from './aedes-stream.ts'
 import { connackReason, ProtocolViolation, protocolError, Reason, reasonFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import { Cursor } from './cursor.ts'
-import { encodeConnackRefusal, encodeDisconnect } from './encode.ts'
+import { encodeConnackRefusal, encodeDisconnect } from './answers.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
 import type { Inbound } from './inbound.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
+import { PlainPublishing } from './plain-publish.ts'
 import { createInbound } from './publications.ts'
 import type { MessageProperties } from '../../platform/bus/properties.ts'
 import { readAck, readPublish, Type } from './packets.ts'
@@ -36,6 +39,10 @@ import { Wire } from './wire.ts'
  */
 const MAX_CONNECT_BYTES = 16 * 1024
 
+/** Of CONNACK with all that it may say, but for the identifier that a client is assigned (`handshake.ts`). */
+const CONNACK_BYTES = 26
+const ASSIGNED_IDENTIFIER_BYTES = 3 + 'auto-'.length + 36
+
 type State = 'waiting' | 'authenticating' | 'accepting' | 'open' | 'closed'
 
 /**
@@ -49,6 +56,7 @@ export class Connection implements Peer {
   receiveMaximum = 65_535
   maximumPacketSize = Infinity
   aliases: TopicAliases | undefined
+  wantsReasons = true
   /** Whether CONNACK says that there was a session. */
   isSessionPresent = false
   session: Session | undefined
@@ -70,12 +78,15 @@ export class Connection implements Peer {
   #client: AedesClient | undefined
   #inbound: Inbound | undefined
   #usage: Usage | undefined
+  #plain: PlainPublishing | undefined
   /** Of PUBLISH packets on their way through Aedes, which keeps their order. Those without any have no place here. */
   readonly #properties: MessageProperties[] = []
   #keepAliveS = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is being worked on: what follows waits. */
   #isBusy = false
   #isAdvancing = false
+  /** Publications that Aedes has yet to answer. */
+  #unansweredByAedes = 0
   #isEnded = false
   #resolveClosed: () => void = () => undefined
 
@@ -118,12 +129,22 @@ export class Connection implements Peer {
     if (this.#usage) this.#usage.client.delivered += 1
   }
 
+  answer(bytes: Buffer): void {
+    if (bytes.length <= this.maximumPacketSize) return this.send(bytes)
+    this.#refuse(Reason.packetTooLarge, 'answer_too_large_for_receiver') // [MQTT-3.1.2-24]
+  }
+
+  answerInTurn(bytes: Buffer): void {
+    if (this.#aedesStream?.writable) this.#aedesStream.write(bytes)
+  }
+
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *
    * @param reason told to MQTT 5 clients in a DISCONNECT, or to any that wait for it in CONNACK
+   * @param text   the same in words, for MQTT 5
    */
-  close(reason?: ReasonCode): void {
+  close(reason?: ReasonCode, text?: string): void {
     const state = this.#state
     if (state === 'closed') return
     this.#state = 'closed'
@@ -131,8 +152,11 @@ export class Connection implements Peer {
     this.#stream.off('data', this.#onData)
     const wasAccepted = state === 'open' || (state === 'accepting' && this.#aedesStream?.hasWritten === true)
     if (reason !== undefined) {
-      if (wasAccepted && this.version === 5) this.send(encodeDisconnect(reason)) // [MQTT-3.14.0-1]
-      if (state === 'authenticating') this.send(encodeConnackRefusal(this.version, connackReason(reason)))
+      const words = { text, maximumPacketSize: this.maximumPacketSize }
+      if (wasAccepted && this.version === 5) this.send(encodeDisconnect(reason, words)) // [MQTT-3.14.0-1]
+      if (state === 'authenticating') {
+        this.send(encodeConnackRefusal(this.version, connackReason(reason), words))
+      }
     }
     this.#wire.finish()
     // Aedes hears of it by the `close` of its stream, and sends the will.
@@ -170,7 +194,7 @@ export class Connection implements Peer {
   #refuse(reason: ReasonCode, word: string, detail?: string): void {
     if (this.#state === 'closed') return
     this.#host.refusals.note(word, { code: reason, detail, ...this.facts })
-    this.close(reason)
+    this.close(reason, detail)
   }
 
   #fail(error: unknown): void {
@@ -182,6 +206,10 @@ export class Connection implements Peer {
   readonly #onData = (chunk: Buffer): void => {
     this.#framer.append(chunk)
     this.#advance()
+  }
+
+  #onRoom(): void {
+    if (this.#state === 'open') this.#advance()
   }
 
   /** The peer sends no more. What it sent before still counts: many publish, say DISCONNECT and are gone. */
@@ -208,7 +236,13 @@ export class Connection implements Peer {
   #mayAdvance(): boolean {
     if (this.#state === 'waiting') return true
     // What a slow reader makes us answer must not pile up either.
-    return this.#state === 'open' && !this.#isBusy && !this.isCongested && !!this.#aedesStream?.isHungry
+    return (
+      this.#state === 'open' &&
+      !this.#isBusy &&
+      !this.#plain?.isFull &&
+      !this.isCongested &&
+      !!this.#aedesStream?.isHungry
+    )
   }
 
   #advance(): void {
@@ -235,6 +269,7 @@ export class Connection implements Peer {
       const frame = this.#framer.next()
       if (!frame) break
       if (this.#state === 'waiting') return this.#begin(frame)
+      if (!run && frame.type === Type.publish && this.#takePast(frame)) continue
       if (this.#handle(frame)) {
         run ??= frame
         runEnd = frame.end
@@ -246,8 +281,15 @@ export class Connection implements Peer {
     if (run) this.#aedesStream?.push(run.bytes.subarray(run.start, runEnd))
   }
 
+  #takePast(frame: Frame): boolean {
+    if (this.#unansweredByAedes > 0 || !this.#plain?.take(frame)) return false
+    refreshKeepAlive(this.#client)
+    return true
+  }
+
   /** @returns whether the packet is for Aedes */
   #handle(frame: Frame): boolean {
+    checkLength(frame, this.version)
     if (frame.type === Type.publish) {
       const cursor = new Cursor(frame.bytes, frame.body, frame.end)
       const properties = readPublish(cursor, frame.flags, this.version)
@@ -256,7 +298,10 @@ export class Connection implements Peer {
     }
     if (checkForAedes(frame, this.version)) {
       // Nothing may follow DISCONNECT, and mqtt-packet 9.0.2 would read what does as its reason code.
-      if (frame.type === Type.disconnect) this.#isBusy = true
+      if (frame.type === Type.disconnect) {
+        this.#isBusy = true
+        keepWill(frame)
+      }
       return true
     }
     const cursor = new Cursor(frame.bytes, frame.body, frame.end)
@@ -308,11 +353,25 @@ export class Connection implements Peer {
       throw opening.violation
     }
     this.#state = 'authenticating'
+    // Over TLS it was asked before the handshake.
+    if (!this.info.isAdmitted && !this.#host.admitConnect(this.info)) {
+      return this.close(Reason.connectionRateExceeded)
+    }
     const { connect } = opening
     this.receiveMaximum = connect.receiveMaximum
     this.maximumPacketSize = connect.maximumPacketSize
     if (connect.topicAliasMaximum > 0) this.aliases = new TopicAliases(connect.topicAliasMaximum)
+    this.wantsReasons = connect.wantsReasons
     this.#keepAliveS = connect.keepAliveS
+    // [MQTT-3.1.2-24]; the largest that Aedes may write.
+    const connackBytes = connect.identifier === '' ? CONNACK_BYTES + ASSIGNED_IDENTIFIER_BYTES : CONNACK_BYTES
+    if (connackBytes > connect.maximumPacketSize) {
+      throw new ProtocolViolation(
+        Reason.packetTooLarge,
+        'answer_too_large_for_receiver',
+        'no room for CONNACK',
+      )
+    }
     const packet = Buffer.from(frame.bytes.subarray(frame.start, frame.end))
     void this.#connect(connect, packet).catch((error: unknown) => this.#fail(error))
   }
@@ -324,19 +383,18 @@ export class Connection implements Peer {
     } catch (error) {
       const code = reasonFor(error, 'connect')
       if (!this.isClosed) host.refusals.noteError(error, { code, ...this.facts })
-      return this.close(code)
+      return this.close(code, error instanceof DomainError ? error.message : undefined)
     }
     if (!this.session) return
     this.#state = 'accepting'
     this.info.onAuthenticated?.()
     host.onAuthenticated(this)
     this.#framer.limitBytes = host.limits.maxPacketBytes
-    this.#handToAedes(packet, this.session)
+    this.#handToAedes(packet)
   }
 
-  #handToAedes(packet: Buffer, session: Session): void {
+  #handToAedes(packet: Buffer): void {
     const host = this.#host
-    this.#inbound = createInbound(host, this, session, (error) => this.#fail(error))
     const stream = new AedesStream(this.#wire, () => this.#advance())
     this.#aedesStream = stream
     // Aedes ends a connection by destroying its stream: DISCONNECT came, or something it does not take.
@@ -379,10 +437,24 @@ export class Connection implements Peer {
     this.#refuse(reasonOfAedesError(error), 'refused_by_broker', error.message)
   }
 
+  /** PUBREL has come, PUBCOMP is about to follow. */
+  async onReleased(packetId: number): Promise<void> {
+    await this.session?.release(packetId)
+    this.#inbound?.release(packetId)
+  }
+
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
     // Aedes goes on with what it has read after it has closed; the properties of that are not in step any more.
-    if (!this.#inbound || this.isClosed) return done(new Error('publication without a connection'))
+    const { session } = this
+    if (!session || this.isClosed) return done(new Error('publication without a connection'))
     if (packet.properties) packet.properties = this.#properties.shift()
-    this.#inbound.take(packet, done)
+    // Made here: most connections that are open at any time never publish.
+    this.#inbound ??= createInbound(this.#host, this, session, (error) => this.#fail(error))
+    this.#plain ??= new PlainPublishing(this, this.#inbound, () => this.#onRoom())
+    this.#unansweredByAedes += 1
+    this.#inbound.take(packet, (error) => {
+      this.#unansweredByAedes -= 1
+      done(error)
+    })
   }
 }

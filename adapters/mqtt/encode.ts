@@ -1,64 +1,8 @@
 import type { Share } from './backlog.ts'
-import { Reason, returnCodeFor } from './codes.ts'
-import type { ReasonCode } from './codes.ts'
 import type { Qos, Version } from './packets.ts'
 import { Property } from './properties.ts'
 import type { Settlement } from './settlement.ts'
 import { stringBytes, variableBytes, writeString, writeVariable } from './write.ts'
-
-/** Packets that we write ourselves; Aedes writes the others. All return whole packets. */
-
-export function encodeConnackRefusal(version: number, reason: ReasonCode): Buffer {
-  return version >= 5
-    ? Buffer.from([0x20, 3, 0, reason, 0])
-    : Buffer.from([0x20, 2, 0, returnCodeFor(reason)])
-}
-
-/** MQTT 5 only; earlier versions know no DISCONNECT of the server. */
-export function encodeDisconnect(reason: ReasonCode): Buffer {
-  return Buffer.from([0xe0, 1, reason])
-}
-
-const PUBACK = 0x40
-const PUBREC = 0x50
-const PUBREL = 0x62
-
-function encodeAck(first: number, packetId: number, reason: ReasonCode): Buffer {
-  // Success is the reason when none is given (MQTT 5 section 3.4.2.1), and the only form before MQTT 5.
-  return reason === Reason.success
-    ? Buffer.from([first, 2, packetId >> 8, packetId & 0xff])
-    : Buffer.from([first, 3, packetId >> 8, packetId & 0xff, reason])
-}
-
-/** PUBACK of QoS 1, PUBREC of QoS 2, with what went wrong. MQTT 5 only. */
-export function encodePublishRefusal(qos: 1 | 2, packetId: number, reason: ReasonCode): Buffer {
-  return encodeAck(qos === 1 ? PUBACK : PUBREC, packetId, reason)
-}
-
-export function encodePubrel(packetId: number): Buffer {
-  return encodeAck(PUBREL, packetId, Reason.success)
-}
-
-/** @param codes one a filter: granted QoS or reason code; before MQTT 5 every failure is 0x80 [MQTT-3.9.3-2] */
-export function encodeSuback(version: Version, packetId: number, codes: readonly number[]): Buffer {
-  const head = encodeHead(0x90, packetId, version === 5 ? 1 + codes.length : codes.length)
-  const payload = version === 5 ? [0, ...codes] : codes.map((code) => (code < 0x80 ? code : 0x80))
-  return Buffer.concat([head, Buffer.from(payload)])
-}
-
-/** @param codes one a filter; not sent before MQTT 5 */
-export function encodeUnsuback(version: Version, packetId: number, codes: readonly number[]): Buffer {
-  if (version !== 5) return encodeHead(0xb0, packetId, 0)
-  return Buffer.concat([encodeHead(0xb0, packetId, 1 + codes.length), Buffer.from([0, ...codes])])
-}
-
-function encodeHead(first: number, packetId: number, restBytes: number): Buffer {
-  const head = Buffer.allocUnsafe(1 + variableBytes(2 + restBytes) + 2)
-  head[0] = first
-  const at = writeVariable(head, 1, 2 + restBytes)
-  head.writeUInt16BE(packetId, at)
-  return head
-}
 
 /** What MQTT 5 clients are told of a message, beside its content type. Made once for all of them. */
 export interface SharedProperties {

@@ -17,6 +17,11 @@ export interface Frame {
 // [MQTT-2.1.3-1]. AUTH (15) is not taken: who asks for enhanced authentication is refused at CONNECT.
 const FLAGS = [-1, 0, -1, undefined, 0, 0, 2, 0, 2, -1, 2, -1, 0, -1, 0, -1] as const
 
+/** Whether the length is written in more bytes than it needs. MQTT 5 forbids that [MQTT-1.5.5-1], older versions do not. */
+export function isPadded({ bytes, start, body }: Frame): boolean {
+  return body - start > 2 && bytes[body - 1] === 0
+}
+
 const NOTHING = Buffer.alloc(0)
 
 /**
@@ -98,7 +103,7 @@ export class Framer {
         )
       }
       if (byte < 0x80) break
-      if (shift === 21) throw malformed('remaining length of more than four bytes') // [MQTT-1.5.5-1]
+      if (shift === 21) throw malformed('remaining length of more than four bytes')
     }
     this.#needed = body - start + length
     if (body + length > end) return undefined

@@ -1,5 +1,6 @@
 import { malformed, ProtocolViolation, protocolError, Reason } from './codes.ts'
 import { Cursor } from './cursor.ts'
+import { isPadded } from './framer.ts'
 import type { Frame } from './framer.ts'
 import { checkDisconnect, peekVersion, readAck, readConnect, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
@@ -28,12 +29,18 @@ export function readOpening(frame: Frame): Opening {
   const level = peekVersion(cursor)
   const version = level >= 5 ? 5 : level === 3 ? 3 : 4
   try {
+    checkLength(frame, version)
     return { version, connect: readConnect(cursor) }
   } catch (violation) {
     if (!(violation instanceof ProtocolViolation)) throw violation
     // Only MQTT 5 has a word for a malformed CONNECT.
     return { version, violation, hasAnswer: version === 5 || violation.reason > Reason.protocolError }
   }
+}
+
+/** @throws {ProtocolViolation} the length of the packet is written in more bytes than it needs */
+export function checkLength(frame: Frame, version: Version): void {
+  if (version === 5 && isPadded(frame)) throw malformed('remaining length is not minimal')
 }
 
 /**

@@ -17,8 +17,12 @@ export async function openSession(
   connection: Peer,
   connect: Connect,
 ): Promise<Session | undefined> {
-  const credentials = credentialsOf(connect)
-  const principal = await admit(host.authority, credentials, connect, connection.info.remoteAddress)
+  const credentials = credentialsOf(connect, connection.info.certifiedId)
+  const { remoteAddress } = connection.info
+  const principal = await admit(host.authority, credentials, connect, {
+    from: remoteAddress,
+    topics: host.limits.topics,
+  })
   if (connection.isClosed) return undefined
   if (connect.identifier === '') connection.assignedIdentifier = `auto-${randomUUID()}`
   const identifier = connect.identifier || (connection.assignedIdentifier ?? '')

@@ -3,17 +3,21 @@ import { randomUUID } from 'node:crypto'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import { isOverLimit, MAX_PROPERTY_BYTES } from '../../platform/bus/properties.ts'
-import type { MessageProperties } from '../../platform/bus/properties.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
 import { InvalidInput, TooLarge } from '../../platform/errors.ts'
-import type { DomainError } from '../../platform/errors.ts'
+import type { DomainError, RateLimited } from '../../platform/errors.ts'
 import type { Authority, ChannelAddress } from '../authority.ts'
 import { SENML_TYPES } from '../content-type.ts'
 import type { Publish } from '../publish.ts'
+import type { MessageRate } from '../rates.ts'
 import { parseTopicName } from '../topics.ts'
+import type { TopicLimits } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
+import { ProtocolViolation, Reason } from './codes.ts'
+import { facetsOf } from './message-properties.ts'
 import type { Receipt, Session } from './sessions.ts'
+import { waitForTurn } from './turn.ts'
 
 type Done = (error?: Error) => void
 
@@ -25,6 +29,16 @@ export interface InboundOptions {
   readonly publish: Publish
   readonly session: Session
   readonly checkPayload: CheckPayload
+  /** QoS 1 and 2 publications that the client may leave unacknowledged. */
+  readonly receiveMaximum: number
+  readonly topics: TopicLimits
+  /** What the connection's listener may take; everything when not given. */
+  readonly rate?: MessageRate | undefined
+  /** The protocol has no answer for one message too many: what waits for an acknowledgement waits for its turn then. */
+  readonly isPatient: boolean
+  readonly isClosed: () => boolean
+  /** A message waits for its turn. */
+  onDelayed(refusal: Error): void
   /** The message is on the stream. */
   onStored(message: Message): void
   /** A QoS 0 message is not on the stream, and nobody waits to hear it. */
@@ -42,6 +56,10 @@ interface Entry {
   readonly done: Done
   isSettled: boolean
   error: Error | undefined
+}
+
+interface KnownTopic extends MessageAddress {
+  readonly isAscii: boolean
 }
 
 /** QoS 0 messages of one connection that may be on their way to the stream while the next ones are read. */
@@ -62,13 +80,16 @@ const HEALTH = /^\/?hc\/[^/]+$/
  */
 export class Inbound {
   readonly #options: InboundOptions
-  readonly #topics = new Map<string, MessageAddress>()
+  readonly #topics = new Map<string, KnownTopic>()
   readonly #prefixes = new Map<string, ChannelAddress>()
   readonly #lookups: { packet: AedesPublish; done: Done }[] = []
   readonly #line: Entry[] = []
   readonly #held: Done[] = []
   readonly #onIdle: (() => void)[] = []
   #unanswered = 0
+  #unansweredQos1 = 0
+  /** Packet identifiers of QoS 2 from PUBLISH to PUBREL, of this connection. */
+  readonly #unreleased = new Set<number>()
   /** Grows whenever what is known was forgotten: an answer asked for before that is not to be kept. */
   #generation = 0
 
@@ -98,13 +119,30 @@ export class Inbound {
     for (const resolve of this.#onIdle.splice(0)) resolve()
   }
 
+  /** Whether the topic was found to be one that the client may publish on, and is plain ASCII. */
+  knows(topic: string): boolean {
+    return this.#topics.get(topic)?.isAscii === true
+  }
+
   take(packet: AedesPublish, done: Done): void {
+    if (packet.qos === 1) this.#unansweredQos1 += 1
+    else if (packet.qos === 2 && packet.messageId !== undefined) this.#unreleased.add(packet.messageId)
+    if (this.#unansweredQos1 + this.#unreleased.size > this.#options.receiveMaximum) {
+      const text = `more than ${this.#options.receiveMaximum} publications are unacknowledged`
+      this.#break(new ProtocolViolation(Reason.receiveMaximumExceeded, 'receive_maximum_exceeded', text))
+      return
+    }
     if (this.#lookups.length === 0) {
       const address = this.#topics.get(packet.topic)
-      if (address) return this.#store(address, packet, done)
+      if (address && !this.#delayOf(address, packet)) return this.#store(address, packet, done)
     }
     this.#lookups.push({ packet, done })
     if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
+  }
+
+  /** PUBREL: the packet identifier is free again. */
+  release(packetId: number): void {
+    this.#unreleased.delete(packetId)
   }
 
   /** Gives up what waits, so that nobody waits for it for ever. */
@@ -117,9 +155,9 @@ export class Inbound {
   async #resolveAll(): Promise<void> {
     for (let next = this.#lookups[0]; next; next = this.#lookups[0]) {
       let error: Error | undefined
-      let address = this.#topics.get(next.packet.topic)
+      let address: MessageAddress | undefined
       try {
-        address ??= await this.#resolve(next.packet.topic)
+        address = await this.#admit(next.packet)
       } catch (thrown) {
         error = thrown instanceof Error ? thrown : new Error(String(thrown))
       }
@@ -131,10 +169,30 @@ export class Inbound {
     }
   }
 
+  /** Where the packet goes, now that it is its turn. @returns `undefined` for what is taken and kept nowhere */
+  async #admit(packet: AedesPublish): Promise<MessageAddress | undefined> {
+    for (;;) {
+      const address = this.#topics.get(packet.topic) ?? (await this.#resolve(packet.topic))
+      const delay = address && this.#delayOf(address, packet)
+      if (!delay) return address
+      this.#options.onDelayed(delay)
+      // Nothing more is read from the connection meanwhile: its sender is slowed down, and loses nothing. What it may do can
+      // change in that time, so it is asked again.
+      await waitForTurn(() => this.#delayOf(address, packet), this.#options.isClosed)
+    }
+  }
+
+  /** Why the message has to wait for its turn, if it has to. */
+  #delayOf({ domainId }: MessageAddress, { qos }: AedesPublish): RateLimited | undefined {
+    const { rate, isPatient, session } = this.#options
+    if (!rate || !isPatient || qos === 0) return undefined
+    return rate.refusalOf({ publisher: session.principal.id, domainId })
+  }
+
   /** @returns `undefined` for what is taken and kept nowhere */
-  async #resolve(text: string): Promise<MessageAddress | undefined> {
+  async #resolve(text: string): Promise<KnownTopic | undefined> {
     if (HEALTH.test(text)) return undefined
-    const topic = parseTopicName(text)
+    const topic = parseTopicName(text, this.#options.topics)
     const { authority, session } = this.#options
     let channel = this.#prefixes.get(topic.prefix)
     while (!channel) {
@@ -144,29 +202,39 @@ export class Inbound {
       channel = found
       remember(this.#prefixes, topic.prefix, channel)
     }
-    const address: MessageAddress = {
+    const address: KnownTopic = {
       domainId: channel.domainId,
       channelId: channel.channelId,
       levels: topic.levels,
+      isAscii: /^[\x20-\x7e]*$/.test(text),
     }
     remember(this.#topics, text, address)
     return address
   }
 
   #store(address: MessageAddress, packet: AedesPublish, done: Done): void {
+    const { session } = this.#options
+    const { contentType, properties } = facetsOf(packet.properties, session.origin)
     const message: Message = {
       domainId: address.domainId,
       channelId: address.channelId,
       levels: address.levels,
-      publisher: this.#options.session.principal.id,
+      publisher: session.principal.id,
       protocol: 'mqtt',
-      ...facetsOf(packet.properties),
+      contentType,
       receivedAtNs: nowNs(),
       payload: packet.payload,
       qos: packet.qos,
       retain: packet.retain,
+      properties,
     }
-    const flaw = this.#findFlaw(message)
+    const refusal = this.#options.rate?.admit(message)
+    // "At most once", and no reason to end the connection.
+    if (refusal && packet.qos === 0) {
+      this.#options.onLost(refusal)
+      return done()
+    }
+    const flaw = refusal ?? this.#findFlaw(message)
     if (flaw) {
       this.#enqueue({ packet, message: undefined, done, isSettled: true, error: flaw })
     } else if (packet.qos === 0) this.#storeAtMostOnce(message, done)
@@ -256,7 +324,10 @@ export class Inbound {
     for (let entry = this.#line[0]; entry?.isSettled; entry = this.#line[0]) {
       this.#line.shift()
       const { error, message, packet, done } = entry
+      if (packet.qos === 1) this.#unansweredQos1 -= 1
       if (error) {
+        // A refusal ends the exchange (MQTT 5 section 4.3.3).
+        if (packet.messageId !== undefined) this.#unreleased.delete(packet.messageId)
         this.#options.onRefused(error, packet, done)
         continue
       }
@@ -270,33 +341,6 @@ export class Inbound {
 function newReceipt(isDurable: boolean): Receipt {
   const messageId = isDurable ? randomUUID() : undefined
   return { messageId, isAccepted: false, isAsked: false, waiting: [] }
-}
-
-// Anything else would not survive as a header of the bus.
-const PRINTABLE = /^[\x20-\x7e]{1,255}$/
-
-/** What a publisher says about its message, as the bus has it. */
-export function facetsOf(
-  properties: MessageProperties | undefined,
-): Pick<Message, 'contentType' | 'properties'> {
-  const contentType = contentTypeOf(properties)
-  return { contentType, properties: properties && forBus(properties, contentType) }
-}
-
-function contentTypeOf(properties: MessageProperties | undefined): string {
-  const type = properties?.contentType
-  if (type === undefined || !PRINTABLE.test(type)) return ''
-  // As it stands, unless it is one of those that mean something to us.
-  const name = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  return SENML_TYPES.has(name) ? name : type
-}
-
-/** What the message itself does not say already. */
-function forBus(properties: MessageProperties, contentType: string): MessageProperties | undefined {
-  // Also where there is one and it is empty [MQTT-3.3.2-20].
-  const { contentType: declared, ...others } = properties
-  if (declared !== undefined && (declared === '' || declared !== contentType)) return properties
-  return Object.keys(others).length === 0 ? undefined : others
 }
 
 function remember<V>(known: Map<string, V>, key: string, value: V): void {

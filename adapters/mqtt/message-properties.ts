@@ -1,5 +1,7 @@
+import type { Message } from '../../platform/bus/message.ts'
 import { isTopicName } from '../../platform/bus/properties.ts'
 import type { MessageProperties, PropertyDraft } from '../../platform/bus/properties.ts'
+import { SENML_TYPES } from '../content-type.ts'
 import { protocolError } from './codes.ts'
 import { Cursor } from './cursor.ts'
 import { Property, readProperties } from './properties.ts'
@@ -18,13 +20,23 @@ export function readMessageProperties(
   cursor: Cursor,
   block: 'publish' | 'will',
   needsAlias = false,
-  onOther: (identifier: number, value: number) => void = () => undefined,
+  onOther?: (identifier: number, value: number) => void,
 ): MessageProperties | undefined {
   if (cursor.isAtZero) {
     cursor.skip(1)
     if (needsAlias) throw protocolError('empty topic') // [MQTT-4.7.3-1]
     return undefined
   }
+  return readSome(cursor, block, needsAlias, onOther)
+}
+
+/** A function of its own: its closure would cost every PUBLISH without properties, too. */
+function readSome(
+  cursor: Cursor,
+  block: 'publish' | 'will',
+  needsAlias: boolean,
+  onOther?: (identifier: number, value: number) => void,
+): MessageProperties {
   const draft: PropertyDraft = {}
   let hasAlias = false
   readProperties(cursor, block, (identifier, value, start) => {
@@ -57,7 +69,7 @@ export function readMessageProperties(
         break
       default:
         // The will's delay, which is for us alone and no property of the message [MQTT-3.1.3-9].
-        onOther(identifier, value)
+        onOther?.(identifier, value)
     }
   })
   if (needsAlias && !hasAlias) throw protocolError('empty topic')
@@ -68,6 +80,34 @@ function readResponseTopic(cursor: Cursor): string {
   const topic = cursor.string()
   if (!isTopicName(topic)) throw protocolError('response topic is empty or has a wildcard') // [MQTT-3.3.2-14]
   return topic
+}
+
+// Anything else would not survive as a header of the bus.
+const PRINTABLE = /^[\x20-\x7e]{1,255}$/
+
+/** What a publisher says about its message, as the bus has it. */
+export type Facets = Pick<Message, 'contentType' | 'properties'>
+
+const NO_FACETS: Facets = { contentType: '', properties: undefined }
+
+/** @param session names the publisher's session, where one of its subscriptions wants none of its own messages */
+export function facetsOf(given: MessageProperties | undefined, session?: string): Facets {
+  if (!given) return session === undefined ? NO_FACETS : { contentType: '', properties: { session } }
+  const contentType = contentTypeOf(given)
+  const { contentType: declared, ...others } = given
+  // What the message itself says already is not said again; an empty one is to be told from none [MQTT-3.3.2-20].
+  const isSaid = declared === undefined || (declared !== '' && declared === contentType)
+  const properties: MessageProperties = isSaid ? others : given
+  if (session !== undefined) return { contentType, properties: { ...properties, session } }
+  return { contentType, properties: Object.keys(properties).length === 0 ? undefined : properties }
+}
+
+/** Empty for none, and for one that no header holds. */
+function contentTypeOf({ contentType: type }: MessageProperties): string {
+  if (type === undefined || !PRINTABLE.test(type)) return ''
+  // As it stands, unless it is one of those that mean something to us.
+  const name = type.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return SENML_TYPES.has(name) ? name : type
 }
 
 /** What all MQTT 5 subscribers of a message get, as it stands in the packet; all but the expiry, which runs. */

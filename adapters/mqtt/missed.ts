@@ -1,5 +1,5 @@
 import type { Bus } from '../../platform/bus/connect.ts'
-import { readMessage } from '../../platform/bus/message.ts'
+import { isExpired, readMessage } from '../../platform/bus/message.ts'
 import { createPuller } from '../../platform/bus/puller.ts'
 import type { Pulled, Puller } from '../../platform/bus/puller.ts'
 import { findNextStored } from '../../platform/bus/stored.ts'
@@ -118,9 +118,10 @@ export function createMissed(bus: Bus): Missed {
 function take(session: Session, bookmark: Bookmark, { seq, msg }: Pulled): void {
   const message = readMessage(msg)
   if (message) {
+    const isLate = isExpired(message, Date.now())
     for (const delivery of deliveriesFor(session, message, seq)) {
-      // "At most once" is for those who are there.
-      if (delivery.qos > 0 && session.hasRoomFor(seq)) session.outbox.deliver(delivery)
+      // "At most once" is for those who are there. What has expired takes no room from what has not: it is dropped behind.
+      if (delivery.qos > 0 && (isLate || session.hasRoomFor(seq))) session.outbox.deliver(delivery)
     }
   }
   bookmark.at = seq

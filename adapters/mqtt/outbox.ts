@@ -1,7 +1,7 @@
 import type { Tally } from '../../platform/metrics.ts'
 import { costOf } from './backlog.ts'
 import type { Account } from './backlog.ts'
-import { encodePubrel } from './encode.ts'
+import { encodePubrel } from './answers.ts'
 import type { Bookmark, Delivery } from './encode.ts'
 import { packPublish } from './pack.ts'
 import type { PackLimits } from './pack.ts'
@@ -88,6 +88,10 @@ export class Outbox {
   get isFull(): boolean {
     const waiting = this.#queue.length - this.#queueHead
     return waiting >= ENOUGH_MESSAGES || this.#queuedBytes >= ENOUGH_BYTES || this.#account.isOver
+  }
+
+  get size(): { readonly waiting: number; readonly inFlight: number } {
+    return { waiting: this.#queue.length - this.#queueHead, inFlight: this.#inFlight.size }
   }
 
   /** Resolves when nothing waits, or nothing ever will again. */

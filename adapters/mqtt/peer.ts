@@ -4,9 +4,15 @@ import type { ReasonCode } from './codes.ts'
 import type { Receiver } from './outbox.ts'
 import type { Session } from './sessions.ts'
 
+export type Transport = 'tcp' | 'tls' | 'ws'
+
 export interface ConnectionInfo {
   readonly remoteAddress: string
-  readonly transport: 'tcp' | 'tls' | 'ws'
+  readonly transport: Transport
+  /** Counted in already, by {@link MqttAdapter.admit}. */
+  readonly isAdmitted?: true
+  /** The client that a certificate names, checked in the TLS handshake. */
+  readonly certifiedId?: string
   /** The client has shown who it is: limits for strangers are over. */
   readonly onAuthenticated?: () => void
 }
@@ -26,14 +32,21 @@ export interface Peer extends Receiver {
   isSessionPresent: boolean
   /** Kept to ask, after a change, whether they still hold. */
   credentials: Credentials | undefined
+  /** Whether acknowledgements may say in words what went wrong [MQTT-3.1.2-29]. */
+  readonly wantsReasons: boolean
   /** Given to a client that came without an identifier; MQTT 5 tells it. */
   assignedIdentifier: string | undefined
+  /** Sends an acknowledgement behind those that Aedes has been told to write: it writes at the end of the tick. */
+  answerInTurn(bytes: Buffer): void
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *
    * @param reason told to MQTT 5 clients in a DISCONNECT, or to any that wait for it in CONNACK
+   * @param text   the same in words, for MQTT 5
    */
-  close(reason?: ReasonCode): void
+  close(reason?: ReasonCode, text?: string): void
+  /** Sends an acknowledgement; one that is larger than the client takes ends the connection. */
+  answer(bytes: Buffer): void
   /** Resolves when the publications under way are answered. */
   settled(): Promise<void>
   /** What it may publish was changed: to be asked for again. */
@@ -42,5 +55,6 @@ export interface Peer extends Receiver {
   onReady(): void
   onKeepAliveTimeout(): void
   onAedesError(error: Error): void
+  onReleased(packetId: number): Promise<void>
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void
 }

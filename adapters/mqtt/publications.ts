@@ -1,8 +1,9 @@
+import { DomainError } from '../../platform/errors.ts'
 import { markAnswered } from './aedes-broker.ts'
 import type { AedesPublish } from './aedes-broker.ts'
 import { reasonFor } from './codes.ts'
 import type { Peer } from './peer.ts'
-import { encodePublishRefusal } from './encode.ts'
+import { encodePublishRefusal } from './answers.ts'
 import type { Host } from './host.ts'
 import { Inbound } from './inbound.ts'
 import type { Session } from './sessions.ts'
@@ -18,7 +19,14 @@ export function createInbound(
     authority: host.authority,
     publish: host.publish,
     session,
+    topics: host.limits.topics,
     checkPayload: host.checkPayload,
+    // Older clients are told of no such thing.
+    receiveMaximum: connection.version === 5 ? host.limits.receiveMaximum : Infinity,
+    rate: host.rates?.(`mqtt ${connection.info.transport}`),
+    isPatient: connection.version !== 5,
+    isClosed: () => connection.isClosed,
+    onDelayed: (refusal) => host.refusals.noteError(refusal, connection.facts),
     onStored: (message) => host.onStored(message),
     onLost: (error) => host.onLost(error),
     onBroken,
@@ -42,7 +50,9 @@ function refuse(
   }
   markAnswered(packet)
   if (packet.qos > 0 && packet.messageId !== undefined) {
-    connection.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code))
+    const text = connection.wantsReasons && error instanceof DomainError ? error.message : undefined
+    const words = { text, maximumPacketSize: connection.maximumPacketSize }
+    connection.answerInTurn(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code, words))
   }
   done()
 }

@@ -10,10 +10,11 @@ import { findLastStored } from '../../platform/bus/stored.ts'
 import { RETAINED_STREAM } from '../../platform/bus/streams.ts'
 import { messageSubject } from '../../platform/bus/subject.ts'
 import { createRetained } from './retained.ts'
-import type { RetainedOptions } from './retained.ts'
+import type { Retained, RetainedOptions } from './retained.ts'
 
 /** Retained messages of all processes: kept by a stream, each the last of its topic, and mirrored here for look-ups. */
 export interface RetainedStore {
+  readonly size: Retained['size']
   /** Puts a retained message on file for all; an empty payload takes the one before it away [MQTT-3.3.1-6]. */
   store(message: Message, done: (error?: Error) => void): void
   /**
@@ -133,6 +134,9 @@ export async function createRetainedStore(
   const reading = keepReading()
 
   return {
+    get size() {
+      return mirror.size
+    },
     store(message, done) {
       const subject = PREFIX + messageSubject(message).slice('m.'.length)
       publisher.publish(subject, message.payload, messageHeaders(message), done)

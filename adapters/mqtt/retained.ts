@@ -1,4 +1,6 @@
+import { isExpired } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
+import { propertyBytes } from '../../platform/bus/properties.ts'
 import { matchesFilter } from '../topics.ts'
 import { largestOf } from './largest.ts'
 import { suffixOf } from './routes.ts'
@@ -8,6 +10,7 @@ const MAX_MESSAGES = 50_000
 const MAX_BYTES = 64 * 1024 * 1024
 
 export interface Retained {
+  readonly size: { readonly messages: number; readonly bytes: number }
   /**
    * Takes the message as the last of its topic; an empty payload removes it [MQTT-3.3.1-6] [MQTT-3.3.1-7].
    *
@@ -24,6 +27,9 @@ export interface RetainedOptions {
   /** Told of each message that made room for another. */
   readonly onEvict: (message: Message) => void
 }
+
+const bytesOf = ({ payload, properties }: Message): number =>
+  payload.length + (properties ? propertyBytes(properties) : 0)
 
 /** What is kept for one domain. */
 interface Shelf {
@@ -51,7 +57,7 @@ export function createRetained(options: RetainedOptions): Retained {
     const shelf = shelves.get(message.domainId)
     if (!shelf?.messages.delete(message)) return
     if (shelf.messages.size === 0) shelves.delete(message.domainId)
-    const sizeBytes = message.payload.length
+    const sizeBytes = bytesOf(message)
     shelf.bytes -= sizeBytes
     bytes -= sizeBytes
     count -= 1
@@ -64,7 +70,7 @@ export function createRetained(options: RetainedOptions): Retained {
     const channel = channels.get(message.channelId)
     if (channel) channel.set(suffix, message)
     else channels.set(message.channelId, new Map([[suffix, message]]))
-    const sizeBytes = message.payload.length
+    const sizeBytes = bytesOf(message)
     const shelf = shelves.get(message.domainId)
     if (shelf) {
       shelf.messages.add(message)
@@ -87,6 +93,9 @@ export function createRetained(options: RetainedOptions): Retained {
   }
 
   return {
+    get size() {
+      return { messages: count, bytes }
+    },
     set(message) {
       const suffix = suffixOf(message.levels)
       const before = channels.get(message.channelId)?.get(suffix)
@@ -100,8 +109,10 @@ export function createRetained(options: RetainedOptions): Retained {
     },
     find(channelId, filter) {
       const found: Message[] = []
+      const now = Date.now()
       for (const message of channels.get(channelId)?.values() ?? []) {
-        if (matchesFilter(message.levels, filter)) found.push(message)
+        if (isExpired(message, now)) remove(message)
+        else if (matchesFilter(message.levels, filter)) found.push(message)
       }
       return found
     },

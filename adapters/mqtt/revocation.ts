@@ -23,6 +23,8 @@ export function watchAuthority(options: {
   refusals: Refusals
   sessions: () => Iterable<Session>
   connectionOf: (session: Session) => Peer | undefined
+  /** Last place of the stream. @throws {Unavailable} */
+  lastPlace: () => Promise<number>
   /** What the session may receive is known anew. */
   onChecked: (session: Session) => void
 }): Revocation {
@@ -32,7 +34,11 @@ export function watchAuthority(options: {
     if (session.isEnded) return
     const { principal } = session
     for (const [channelId, grant] of session.grants) {
-      grant.isAllowed = await authority.authorize({ principal, channelId, action: 'subscribe' })
+      const isAllowed = await authority.authorize({ principal, channelId, action: 'subscribe' })
+      // It reads from the stream, perhaps behind what was published in between.
+      if (isAllowed && !grant.isAllowed && session.isDurable)
+        session.skipTo(channelId, await options.lastPlace())
+      grant.isAllowed = isAllowed
     }
     options.onChecked(session)
     const connection = connectionOf(session)

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Logger } from '../../platform/log.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { Following } from '../../platform/bus/subscriptions.ts'
@@ -70,13 +71,14 @@ function qosOf(message: Message): Qos {
  * A message goes once to each session and each way of writing the channel, with the highest QoS and all identifiers of the
  * filters that match (MQTT 5 section 3.3.4, [MQTT-3.3.4-2]).
  */
-export function createRoutes(feed: Feed, log: Logger): Routes {
+export function createRoutes(feed: Feed, log: Logger, onDelivered: (receivedAtNs: bigint) => void): Routes {
   const channels = new Map<string, Channel>()
 
   function follow(channel: Channel): Following {
     return feed.follow(channel.address, (message, seq) => {
       const common = commonOf(message)
       for (const form of channel.forms.values()) deliver(form, message, common, seq)
+      onDelivered(message.receivedAtNs)
     })
   }
 
@@ -150,6 +152,7 @@ export function createRoutes(feed: Feed, log: Logger): Routes {
         releaseGrant(route)
         return release(channel)
       }
+      if (route.noLocal) session.origin ??= originOf(session)
       // In this order, so that no message falls between the old and the new.
       const before = session.subscriptions.get(filter)
       attach(channel, route)
@@ -230,8 +233,12 @@ function admits(route: Route, message: Message, seq: number): boolean {
 
 function wants(route: Route, message: Message): boolean {
   if (!route.grant.isAllowed) return false
-  // The bus names the client, not its MQTT client identifier, so "local" is the client (MQTT 5 [MQTT-3.8.3-3]).
-  return !(route.noLocal && message.publisher === route.session.principal.id)
+  return !(route.noLocal && message.properties?.session === route.session.origin) // [MQTT-3.8.3-3]
+}
+
+/** A name for the session that says nothing of it, the same on each node. */
+function originOf({ key }: Session): string {
+  return createHash('sha256').update(key).digest('base64url').slice(0, 22)
 }
 
 /** Whether a session that reads from the stream takes this message now, rather than later from there. */

@@ -46,6 +46,8 @@ export interface SessionStore {
    */
   close(session: Session, end: { expiryS: number; isWillDropped: boolean }): Promise<void>
   all(): Iterable<Session>
+  /** Bytes that all of them hold. */
+  heldBytes(): number
   /** Writes all sessions once more: those that another process has taken meanwhile are closed. */
   confirmAll(): void
   stop(): void
@@ -253,6 +255,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     },
     close,
     all: () => sessions.values(),
+    heldBytes: () => backlog.bytes,
     confirmAll() {
       for (const { ledger } of sessions.values()) ledger.touch()
     },

@@ -35,7 +35,7 @@ export interface Route {
   /** Where a session that outlives its connection reads; absent for one that takes what comes live. */
   readonly place: Place | undefined
   /** Messages up to this place in the stream are not wanted. */
-  readonly since: number
+  since: number
 }
 
 /**
@@ -79,6 +79,11 @@ export class Session {
   /** By channel id. */
   readonly grants = new Map<string, ReceiveGrant>()
   readonly bookmarks = new Bookmarks()
+  /**
+   * Names the session on the bus, for messages that must not come back to it: set with its first subscription that wants
+   * none of its own (No Local), and only then do its messages carry it.
+   */
+  origin: string | undefined
   /** By packet identifier of the client's. */
   readonly receipts = new Map<number, Receipt>()
   readonly record: SessionRecord
@@ -128,6 +133,13 @@ export class Session {
         if (!error) resolve()
       })
     })
+  }
+
+  /** Wants nothing of a channel that lies before a place: it came while the client might not have it. */
+  skipTo(channelId: string, place: number): void {
+    for (const route of this.subscriptions.values()) {
+      if (route.grant.channel.channelId === channelId) route.since = Math.max(route.since, place)
+    }
   }
 
   /** Whether one more message of that place may be brought to the client; counted only while it waited for the client. */

@@ -7,7 +7,7 @@ import { readPlace } from '../../platform/bus/puller.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { filterSubjects } from '../../platform/bus/subject.ts'
 import { Unavailable } from '../../platform/errors.ts'
-import { InvalidTopic, parseTopicFilter } from '../topics.ts'
+import { InvalidTopic, parseTopicFilter, TOPIC_LIMITS } from '../topics.ts'
 import type { Topic } from '../topics.ts'
 import { releaseGrant, sharedDelivery } from './routes.ts'
 import type { Route, Session } from './sessions.ts'
@@ -26,13 +26,13 @@ const SHARED = '$share/'
  *
  * @throws {InvalidTopic} also for a group that is empty or holds a wildcard [MQTT-4.8.2-1] [MQTT-4.8.2-2]
  */
-export function parseFilter(text: string): Filter {
-  if (!text.startsWith(SHARED)) return { group: undefined, topic: parseTopicFilter(text) }
+export function parseFilter(text: string, limits = TOPIC_LIMITS): Filter {
+  if (!text.startsWith(SHARED)) return { group: undefined, topic: parseTopicFilter(text, limits) }
   const end = text.indexOf('/', SHARED.length)
   const group = text.slice(SHARED.length, end)
   if (end === -1 || group === '' || /[+#]/.test(group))
     throw new InvalidTopic('bad group of a shared subscription')
-  return { group, topic: parseTopicFilter(text.slice(end + 1)) }
+  return { group, topic: parseTopicFilter(text.slice(end + 1), limits) }
 }
 
 /** Subscriptions of which each message goes to one member, of whichever process. */

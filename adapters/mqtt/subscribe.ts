@@ -1,11 +1,12 @@
 import type { Message } from '../../platform/bus/message.ts'
+import { DomainError } from '../../platform/errors.ts'
 import type { ChannelAddress } from '../authority.ts'
 import { findAllowed } from './access.ts'
 import type { Place } from './bookmarks.ts'
 import { Reason, reasonFor } from './codes.ts'
 import type { Peer } from './peer.ts'
 import type { Cursor } from './cursor.ts'
-import { encodeSuback, encodeUnsuback } from './encode.ts'
+import { encodeSuback, encodeUnsuback } from './answers.ts'
 import type { Host } from './host.ts'
 import { readSubscribe, readUnsubscribe } from './packets.ts'
 import type { Subscription } from './packets.ts'
@@ -14,9 +15,6 @@ import type { Route, Session } from './sessions.ts'
 import { parseFilter } from './shared.ts'
 import type { Filter } from './shared.ts'
 
-/** Subscriptions of one session; a session is one device or one application, so this is a bound and not a quota. */
-const MAX_SUBSCRIPTIONS = 10_000
-
 /** What one filter of a SUBSCRIBE came to. */
 interface Granted {
   /** Granted QoS, or the reason of the refusal. */
@@ -24,6 +22,8 @@ interface Granted {
   /** Retained messages that go to the subscriber now. */
   readonly retained: readonly Message[]
   readonly route?: Route
+  /** Why it was refused, in words. */
+  readonly text?: string | undefined
 }
 
 /**
@@ -54,7 +54,9 @@ export async function subscribe(host: Host, connection: Peer, cursor: Cursor): P
   if (session.isDurable) await written(session)
   if (session.isEnded) return
   const codes = granted.map(({ code }) => code)
-  connection.send(encodeSuback(version, packetId, codes)) // [MQTT-3.8.4-1] [MQTT-3.8.4-6]
+  const text = connection.wantsReasons ? textOf(granted) : undefined
+  const words = { text, maximumPacketSize: connection.maximumPacketSize }
+  connection.answer(encodeSuback(version, packetId, codes, words)) // [MQTT-3.8.4-1] [MQTT-3.8.4-6]
   for (const { route, retained } of granted) {
     if (route) for (const message of retained) sendRetained(route, message)
   }
@@ -69,11 +71,11 @@ async function grant(
 ): Promise<Granted> {
   const { filter, qos } = subscription
   const isNew = !session.subscriptions.has(filter)
-  if (isNew && session.subscriptions.size >= MAX_SUBSCRIPTIONS) {
+  if (isNew && session.subscriptions.size >= host.limits.maxSubscriptions) {
     return refused(host, connection, Reason.quotaExceeded, 'too_many_subscriptions')
   }
   try {
-    const { group, topic } = parseFilter(filter)
+    const { group, topic } = parseFilter(filter, host.limits.topics)
     const route = await makeRoute(host, session, subscription, { group, topic }, identifier)
     await host.subscriptions.add(route)
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
@@ -110,9 +112,25 @@ async function makeRoute(
   grant.isAllowed = true
   const { prefix, levels } = topic
   const isStored = session.isDurable && group === undefined
-  const since = isStored ? await host.lastPlace() : 0
+  const since = isStored ? await beginningOf(host, session, filter, channel) : 0
   const place = isStored ? openPlace(session, channel, since) : undefined
   return { session, filter, prefix, levels, grant, qos, noLocal, retainAsPublished, identifier, place, since }
+}
+
+/**
+ * From which place in the stream on the subscription wants messages. One that takes the place of another goes on where that
+ * one began: many clients subscribe again as soon as they are back, and what waited for them is not lost [MQTT-3.8.4-4].
+ */
+async function beginningOf(
+  host: Host,
+  session: Session,
+  filter: string,
+  channel: ChannelAddress,
+): Promise<number> {
+  const before = session.subscriptions.get(filter)
+  // A route may name another channel than it did.
+  if (before?.place && before.grant.channel.channelId === channel.channelId) return before.since
+  return host.lastPlace()
 }
 
 /** Where the session reads the channel: one that is new to it begins now, and live. */
@@ -127,7 +145,17 @@ function refused(host: Host, connection: Peer, code: number, why: unknown): Gran
   const fields = { code, ...connection.facts }
   if (typeof why === 'string') host.refusals.note(why, fields)
   else host.refusals.noteError(why, fields)
-  return { code, retained: [] }
+  const text = typeof why === 'string' ? why.replaceAll('_', ' ') : messageOf(why)
+  return { code, retained: [], text }
+}
+
+const messageOf = (error: unknown): string | undefined =>
+  error instanceof DomainError ? error.message : undefined
+
+/** The first refusal, and which filter it is: there is one string for all of them. */
+function textOf(granted: readonly Granted[]): string | undefined {
+  const index = granted.findIndex(({ text }) => text !== undefined)
+  return index === -1 ? undefined : `filter ${index + 1}: ${granted[index]?.text}`
 }
 
 function sendRetained(route: Route, message: Message): void {
@@ -155,5 +183,5 @@ export async function unsubscribe(host: Host, connection: Peer, cursor: Cursor):
     host.subscriptions.remove(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
   )
   if (session.isDurable) await written(session)
-  connection.send(encodeUnsuback(version, packetId, codes)) // [MQTT-3.10.4-4]
+  connection.answer(encodeUnsuback(version, packetId, codes)) // [MQTT-3.10.4-4]
 }

@@ -6,7 +6,7 @@ import type { Publish } from '../publish.ts'
 import type { Refusals } from '../refusals.ts'
 import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
-import { facetsOf } from './inbound.ts'
+import { facetsOf } from './message-properties.ts'
 import type { Will } from './packets.ts'
 import type { SessionRecord, WillRecord } from './session-record.ts'
 

@@ -4,11 +4,12 @@ import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
 import { callAt } from '../../platform/alarm.ts'
 import type { ChannelFeed, Following } from '../../platform/bus/subscriptions.ts'
-import { Forbidden, Unauthenticated, Unavailable } from '../../platform/errors.ts'
+import { Forbidden, RateLimited, Unauthenticated, Unavailable } from '../../platform/errors.ts'
 import type { AddressReader } from '../../platform/http/client-address.ts'
 import { readCredentials, splitUrl } from '../../platform/http/credentials.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
+import { createRate } from '../../platform/rate.ts'
 import { createRecheckQueue } from '../../platform/recheck.ts'
 import { admit } from '../admission.ts'
 import { isTouched } from '../authority.ts'
@@ -17,8 +18,8 @@ import { readContentType } from '../content-type.ts'
 import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
-import { hasWildcard, InvalidTopic, parseTopicPath } from '../topics.ts'
-import type { Topic } from '../topics.ts'
+import { hasWildcard, InvalidTopic, parseTopicPath, TOPIC_LIMITS } from '../topics.ts'
+import type { Topic, TopicLimits } from '../topics.ts'
 import type { Traffic } from '../traffic.ts'
 import { CLOSE } from './close-codes.ts'
 import { Connection } from './connection.ts'
@@ -28,6 +29,9 @@ import { startHeartbeat } from './heartbeat.ts'
 import { rejectUpgrade } from './reject.ts'
 
 export interface WsLimits {
+  readonly topics: TopicLimits
+  /** Handshakes; any number when not given. */
+  readonly maxConnectsPerS?: number | undefined
   readonly maxPayloadBytes: number
   readonly maxConnections: number
   /** Handshakes whose credentials are being looked up. */
@@ -38,6 +42,7 @@ export interface WsLimits {
 }
 
 const DEFAULT_LIMITS: WsLimits = {
+  topics: TOPIC_LIMITS,
   maxPayloadBytes: 262_144,
   maxConnections: 50_000,
   maxHandshakes: 1_000,
@@ -45,6 +50,8 @@ const DEFAULT_LIMITS: WsLimits = {
   pingIntervalMs: 30_000,
 }
 
+/** Counted as one, on however many ports. */
+const LISTENER = 'ws'
 const STOP_TIMEOUT_MS = 2_000
 
 export interface WsAdapter {
@@ -81,6 +88,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     refusals,
     received: metrics.received('ws'),
     delivered: metrics.delivered('ws'),
+    onDelivered: metrics.delivery('ws'),
     maxBufferedBytes: limits.maxBufferedBytes,
     corks: createCorks(),
   }
@@ -93,6 +101,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     ...({ closeTimeout: 10_000 } as object),
     clientTracking: false,
   })
+  const connects = limits.maxConnectsPerS === undefined ? undefined : createRate(limits.maxConnectsPerS)
   let handshakes = 0
   let isStopping = false
   let onEmpty: (() => void) | undefined
@@ -153,6 +162,11 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     if (connections.size >= limits.maxConnections || handshakes >= limits.maxHandshakes) {
       throw new Unavailable('too many connections')
     }
+    const waitMs = connects?.waitMs(LISTENER) ?? 0
+    if (waitMs > 0) {
+      throw new RateLimited(waitMs / 1_000, { code: 'connect_rate', message: 'too many new connections' })
+    }
+    connects?.take(LISTENER)
     handshakes += 1
     let following: Following | undefined
     try {
@@ -213,7 +227,7 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
   return {
     handleUpgrade(req, socket, head) {
       const { path, query } = splitUrl(req.url ?? '/')
-      const topic = topicOf(path)
+      const topic = topicOf(path, limits.topics)
       if (!topic) return false
       // Until ws takes over, nobody else listens, and an error without a listener ends the process.
       const ignore = (): void => undefined
@@ -250,9 +264,9 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
 }
 
 /** The error is kept for later: who has no credentials learns of nothing else. */
-function topicOf(path: string): Topic | InvalidTopic | undefined {
+function topicOf(path: string, limits: TopicLimits): Topic | InvalidTopic | undefined {
   try {
-    return parseTopicPath(path, 'subscribe')
+    return parseTopicPath(path, 'subscribe', limits)
   } catch (error) {
     if (error instanceof InvalidTopic) return error
     throw error

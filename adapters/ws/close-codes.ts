@@ -24,7 +24,7 @@ const CLOSE_CODE: Record<ErrorKind, number> = {
   too_large: CLOSE.tooLarge,
   unsupported_media_type: CLOSE.policyViolation,
   unprocessable: CLOSE.policyViolation,
-  rate_limited: CLOSE.policyViolation,
+  rate_limited: CLOSE.tryAgainLater,
   internal: CLOSE.internalError,
   unavailable: CLOSE.tryAgainLater,
 }

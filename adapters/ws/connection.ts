@@ -30,6 +30,7 @@ export interface ConnectionContext {
   readonly refusals: Refusals
   readonly received: Tally
   readonly delivered: Tally
+  readonly onDelivered: (receivedAtNs: bigint) => void
   /** Bytes that may wait for a slow reader. */
   readonly maxBufferedBytes: number
   readonly corks: Corks
@@ -96,6 +97,7 @@ export class Connection {
     if (this.counted) this.counted.delivered += 1
     this.#context.corks.cork(this.#socket)
     ws.send(message.payload, BINARY, this.#onWritten)
+    this.#context.onDelivered(message.receivedAtNs)
   }
 
   /** Whether something waited to be written the last time this was asked, and nothing has been written since. */

@@ -8,6 +8,11 @@ export type Row = Readonly<Record<string, string | number>>
 /** Prints the rows as a table, and writes them with the machine they come from to `bench/results/<name>.json`. */
 export function report(name: string, rows: readonly Row[]): void {
   console.log(table(rows))
+  save(name, rows)
+}
+
+/** What {@link report} does but for the printing. */
+export function save(name: string, rows: readonly Row[]): void {
   const folder = join('bench', 'results')
   mkdirSync(folder, { recursive: true })
   const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length }
@@ -15,7 +20,7 @@ export function report(name: string, rows: readonly Row[]): void {
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`)
 }
 
-function table(rows: readonly Row[]): string {
+export function table(rows: readonly Row[]): string {
   const columns = Object.keys(rows[0] ?? {})
   const lines = [columns, ...rows.map((row) => columns.map((column) => cell(row[column])))]
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)))

@@ -1,8 +1,9 @@
 import type { Msg, MsgHdrs } from 'nats'
 import { InvalidInput } from '../errors.ts'
-import { encodePropertyHeaders, isOverLimit, readPropertyHeader } from './properties.ts'
+import { encodePropertyHeaders, expiryLeft, isOverLimit, readPropertyHeader } from './properties.ts'
 import type { MessageProperties, PropertyDraft } from './properties.ts'
 import { readHeaders } from './raw-headers.ts'
+import { textHeaders } from './raw-publish.ts'
 import { parseMessageSubject } from './subject.ts'
 import type { MessageAddress } from './subject.ts'
 
@@ -43,7 +44,11 @@ export function nowNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n
 }
 
-const encoder = new TextEncoder()
+/** Whether the message has waited for longer than its publisher wants it to be delivered [MQTT-3.3.2-5]. */
+export function isExpired({ properties, receivedAtNs }: Message, nowMs: number): boolean {
+  const expiryS = properties?.expiryS
+  return expiryS !== undefined && expiryLeft(expiryS, Number(receivedAtNs / 1_000_000n), nowMs) === undefined
+}
 
 /**
  * Headers of a message, ready to publish. nats.js's own would do, at three microseconds a message, a third of what publishing
@@ -61,8 +66,7 @@ export function messageHeaders(message: Omit<Message, keyof MessageAddress | 'pa
   if (message.retain) text += `${RETAIN}: 1\r\n`
   if (message.messageId !== undefined) text += `${MESSAGE_ID}: ${message.messageId}\r\n`
   if (message.properties) text += encodePropertyHeaders(message.properties)
-  const encoded = encoder.encode(`${text}\r\n`)
-  return { encode: () => encoded } as unknown as MsgHdrs
+  return textHeaders(`${text}\r\n`)
 }
 
 /**

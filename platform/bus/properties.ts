@@ -32,11 +32,20 @@ const SESSION = 'Sluice-Session'
 
 /** Whether the properties are more than a message may carry. */
 export function isOverLimit(properties: MessageProperties): boolean {
-  const { userProperties = [] } = properties
-  let bytes = properties.correlationData?.length ?? 0
-  bytes += textBytes(properties.contentType) + textBytes(properties.responseTopic)
-  for (const [name, value] of userProperties) bytes += textBytes(name) + textBytes(value)
-  return bytes > MAX_PROPERTY_BYTES || userProperties.length > MAX_USER_PROPERTIES
+  const count = properties.userProperties?.length ?? 0
+  return count > MAX_USER_PROPERTIES || propertyBytes(properties) > MAX_PROPERTY_BYTES
+}
+
+/** What they hold, in bytes. */
+export function propertyBytes({
+  contentType,
+  responseTopic,
+  correlationData,
+  userProperties,
+}: MessageProperties): number {
+  let bytes = (correlationData?.length ?? 0) + textBytes(contentType) + textBytes(responseTopic)
+  for (const [name, value] of userProperties ?? []) bytes += textBytes(name) + textBytes(value)
+  return bytes
 }
 
 const textBytes = (text: string | undefined): number => (text === undefined ? 0 : Buffer.byteLength(text))

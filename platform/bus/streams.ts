@@ -81,6 +81,34 @@ export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Pro
   }
 }
 
+/** All of them, in the order of the documentation. */
+export const STREAMS = [
+  MESSAGES_STREAM,
+  EVENTS_STREAM,
+  DEADLETTERS_STREAM,
+  SESSIONS_STREAM,
+  RETAINED_STREAM,
+] as const
+
+export interface StreamState {
+  readonly createdAt: string
+  readonly lastSeq: number
+  readonly messages: number
+  readonly bytes: number
+  readonly maxBytes: number
+}
+
+/** What the server says of the streams of Sluice, by name. */
+export async function readStreams(bus: Bus): Promise<ReadonlyMap<string, StreamState>> {
+  const manager = await bus.connection.jetstreamManager({ checkAPI: false, timeout: 2_000 })
+  const states = STREAMS.map(async (name): Promise<[string, StreamState]> => {
+    const { config, created, state } = await manager.streams.info(name)
+    const { messages, bytes, last_seq: lastSeq } = state
+    return [name, { createdAt: created, lastSeq, messages, bytes, maxBytes: config.max_bytes }]
+  })
+  return new Map(await Promise.all(states))
+}
+
 /** Of each of the streams that keep the last message of every subject. */
 const LAST_VALUES_MAX_BYTES = 512 * MIB
 

@@ -4,6 +4,7 @@ import type { PoolClient } from 'pg'
 import { Unavailable } from '../errors.ts'
 import { createLogLimit } from '../log-limit.ts'
 import type { Logger } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
 import { away, explainFailure, isLostConnection } from './failures.ts'
 import { SESSION } from './session.ts'
 
@@ -12,6 +13,8 @@ export interface PoolOptions {
   /** Connections at the most. */
   readonly maxConnections: number
   readonly log?: Logger
+  /** Where its use is shown, under this name. */
+  readonly shown?: { readonly metrics: Metrics; readonly as: string }
   /** Milliseconds after which the server ends a statement, so that no request holds a connection for ever. */
   readonly statementTimeoutMs?: number
   /** How many may wait for a connection; further ones are refused at once, `Unavailable`. Without it: any number. */
@@ -37,6 +40,7 @@ export function createPool(options: PoolOptions): PostgresPool {
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     ...(statementTimeoutMs === undefined ? {} : { statement_timeout: statementTimeoutMs }),
   })
+  if (options.shown) show(pool, options.shown)
   // One line a window: in an outage every connection breaks, and then every request fails.
   const limit = createLogLimit({ lines: 1 })
 
@@ -94,4 +98,14 @@ export function createPool(options: PoolOptions): PostgresPool {
     },
     end: () => pool.end(),
   }
+}
+
+function show(pool: Pool, { metrics, as }: NonNullable<PoolOptions['shown']>): void {
+  const gauge = (name: string, help: string, read: () => number, labels = {}) =>
+    metrics.gauge(`sluice_postgres_${name}`, help, read, { pool: as, ...labels })
+  const connections = 'Connections to Postgres'
+  gauge('connections', connections, () => pool.totalCount - pool.idleCount, { state: 'used' })
+  gauge('connections', connections, () => pool.idleCount, { state: 'idle' })
+  gauge('connections_max', 'Connections to Postgres at the most', () => pool.options.max)
+  gauge('requests_waiting', 'Requests that wait for a connection to Postgres', () => pool.waitingCount)
 }

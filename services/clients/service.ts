@@ -155,6 +155,14 @@ export function createClients(parts: { db: Db; journal: Journal; policy: Policy;
       })
     },
 
+    /** The client of this id, who has proven by other means than a secret that it is the one. Disabled ones are none. */
+    async identify(
+      clientId: string,
+    ): Promise<{ readonly id: string; readonly domainId: string } | undefined> {
+      const identity = await secrets.findIdentity(db, clientId)
+      return identity && { id: identity.id, domainId: identity.domainId }
+    },
+
     /**
      * Which client shows this secret: the one named, or the one of the domain that has it. Disabled clients and those of
      * domains that are not enabled show nothing.

@@ -18,21 +18,31 @@ export interface RelayOptions {
   readonly log: Logger
 }
 
+export interface Relay {
+  /** Age of the oldest entry that this process is to announce and could not yet; 0 when there is none. */
+  lagS(): number
+  stop(): Promise<void>
+}
+
 /**
  * Announces committed journal entries on the bus, in order, each at least once. The journal is the outbox: an entry whose
  * process died between commit and announcement is found here by the next. Any number of processes may run it.
  */
-export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): { stop(): Promise<void> } {
+export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): Relay {
   let isStopped = false
   let isAgainWanted = false
   let running: Promise<void> | undefined
   let isFailing = false
+  let oldest: Date | undefined
 
   /** @returns how many entries there were; `undefined` when another process is at it */
   async function relayBatch(): Promise<number | undefined> {
     return db.transaction().execute(async (trx) => {
+      // What waits is the other's to tell.
+      oldest = undefined
       if (!(await repository.tryLockRelay(trx))) return undefined
       const entries = await repository.listUnannounced(trx, BATCH)
+      oldest = entries[0]?.occurredAt
       // All on one connection, so they arrive in this order though nobody waits in between.
       const results = await Promise.allSettled(entries.map(announce))
       const seqs: number[] = []
@@ -52,7 +62,10 @@ export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): { 
         seqs.push(entry.seq)
       }
       await repository.markAnnounced(trx, seqs)
-      if (seqs.length === entries.length) isFailing = false
+      if (seqs.length === entries.length) {
+        isFailing = false
+        oldest = undefined
+      }
       return seqs.length
     })
   }
@@ -85,6 +98,7 @@ export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): { 
   wake()
 
   return {
+    lagS: () => (oldest ? Math.max(0, Date.now() - oldest.getTime()) / 1_000 : 0),
     async stop() {
       isStopped = true
       clearInterval(timer)

@@ -2,11 +2,11 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   InvalidTopic,
-  MAX_TOPIC_LEVELS,
   matchesFilter,
   parseTopicFilter,
   parseTopicName,
   parseTopicPath,
+  TOPIC_LIMITS,
 } from '../../adapters/topics.ts'
 import { decodeLevel, encodeLevel, messageSubject, parseMessageSubject } from '../../platform/bus/subject.ts'
 
@@ -78,7 +78,7 @@ describe('a topic over MQTT', () => {
     '//m/d/c/ch',
     'm/d/c/ch/+',
     'm/d/c/ch/a#',
-    `m/d/c/ch${'/a'.repeat(MAX_TOPIC_LEVELS)}`,
+    `m/d/c/ch${'/a'.repeat(TOPIC_LIMITS.maxLevels)}`,
   ])('is refused as a name: %j', (text) => {
     expect(() => parseTopicName(text)).toThrow(InvalidTopic)
   })

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { commandLine, identify } from '../../gateway/embedded/process-identity.ts'
+import { createCertificateAuthority } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { freePort } from '../support/nats.ts'
@@ -22,8 +23,9 @@ function settings(dataDir: string): NodeJS.ProcessEnv {
 }
 
 /** Starts the gateway and waits for its banner. */
-async function start(dataDir: string): Promise<Program> {
-  const gateway = startProgram(process.execPath, ['bin/start.mjs'], { env: settings(dataDir) })
+async function start(dataDir: string, given: NodeJS.ProcessEnv = {}): Promise<Program> {
+  const env = { ...settings(dataDir), ...given }
+  const gateway = startProgram(process.execPath, ['bin/start.mjs'], { env })
   onTestFinished(async () => {
     gateway.child.kill('SIGKILL')
     await gateway.ended
@@ -84,6 +86,22 @@ describe('npm start', { timeout: TIMEOUT_MS }, () => {
 
     const second = await start(dataDir)
     expect(second.output.stdout).toContain('shown this once')
+  })
+
+  it('reads certificates again on SIGHUP, and goes on', async () => {
+    const folder = await temporaryFolder()
+    const { cert, key } = createCertificateAuthority().issue()
+    const files = { SLUICE_TLS_CERT: join(folder, 'cert.pem'), SLUICE_TLS_KEY: join(folder, 'key.pem') }
+    await writeFile(files.SLUICE_TLS_CERT, cert)
+    await writeFile(files.SLUICE_TLS_KEY, key)
+    const gateway = await start(join(folder, 'data'), { ...files, SLUICE_MQTTS_PORT: '0' })
+    expect(gateway.output.stdout).toMatch(/mqtts:\/\/127\.0\.0\.1:\d+/)
+
+    gateway.child.kill('SIGHUP')
+
+    await eventually('it says so', () => gateway.output.stderr.includes('certificate read again'))
+    gateway.child.kill('SIGTERM')
+    expect((await gateway.ended).status).toBe(0)
   })
 
   it('leaves no server running when it is killed and not started again', async () => {

@@ -55,6 +55,8 @@ describe('the banner', () => {
   const up = {
     httpPorts: [8080],
     mqttPort: 1883,
+    mqttsPort: undefined,
+    reload: undefined,
     endpoints: [],
     firstAdmin: undefined,
     stop: () => Promise.resolve(),

@@ -115,6 +115,21 @@ describe('the configuration', () => {
     expect(problemsOf({ SLUICE_ROLES: 'mqtt', SLUICE_NATS_URL: 'nats://nats' })).toEqual([])
   })
 
+  it('asks for the rest of what TLS needs', () => {
+    const demanded = (env: NodeJS.ProcessEnv) => problemsOf(env).map((line) => line.split(',', 1)[0])
+    expect(demanded({ SLUICE_TLS_CERT: 'c.pem' })).toEqual(['SLUICE_TLS_KEY must be given'])
+    expect(demanded({ SLUICE_TLS_KEY: 'k.pem' })).toEqual(['SLUICE_TLS_CERT must be given'])
+    expect(demanded({ SLUICE_TLS_CA: 'a.pem', SLUICE_TLS_CLIENT_AUTH: 'required' })).toEqual([
+      'SLUICE_TLS_CERT must be given',
+    ])
+    const server = { SLUICE_TLS_CERT: 'c.pem', SLUICE_TLS_KEY: 'k.pem' }
+    expect(demanded({ ...server, SLUICE_TLS_CLIENT_AUTH: 'required' })).toEqual([
+      'SLUICE_TLS_CA must be given',
+    ])
+    expect(demanded({ ...server, SLUICE_TLS_CRL: 'r.pem' })).toEqual(['SLUICE_TLS_CA must be given'])
+    expect(demanded({ ...server, SLUICE_TLS_CA: 'a.pem', SLUICE_TLS_CRL: 'r.pem' })).toEqual([])
+  })
+
   it('has each variable once', () => {
     const variables = Object.values(SETTINGS).map(({ variable }) => variable)
     expect(new Set(variables).size).toBe(variables.length)

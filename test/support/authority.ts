@@ -85,8 +85,8 @@ export class AuthorityTables implements AuthorityBackend {
     const client = this.clients.find(
       (each) =>
         each.isEnabled &&
-        each.secret === credentials.secret &&
-        (credentials.kind === 'client'
+        (credentials.kind === 'certificate' || each.secret === credentials.secret) &&
+        (credentials.kind === 'client' || credentials.kind === 'certificate'
           ? each.id === credentials.clientId
           : each.domainId === credentials.domainId || this.domainRoute === credentials.domainId),
     )

@@ -23,6 +23,10 @@ export interface Ground {
 export interface TestGateway {
   readonly url: string
   readonly mqttUrl: string
+  /** The port of MQTT over TLS, where there is one. */
+  readonly mqttsPort: number | undefined
+  /** As SIGHUP does. */
+  readonly reload: (() => void) | undefined
   /** What it serves over HTTP, the adapters' paths left out. */
   readonly endpoints: readonly Endpoint[]
   readonly ground: Ground
@@ -67,6 +71,7 @@ export async function startTestGateway(
   const config = loadConfig({
     SLUICE_HTTP_PORT: '0',
     SLUICE_MQTT_PORT: '0',
+    SLUICE_MQTTS_PORT: '0',
     SLUICE_DATA_DIR: ground.dataDir,
     SLUICE_DATABASE_URL: ground.databaseUrl,
     SLUICE_NATS_URL: ground.natsUrl,
@@ -79,6 +84,8 @@ export async function startTestGateway(
   return {
     url: `http://127.0.0.1:${gateway.httpPorts[0]}`,
     mqttUrl: `mqtt://127.0.0.1:${gateway.mqttPort}`,
+    mqttsPort: gateway.mqttsPort,
+    reload: gateway.reload,
     endpoints: gateway.endpoints,
     ground,
     async stop() {

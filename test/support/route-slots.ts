@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Described } from '../../gateway/http/openapi.ts'
 import { pathsOf } from '../../platform/http/endpoint.ts'
+import { uuid } from '../../platform/identifiers.ts'
 
 /** What a route takes an id of. */
 export type Kind =
@@ -131,8 +132,9 @@ interface Schema {
 const schemaOf = (schema: z.ZodType | undefined): Schema =>
   schema === undefined ? {} : (z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Schema)
 
-/** A pattern of UUIDs begins with the eight hexadecimal digits that they begin with. */
-const isUuid = ({ pattern }: Schema) => pattern?.startsWith('^[0-9a-f]{8}-') ?? false
+const UUID_PATTERN = schemaOf(uuid).pattern
+
+const isUuid = ({ pattern }: Schema) => pattern !== undefined && pattern === UUID_PATTERN
 
 /**
  * All forms of a route: each of its paths, each word that a parameter may be, each of the names that a body knows.

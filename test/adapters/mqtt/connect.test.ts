@@ -203,7 +203,7 @@ describe('CONNACK of MQTT 5', () => {
     expect(connack).toMatchObject({
       properties: {
         serverKeepAlive: 1_200,
-        receiveMaximum: 16,
+        receiveMaximum: 200,
         maximumPacketSize: 64 * 1024,
         sessionExpiryInterval: 3_600,
         sharedSubscriptionAvailable: true,

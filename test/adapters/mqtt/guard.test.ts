@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Client } from '../../support/authority.ts'
+import { connectBytes, packet, text } from '../../support/mqtt-packets.ts'
 import {
   addMember,
   connectPacket,
@@ -20,26 +21,8 @@ useGateway((started) => {
   client = gateway.tables.addClient()
 })
 
-const text = (value: string | readonly number[]): number[] => {
-  const bytes = typeof value === 'string' ? [...Buffer.from(value)] : [...value]
-  return [bytes.length >> 8, bytes.length & 0xff, ...bytes]
-}
-
-const packet = (first: number, ...body: number[]): number[] => {
-  if (body.length < 128) return [first, body.length, ...body]
-  return [first, (body.length & 0x7f) | 0x80, body.length >> 7, ...body]
-}
-
-/** CONNECT out of its parts; `flags` without user name and password are 0x02. */
-function connect(parts: {
-  name?: string
-  level?: number
-  flags?: number
-  rest?: readonly number[]
-}): number[] {
-  const { name = 'MQTT', level = 4, flags = 0xc2, rest = payload() } = parts
-  return packet(0x10, ...text(name), level, flags, 0, 60, ...rest)
-}
+const connect = (parts: Partial<Parameters<typeof connectBytes>[0]>): number[] =>
+  connectBytes({ rest: payload(), ...parts })
 
 function payload(identifier: string | readonly number[] = 'x'): number[] {
   return [...text(identifier), ...text(client.id), ...text(client.secret)]
@@ -153,6 +136,18 @@ describe.each([4, 5] as const)('a packet that is malformed, protocol level %i', 
     ['PUBLISH without a topic', () => packet(0x30, ...text(''), ...p5), undefined, 0x82],
     ['PUBLISH with DUP and QoS 0', () => packet(0x38, ...text('a'), ...p5), undefined, 0x81],
     ['PUBLISH with U+0000 in its topic', () => packet(0x30, ...text([0x61, 0]), ...p5), undefined, 0x81],
+    [
+      'PUBLISH with a surrogate in its topic',
+      () => packet(0x30, ...text([0xed, 0xa0, 0x80]), ...p5),
+      undefined,
+      0x81,
+    ],
+    [
+      'SUBSCRIBE with U+0000 in its filter',
+      () => packet(0x82, 0, 1, ...p5, ...text([0]), 0),
+      undefined,
+      0x81,
+    ],
     ['PUBLISH with a topic longer than itself', () => packet(0x30, 0, 9, 0x61), undefined, 0x81],
     ['PUBLISH of no bytes', () => [0x30, 0], undefined, 0x81],
     ['PUBACK with packet identifier 0', () => packet(0x40, 0, 0), undefined, 0x81],

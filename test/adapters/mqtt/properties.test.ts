@@ -12,6 +12,7 @@ import {
   connectClient,
   encode,
   eventually,
+  LIMITS,
   PUBLISH,
   RawClient,
   startMqttGateway,
@@ -353,8 +354,8 @@ describe('a message with an expiry interval', () => {
     before.end()
     await before.closed()
     const expired = gateway.metrics.refused('mqtt', 'message_expired').value
-    const { receivedAtNs } = await publishEarlier(channel, 'short', { expiryS: 1 })
-    await publishEarlier(channel, 'long', { expiryS: 1_000 })
+    await publishEarlier(channel, 'short', { expiryS: 1 })
+    const { receivedAtNs } = await publishEarlier(channel, 'long', { expiryS: 1_000 })
     await eventually(() => expect(nowNs()).toBeGreaterThan(receivedAtNs + 1_000_000_000n))
     const after = new RawClient(gateway.port, 5)
     await after.connect(member, { clientId: 'subscriber', ...options })
@@ -362,6 +363,22 @@ describe('a message with an expiry interval', () => {
     expect(delivered.payload.toString()).toBe('long')
     expect(delivered.properties?.messageExpiryInterval).toBeLessThan(1_000)
     expect(gateway.metrics.refused('mqtt', 'message_expired').value).toBe(expired + 1)
+    after.end()
+  })
+
+  it('that has passed takes no room among those that wait', async () => {
+    const { channel, member } = given()
+    const options = { clean: false, properties: { sessionExpiryInterval: 60 } }
+    const before = await subscriber(member, topicOf(channel, 'a'), options)
+    before.end()
+    await before.closed()
+    for (let count = 0; count < LIMITS.maxQueuedMessages; count += 1) {
+      await publishEarlier(channel, 'late', { expiryS: 10, waitedMs: 10_000 })
+    }
+    await publishEarlier(channel, 'in time', { expiryS: 1_000 })
+    const after = new RawClient(gateway.port, 5)
+    await after.connect(member, { clientId: 'subscriber', ...options })
+    expect((await after.next('publish')).payload.toString()).toBe('in time')
     after.end()
   })
 

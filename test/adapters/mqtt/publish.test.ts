@@ -54,6 +54,20 @@ describe('a publication that is refused', () => {
     raw.end()
   })
 
+  it('is answered in its place between those that are taken', async () => {
+    const raw = new RawClient(gateway.port, 5)
+    const channel = gateway.tables.addChannel()
+    await raw.connect(addMember(gateway.tables, channel))
+    const packets = Array.from({ length: 20 }, (_, index) =>
+      publishPacket(topicOf(channel), { messageId: index + 1, payload: index % 3 === 0 ? 'full' : 'x' }),
+    )
+    raw.send(...packets)
+    for (const { messageId } of packets) {
+      expect(await raw.next('puback')).toMatchObject({ messageId }) // [MQTT-4.6.0-2]
+    }
+    raw.end()
+  })
+
   it.each([0, 1, 2] as const)('ends the connection on MQTT 3.1.1, QoS %i', async (qos) => {
     const raw = new RawClient(gateway.port, 4)
     await raw.connect(gateway.tables.addClient())
@@ -131,6 +145,67 @@ describe('an acknowledgement', () => {
     isHolding = false
     for (const { answer } of held.splice(0).reverse()) answer()
     for (const expected of [1, 2, 3]) expect((await raw.next('puback')).messageId).toBe(expected)
+    raw.end()
+  })
+})
+
+describe('publications on a topic that was used before', () => {
+  /** Signed in, its topic known. */
+  async function publisher(version: 4 | 5): Promise<{ raw: RawClient; topic: string }> {
+    const channel = gateway.tables.addChannel()
+    const raw = new RawClient(gateway.port, version)
+    await raw.connect(addMember(gateway.tables, channel))
+    raw.send(publishPacket(topicOf(channel)))
+    await raw.next('puback')
+    return { raw, topic: topicOf(channel) }
+  }
+
+  it('are acknowledged in their order, plain ones and those with properties', async () => {
+    const { raw, topic } = await publisher(5)
+    isHolding = true
+    const properties = { userProperties: { a: 'b' } }
+    raw.send(
+      publishPacket(topic, { messageId: 1 }),
+      publishPacket(topic, { messageId: 2, properties }),
+      publishPacket(topic, { messageId: 3 }),
+    )
+    await eventually(() => expect(held).toHaveLength(3))
+    raw.send(publishPacket(topic, { messageId: 4 }))
+    expect(held.map(({ message }) => message.qos)).toEqual([1, 1, 1])
+    isHolding = false
+    for (const { answer } of held.splice(0).reverse()) answer()
+    for (const expected of [1, 2, 3, 4]) expect((await raw.next('puback')).messageId).toBe(expected)
+    raw.end()
+  })
+
+  it('are read no further than their acknowledgements allow', async () => {
+    const { raw, topic } = await publisher(4)
+    isHolding = true
+    const ids = Array.from({ length: 2_000 }, (_, index) => index + 1)
+    raw.send(...ids.map((messageId) => publishPacket(topic, { messageId })))
+    await eventually(() => expect(held.length).toBeGreaterThan(100))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(held.length).toBeLessThan(1_000)
+    isHolding = false
+    for (const { answer } of held.splice(0)) answer()
+    for (const expected of ids) expect((await raw.next('puback')).messageId).toBe(expected)
+    raw.end()
+  })
+
+  it('are told apart by every byte of the topic', async () => {
+    const { raw, topic } = await publisher(4)
+    // In UTF-8 the second is, byte by byte, what the first is in Latin-1.
+    const levels = ['Ã©', 'é', 'Ã©', 'é']
+    isHolding = true
+    for (const [index, level] of levels.entries()) {
+      raw.send(publishPacket(`${topic}/${level}`, { messageId: index + 1 }))
+      await eventually(() => expect(held).toHaveLength(index + 1))
+    }
+    isHolding = false
+    const answers = held.splice(0)
+    expect(answers.map(({ message }) => message.levels)).toEqual(levels.map((level) => [level]))
+    for (const { answer } of answers) answer()
+    for (const expected of [1, 2, 3, 4]) expect((await raw.next('puback')).messageId).toBe(expected)
     raw.end()
   })
 })

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { createRetained } from '../../../adapters/mqtt/retained.ts'
 import type { Retained } from '../../../adapters/mqtt/retained.ts'
 import type { Message } from '../../../platform/bus/message.ts'
+import type { MessageProperties } from '../../../platform/bus/properties.ts'
 
 let retained: Retained
 let evicted: string[]
@@ -15,7 +16,7 @@ beforeEach(() => {
   })
 })
 
-function set(domainId: string, level: string, sizeBytes = 1): void {
+function set(domainId: string, level: string, sizeBytes = 1, properties?: MessageProperties): void {
   const message: Message = {
     domainId,
     channelId: `channel of ${domainId}`,
@@ -27,6 +28,7 @@ function set(domainId: string, level: string, sizeBytes = 1): void {
     payload: Buffer.alloc(sizeBytes),
     qos: 0,
     retain: true,
+    properties,
   }
   retained.set(message)
 }
@@ -65,5 +67,19 @@ describe('when more messages are retained than may be', () => {
     expect(evicted).toEqual([])
     set('domain', 'newer')
     expect(evicted).toEqual(['domain/1'])
+  })
+
+  it('what its properties hold counts too', () => {
+    for (let index = 0; index < 5; index += 1) {
+      set('domain', `${index}`, 1, { userProperties: [['a', 'x'.repeat(300)]] })
+    }
+    expect(kept('domain')).toEqual(['2', '3', '4'])
+  })
+
+  it('one that has expired takes no room once somebody has looked for it', () => {
+    for (let index = 0; index < 10; index += 1) set('domain', `${index}`, 1, { expiryS: 1 })
+    expect(kept('domain')).toEqual([])
+    for (let index = 0; index < 10; index += 1) set('other', `${index}`)
+    expect(evicted).toEqual([])
   })
 })

@@ -1,19 +1,22 @@
 import { once } from 'node:events'
-import { connect as connectTcp } from 'node:net'
-import type { Socket } from 'node:net'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { connectAsync } from 'mqtt'
 import type { IClientOptions, MqttClient } from 'mqtt'
-import { generate, parser } from 'mqtt-packet'
-import type { Packet } from 'mqtt-packet'
-import { afterAll, beforeAll, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, vi } from 'vitest'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
 import { createMqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttAdapter } from '../../../adapters/mqtt/adapter.ts'
 import type { MqttLimits } from '../../../adapters/mqtt/host.ts'
 import type { CheckPayload } from '../../../adapters/mqtt/inbound.ts'
 import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
+import { createAddressReader } from '../../../platform/http/client-address.ts'
+import { createMqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
 import { createPublish } from '../../../adapters/publish.ts'
+import { createMessageRates } from '../../../adapters/rates.ts'
+import type { MessageRateLimits } from '../../../adapters/rates.ts'
 import type { Publish } from '../../../adapters/publish.ts'
+import { TOPIC_LIMITS } from '../../../adapters/topics.ts'
 import type { Bus } from '../../../platform/bus/connect.ts'
 import { createNodes } from '../../../platform/bus/nodes.ts'
 import type { NodesOptions } from '../../../platform/bus/nodes.ts'
@@ -27,13 +30,20 @@ import { startTestBus } from '../../support/bus.ts'
 import type { TestBus } from '../../support/bus.ts'
 import { captureLog } from '../../support/log.ts'
 import { startUntoldTraffic } from '../../support/traffic.ts'
+import { RawClient } from '../../support/mqtt-packets.ts'
+import type { PacketOf, Version } from '../../support/mqtt-packets.ts'
+
+export { connectPacket, encode, PUBLISH, RawClient } from '../../support/mqtt-packets.ts'
 
 export const LIMITS: MqttLimits = {
   maxPacketBytes: 64 * 1024,
+  topics: TOPIC_LIMITS,
   connectTimeoutMs: 5_000,
   maxSubscriptionsPerRequest: 8,
+  maxSubscriptions: 100,
   maxQueuedMessages: 50,
   maxInflight: 16,
+  receiveMaximum: 200,
   sessionExpiryS: 3_600,
   maxKeepAliveS: 1_200,
   maxConnections: 200,
@@ -58,6 +68,7 @@ export interface GatewayOptions {
   /** Puts something in front of the real one. */
   readonly publish?: (real: Publish) => Publish
   readonly checkPayload?: CheckPayload
+  readonly rates?: MessageRateLimits
   readonly nodes?: NodesOptions
 }
 
@@ -80,6 +91,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
     log,
     metrics,
     limits: { ...LIMITS, ...options.limits },
+    rates: createMessageRates(options.rates ?? {}),
     ...(options.checkPayload ? { checkPayload: options.checkPayload } : {}),
   })
   const listener = await listenMqtt(adapter, { host: '127.0.0.1', port: 0, log })
@@ -126,16 +138,6 @@ export function eventually<T>(check: () => T | Promise<T>): Promise<T> {
   return vi.waitFor(check, { timeout: 15_000, interval: 20 })
 }
 
-/** A PUBLISH to be completed with its topic. */
-export const PUBLISH = {
-  cmd: 'publish',
-  payload: 'x',
-  qos: 1,
-  messageId: 1,
-  dup: false,
-  retain: false,
-} as const
-
 /** A client that may publish and subscribe on the channels given. */
 export function addMember(tables: AuthorityTables, ...channels: Channel[]): Client {
   const client = tables.addClient()
@@ -177,89 +179,36 @@ export function collect(client: MqttClient): Received[] {
   return received
 }
 
-/** A connection that speaks in packets, well-formed or not, and hears what comes back. */
-export class RawClient {
-  readonly socket: Socket
-  readonly packets: Packet[] = []
-  /** All that came, as it came: mqtt-packet's reading forgets the order of properties. */
-  bytes: Buffer = Buffer.alloc(0)
-  isClosed = false
-  #onChange: () => void = () => undefined
-  readonly #version: 4 | 5
-
-  constructor(port: number, version: 4 | 5 = 4) {
-    this.#version = version
-    this.socket = connectTcp(port, '127.0.0.1')
-    this.socket.setNoDelay(true)
-    const incoming = parser({ protocolVersion: version })
-    incoming.on('packet', (packet) => {
-      this.packets.push(packet)
-      this.#onChange()
+/** MQTT over WebSocket for the gateway of a test file. @returns asks for the port */
+export function useWebSocketPort(gateway: () => TestGateway): () => number {
+  const server = createServer()
+  beforeAll(async () => {
+    const bridge = createMqttWebSocket(gateway().adapter, { ...LIMITS, addressOf: createAddressReader([]) })
+    server.on('upgrade', (request, socket, head) => {
+      if (!bridge.handleUpgrade(request, socket, head)) socket.destroy()
     })
-    this.socket.on('data', (bytes: Buffer) => {
-      this.bytes = Buffer.concat([this.bytes, bytes])
-      incoming.parse(bytes)
-    })
-    this.socket.on('error', () => undefined)
-    this.socket.on('close', () => {
-      this.isClosed = true
-      this.#onChange()
-    })
-  }
-
-  write(bytes: Uint8Array | readonly number[]): void {
-    this.socket.write(bytes instanceof Uint8Array ? bytes : Uint8Array.from(bytes))
-  }
-
-  send(...packets: Packet[]): void {
-    this.write(encode(this.#version, ...packets))
-  }
-
-  /** Signs in and waits for CONNACK. */
-  async connect(client: Client, options: Partial<Extract<Packet, { cmd: 'connect' }>> = {}): Promise<Packet> {
-    this.send(connectPacket(this.#version, client, options))
-    return this.next('connack')
-  }
-
-  /** Takes the first packet of the kind out of those that came, or waits for it. */
-  async next<C extends Packet['cmd']>(cmd: C): Promise<Extract<Packet, { cmd: C }>> {
-    for (;;) {
-      const index = this.packets.findIndex((packet) => packet.cmd === cmd)
-      if (index >= 0) return this.packets.splice(index, 1)[0] as Extract<Packet, { cmd: C }>
-      if (this.isClosed) throw new Error(`connection closed while waiting for ${cmd}`)
-      await new Promise<void>((resolve) => {
-        this.#onChange = resolve
-      })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return async () => {
+      await bridge.stop()
+      server.close()
     }
-  }
-
-  async closed(): Promise<void> {
-    if (!this.isClosed) await once(this.socket, 'close')
-  }
-
-  end(): void {
-    this.socket.destroy()
-  }
+  })
+  return () => (server.address() as AddressInfo).port
 }
 
-export function connectPacket(
-  version: 4 | 5,
-  client: Client,
-  options: Partial<Extract<Packet, { cmd: 'connect' }>> = {},
-): Packet {
-  return {
-    cmd: 'connect',
-    protocolId: 'MQTT',
-    protocolVersion: version,
-    clean: true,
-    clientId: 'raw',
-    keepalive: 60,
-    username: client.id,
-    password: Buffer.from(client.secret),
-    ...options,
+/** Opens raw connections that are signed in, and ends them behind each test. */
+export function useRawClients(
+  gateway: () => { readonly port: number },
+): (version: Version, client: Client, options?: Partial<PacketOf<'connect'>>) => Promise<RawClient> {
+  const opened: RawClient[] = []
+  afterEach(() => {
+    for (const raw of opened.splice(0)) raw.end()
+  })
+  return async (version, client, options) => {
+    const raw = new RawClient(gateway().port, version)
+    opened.push(raw)
+    await raw.connect(client, options)
+    return raw
   }
-}
-
-export function encode(version: 4 | 5, ...packets: Packet[]): Buffer {
-  return Buffer.concat(packets.map((packet) => generate(packet, { protocolVersion: version })))
 }

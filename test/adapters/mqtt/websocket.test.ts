@@ -1,15 +1,10 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { connectAsync } from 'mqtt'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createAddressReader } from '../../../platform/http/client-address.ts'
+import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { createAddressReader } from '../../../platform/http/client-address.ts'
 import { createMqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
-import type { MqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
-import { startTestBus } from '../../support/bus.ts'
-import type { TestBus } from '../../support/bus.ts'
 import {
   addMember,
   collect,
@@ -17,37 +12,21 @@ import {
   encode,
   eventually,
   LIMITS,
-  startMqttGateway,
   topicOf,
+  useGateway,
+  useWebSocketPort,
 } from './support.ts'
 import type { TestGateway } from './support.ts'
 
-let testBus: TestBus
 let gateway: TestGateway
-let server: Server
-let bridge: MqttWebSocket
-let url: string
-beforeAll(async () => {
-  testBus = await startTestBus()
-  gateway = await startMqttGateway(testBus.bus)
-  bridge = createMqttWebSocket(gateway.adapter, { ...LIMITS, addressOf: createAddressReader([]) })
-  server = createServer()
-  server.on('upgrade', (request, socket, head) => {
-    if (!bridge.handleUpgrade(request, socket, head)) socket.destroy()
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/mqtt`
+useGateway((started) => {
+  gateway = started
 })
-afterAll(async () => {
-  await bridge.stop()
-  await gateway.stop()
-  server.close()
-  await testBus.stop()
-})
+const port = useWebSocketPort(() => gateway)
+const url = () => `ws://127.0.0.1:${port()}/mqtt`
 
 async function open(protocol: string[] = ['mqtt']): Promise<WebSocket> {
-  const webSocket = new WebSocket(url, protocol)
+  const webSocket = new WebSocket(url(), protocol)
   webSocket.on('error', () => undefined)
   await once(webSocket, 'open')
   return webSocket
@@ -57,7 +36,7 @@ describe('MQTT over WebSocket', () => {
   it.each([4, 5] as const)('carries messages both ways, protocol level %i', async (protocolVersion) => {
     const channel = gateway.tables.addChannel()
     const member = addMember(gateway.tables, channel)
-    const client = await connectAsync(url, {
+    const client = await connectAsync(url(), {
       protocolVersion,
       username: member.id,
       password: member.secret,
@@ -94,7 +73,7 @@ describe('MQTT over WebSocket', () => {
     ['a sub-protocol that is not ours', ['soap']],
     ['no sub-protocol', []],
   ])('is not spoken with %s', async (_what, protocols) => {
-    const webSocket = new WebSocket(url, protocols)
+    const webSocket = new WebSocket(url(), protocols)
     webSocket.on('error', () => undefined)
     // `once` would reject over the error that comes first.
     await new Promise((resolve) => webSocket.on('close', resolve))
@@ -108,8 +87,13 @@ describe('MQTT over WebSocket', () => {
     await once(webSocket, 'close')
   })
 
-  it('leaves other paths to others', () => {
-    const request = { url: '/other' } as Parameters<MqttWebSocket['handleUpgrade']>[0]
-    expect(bridge.handleUpgrade(request, server as never, Buffer.alloc(0))).toBe(false)
+  it('leaves other paths to others', async () => {
+    const webSocket = new WebSocket(`${url()}x`, ['mqtt'])
+    webSocket.on('error', () => undefined)
+    await new Promise((resolve) => webSocket.on('close', resolve))
+    const bridge = createMqttWebSocket(gateway.adapter, { ...LIMITS, addressOf: createAddressReader([]) })
+    const request = { url: '/other' } as Parameters<typeof bridge.handleUpgrade>[0]
+    expect(bridge.handleUpgrade(request, new PassThrough(), Buffer.alloc(0))).toBe(false)
+    await bridge.stop()
   })
 })

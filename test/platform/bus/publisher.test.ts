@@ -175,6 +175,18 @@ describe('a server that goes away', () => {
   })
 })
 
+describe('a connection that is closed for good', () => {
+  it('fails what comes, also before anybody has been told', async () => {
+    const bus = await server.connect()
+    const publisher = createPublisher(bus, { timeoutMs: 600_000 })
+    const closed = bus.connection.close()
+    expect(await publish(publisher, 'm.d.c.x')).toBeInstanceOf(Unavailable)
+    await closed
+    expect(await publish(publisher, 'm.d.c.x')).toBeInstanceOf(Unavailable)
+    await publisher.stop()
+  })
+})
+
 async function stored(): Promise<number> {
   const manager = await server.bus.connection.jetstreamManager()
   return (await manager.streams.info('messages')).state.messages

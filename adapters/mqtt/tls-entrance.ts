@@ -1,0 +1,103 @@
+import type { Socket } from 'node:net'
+import { createServer } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
+import type { TlsIdentity } from '../../platform/tls.ts'
+import type { MqttAdapter } from './adapter.ts'
+import { clientIdsOf } from './certificate.ts'
+import type { ConnectionInfo } from './peer.ts'
+
+export interface TlsSettings {
+  readonly identity: TlsIdentity
+  /** Whether clients must show a certificate, may, or are not asked. */
+  readonly clientAuth: 'required' | 'optional' | 'none'
+  readonly handshakeTimeoutMs: number
+}
+
+export interface TlsEntrance {
+  accept(socket: Socket): void
+  /** For handshakes from now on. */
+  renew(identity: TlsIdentity): void
+  /** Ends the handshakes under way. */
+  stop(): void
+}
+
+/** Takes sockets that begin with a TLS handshake, and hands the adapter those that have come through it. */
+export function createTlsEntrance(
+  adapter: Pick<MqttAdapter, 'handle' | 'admit' | 'dismiss'>,
+  { identity, clientAuth, handshakeTimeoutMs }: TlsSettings,
+): TlsEntrance {
+  const server = createServer({
+    ...identity.context,
+    handshakeTimeout: handshakeTimeoutMs,
+    requestCert: clientAuth !== 'none',
+    // Judged below: Node would end the connection without a word, also where none is needed.
+    rejectUnauthorized: false,
+  })
+  /** Handshakes under way, by the address and port of the peer: Node does not tell which socket became which. */
+  const underWay = new Map<string, { readonly socket: Socket; readonly info: ConnectionInfo }>()
+
+  server.on('secureConnection', (secure: TLSSocket) => {
+    secure.on('error', () => undefined)
+    const peer = peerOf(secure)
+    const info = underWay.get(peer)?.info
+    // Gone in the meantime.
+    if (!info) return void secure.destroy()
+    underWay.delete(peer)
+    const shown = clientAuth === 'none' ? {} : judge(secure, clientAuth === 'required')
+    if ('refusal' in shown) {
+      adapter.dismiss(info, shown.refusal, shown.detail)
+      return void secure.destroy()
+    }
+    adapter.handle(secure, { ...info, ...shown, isAdmitted: true })
+  })
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, secure: TLSSocket) => {
+    secure.on('error', () => undefined)
+    const peer = peerOf(secure)
+    const info = underWay.get(peer)?.info
+    // Who connects and goes without a word looks whether the port is open: `close` below.
+    if (info && error.code !== 'ECONNRESET') {
+      underWay.delete(peer)
+      adapter.dismiss(info, 'tls_handshake', error.code)
+    }
+    secure.destroy()
+  })
+
+  return {
+    accept(socket) {
+      socket.on('error', () => undefined)
+      const info = { remoteAddress: socket.remoteAddress ?? '', transport: 'tls' } as const
+      if (!adapter.admit(info)) return void socket.destroy()
+      const peer = peerOf(socket)
+      underWay.set(peer, { socket, info })
+      socket.once('close', () => {
+        if (underWay.get(peer)?.socket !== socket) return
+        underWay.delete(peer)
+        adapter.dismiss(info)
+      })
+      server.emit('connection', socket)
+    },
+    renew: ({ context }) => server.setSecureContext(context),
+    stop() {
+      for (const { socket } of underWay.values()) socket.destroy()
+    },
+  }
+}
+
+const peerOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`
+
+type Shown = { readonly certifiedId?: string } | { readonly refusal: string; readonly detail?: string }
+
+/** What the certificate comes to that the client has shown, if any. */
+function judge(secure: TLSSocket, isRequired: boolean): Shown {
+  const certificate = secure.getPeerCertificate()
+  // A resumed TLS 1.3 session counts as authorized even when it began without a certificate, so this is asked first.
+  if (certificate?.raw === undefined) return isRequired ? { refusal: 'certificate_missing' } : {}
+  if (!secure.authorized) return { refusal: 'certificate_refused', detail: String(secure.authorizationError) }
+  // Of a resumed session it was checked when the session began.
+  if (Date.parse(certificate.valid_to) < Date.now()) {
+    return { refusal: 'certificate_refused', detail: 'CERT_HAS_EXPIRED' }
+  }
+  const ids = clientIdsOf(certificate)
+  if (ids.length > 1) return { refusal: 'certificate_refused', detail: 'names several clients' }
+  return ids[0] === undefined ? {} : { certifiedId: ids[0] }
+}
