@@ -68,6 +68,7 @@ interface Entry {
   subscriptionsReported: number
   /** In the order of their opening. */
   readonly links: Set<Link>
+  /** Without links: over which it was seen last. */
   protocol: SeenOver
   /** 0 when there is nothing new to tell. */
   seenAtMs: number
@@ -197,7 +198,7 @@ export function startTraffic({
       entry.hasConnected = true
       const change = (): void => {
         entry.seenAtMs = Date.now()
-        entry.protocol = [...entry.links].at(-1)?.protocol ?? protocol
+        entry.protocol = protocol
         changed.add(clientId)
         gather()
       }
@@ -230,7 +231,11 @@ export function startTraffic({
 /** @returns what is new of the client, which counts as told from then on */
 function tell(clientId: string, entry: Entry): ClientTraffic | undefined {
   let subscriptions = 0
-  for (const { countSubscriptions } of entry.links) subscriptions += countSubscriptions()
+  for (const link of entry.links) {
+    subscriptions += link.countSubscriptions()
+    // In the end that of the one opened last.
+    entry.protocol = link.protocol
+  }
   const delivered = entry.delivered - entry.deliveredReported
   const { protocol, seenAtMs: atMs, hasConnected } = entry
   if (delivered === 0 && subscriptions === entry.subscriptionsReported && atMs === 0) return undefined

@@ -1,8 +1,19 @@
 import { sql } from 'kysely'
-import type { RawBuilder } from 'kysely'
 import type { SeenOver } from '../../platform/bus/presence.ts'
 import type { Db, Trx } from '../../platform/db/connect.ts'
-import type { NodeReport, Standing, StandingChange } from './presence.ts'
+import type { ConnectionReport, NodeReport, Sighting } from './types.ts'
+
+/** A client whose connections to one process may have changed. */
+export interface StandingChange extends Pick<ConnectionReport, 'clientId' | 'connections'> {
+  readonly seen: Sighting
+}
+
+/** The connections of a client before that. */
+export interface Standing {
+  readonly domainId: string
+  readonly total: number
+  readonly here: number
+}
 
 /** Until then a report of it that comes again is known. */
 const FORGOTTEN_AFTER_S = 86_400
@@ -145,7 +156,7 @@ export interface PresenceColumn {
 }
 
 /** Of each client that is read. A connected one was seen when the process that holds its connection last reported. */
-export const presenceColumn: RawBuilder<unknown> = sql`(
+export const presenceColumn = sql<PresenceColumn>`(
   select json_build_object('is_connected', l.client_id is not null, 'protocol', coalesce(l.protocol, s.protocol),
     'seen_at', greatest(s.at, n.seen_at))
   from sightings s left join live_connections l using (client_id) left join adapter_nodes n on n.id = l.node_id

@@ -1,42 +1,11 @@
 import type { Bus } from '../../platform/bus/connect.ts'
 import { announcePresence } from '../../platform/bus/presence.ts'
-import type { PresenceEvent, SeenOver } from '../../platform/bus/presence.ts'
+import type { PresenceEvent } from '../../platform/bus/presence.ts'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { transact } from '../../platform/db/transact.ts'
 import * as repository from './presence-repository.ts'
-
-/** What a process tells of the connections of its clients, as it stands on the bus. */
-export interface NodeReport {
-  readonly node: string
-  readonly number: number
-  readonly isWhole: boolean
-  readonly clients: readonly ConnectionReport[]
-}
-
-interface ConnectionReport {
-  readonly clientId: string
-  readonly subscriptions: number
-  readonly connections: number
-  readonly seen?: Sighting | undefined
-}
-
-interface Sighting {
-  readonly protocol: SeenOver
-  readonly atMs: number
-  readonly hasConnected: boolean
-}
-
-/** A client whose connections to one process may have changed. */
-export interface StandingChange extends Pick<ConnectionReport, 'clientId' | 'connections'> {
-  readonly seen: Sighting
-}
-
-/** The connections of a client before that. */
-export interface Standing {
-  readonly domainId: string
-  readonly total: number
-  readonly here: number
-}
+import type { Standing, StandingChange } from './presence-repository.ts'
+import type { NodeReport } from './types.ts'
 
 export type Presence = ReturnType<typeof createPresence>
 

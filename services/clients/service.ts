@@ -14,7 +14,7 @@ import * as repository from './repository.ts'
 import * as secrets from './secrets.ts'
 import type { Client, ClientChange, ClientWithSecret, NewClient } from './types.ts'
 
-export type { NodeReport, Presence } from './presence.ts'
+export type { Presence } from './presence.ts'
 
 export type Clients = ReturnType<typeof createClients>
 

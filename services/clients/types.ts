@@ -28,3 +28,24 @@ export interface ClientWithSecret {
   readonly client: Client
   readonly secret: string
 }
+
+/** What a process tells of the connections of its clients, as it stands on the bus. */
+export interface NodeReport {
+  readonly node: string
+  readonly number: number
+  readonly isWhole: boolean
+  readonly clients: readonly ConnectionReport[]
+}
+
+export interface ConnectionReport {
+  readonly clientId: string
+  readonly subscriptions: number
+  readonly connections: number
+  readonly seen?: Sighting | undefined
+}
+
+export interface Sighting {
+  readonly protocol: SeenOver
+  readonly atMs: number
+  readonly hasConnected: boolean
+}

@@ -52,7 +52,7 @@ export const groupedValues = (input: Placed) => ({
 export function createGroupedRepository<Type extends GroupedType, T extends Grouped, Further = object>(
   type: Type,
   toItem: (row: Rows[Type] & Further) => T,
-  further?: RawBuilder<unknown>,
+  further?: RawBuilder<Further>,
 ) {
   const table = sql.table(`${type}s`)
   const column = (name: string) => sql.ref(`${type}s.${name}`)

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { transact } from '../../platform/db/transact.ts'
-import type { NodeReport, Presence } from '../clients/service.ts'
+import type { Presence } from '../clients/service.ts'
+import type { NodeReport } from '../clients/types.ts'
 
 /** What a process tells of its clients, as it stands on the bus. */
 export interface TrafficReport extends NodeReport {
