@@ -1,3 +1,4 @@
+import { networkOf } from '../../platform/buckets.ts'
 import type { MqttLimits } from './host.ts'
 
 export interface Admission {
@@ -9,7 +10,7 @@ export interface Admission {
 
 /**
  * How many connections there are, and how many of an address are still strangers. Those that have shown who they are do not
- * count for their address: many devices share one.
+ * count for their address: many devices share one. Of IPv6 a /64 counts as one address, since one machine has all of it.
  */
 export function createAdmission(
   limits: Pick<MqttLimits, 'maxConnections' | 'maxUnauthenticatedPerAddress'>,
@@ -18,17 +19,19 @@ export function createAdmission(
   let connections = 0
 
   function leave(address: string): void {
-    const count = strangers.get(address) ?? 0
-    if (count > 1) strangers.set(address, count - 1)
-    else strangers.delete(address)
+    const network = networkOf(address)
+    const count = strangers.get(network) ?? 0
+    if (count > 1) strangers.set(network, count - 1)
+    else strangers.delete(network)
   }
 
   return {
     admit(address) {
       if (connections >= limits.maxConnections) return 'too_many_connections'
-      const count = strangers.get(address) ?? 0
+      const network = networkOf(address)
+      const count = strangers.get(network) ?? 0
       if (count >= limits.maxUnauthenticatedPerAddress) return 'too_many_unauthenticated'
-      strangers.set(address, count + 1)
+      strangers.set(network, count + 1)
       connections += 1
       return undefined
     },

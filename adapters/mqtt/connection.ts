@@ -21,12 +21,9 @@ import { encodeConnackRefusal, encodeDisconnect } from './answers.ts'
 import { Framer } from './framer.ts'
 import type { Frame } from './framer.ts'
 import type { Host } from './host.ts'
-import type { Inbound } from './inbound.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
-import { PlainPublishing } from './plain-publish.ts'
-import { createInbound } from './publications.ts'
-import type { MessageProperties } from '../../platform/bus/properties.ts'
-import { readAck, readPublish, Type } from './packets.ts'
+import { Publications } from './publications.ts'
+import { readAck, Type } from './packets.ts'
 import type { Connect, Version } from './packets.ts'
 import type { Session } from './sessions.ts'
 import { subscribe, unsubscribe } from './subscribe.ts'
@@ -76,17 +73,13 @@ export class Connection implements Peer {
   #state: State = 'waiting'
   #aedesStream: AedesStream | undefined
   #client: AedesClient | undefined
-  #inbound: Inbound | undefined
+  /** Made by the first PUBLISH: most connections that are open at any time never publish. */
+  #publications: Publications | undefined
   #usage: Usage | undefined
-  #plain: PlainPublishing | undefined
-  /** Of PUBLISH packets on their way through Aedes, which keeps their order. Those without any have no place here. */
-  readonly #properties: MessageProperties[] = []
   #keepAliveS = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is being worked on: what follows waits. */
   #isBusy = false
   #isAdvancing = false
-  /** Publications that Aedes has yet to answer. */
-  #unansweredByAedes = 0
   #isEnded = false
   #resolveClosed: () => void = () => undefined
 
@@ -159,7 +152,7 @@ export class Connection implements Peer {
       }
     }
     this.#wire.finish()
-    // Aedes hears of it by the `close` of its stream, and sends the will.
+    // Aedes hears of it by the `close` of its stream.
     this.#aedesStream?.destroy()
     // After Aedes: it listens to the same event, and what it does there it does at once.
     setImmediate(() => void this.#leave(state === 'open', wasAccepted))
@@ -180,14 +173,14 @@ export class Connection implements Peer {
     this.#resolveClosed()
   }
 
-  /** Resolves when what the client published, its will too, is on the stream or has failed. */
+  /** Resolves when what the client published is on the stream or has failed. */
   settled(): Promise<void> {
-    return this.#inbound?.settled() ?? Promise.resolve()
+    return this.#publications?.settled() ?? Promise.resolve()
   }
 
   /** Permissions have changed: publications ask again. */
   forgetGrants(): void {
-    this.#inbound?.forget()
+    this.#publications?.forget()
   }
 
   /** Closes after something the client must not do, and tells everybody. */
@@ -239,7 +232,7 @@ export class Connection implements Peer {
     return (
       this.#state === 'open' &&
       !this.#isBusy &&
-      !this.#plain?.isFull &&
+      !this.#publications?.isFull &&
       !this.isCongested &&
       !!this.#aedesStream?.isHungry
     )
@@ -282,7 +275,7 @@ export class Connection implements Peer {
   }
 
   #takePast(frame: Frame): boolean {
-    if (this.#unansweredByAedes > 0 || !this.#plain?.take(frame)) return false
+    if (!this.#publications?.takePast(frame)) return false
     refreshKeepAlive(this.#client)
     return true
   }
@@ -291,9 +284,7 @@ export class Connection implements Peer {
   #handle(frame: Frame): boolean {
     checkLength(frame, this.version)
     if (frame.type === Type.publish) {
-      const cursor = new Cursor(frame.bytes, frame.body, frame.end)
-      const properties = readPublish(cursor, frame.flags, this.version)
-      if (properties) this.#properties.push(properties)
+      this.#publishing().check(frame)
       return true
     }
     if (checkForAedes(frame, this.version)) {
@@ -440,21 +431,21 @@ export class Connection implements Peer {
   /** PUBREL has come, PUBCOMP is about to follow. */
   async onReleased(packetId: number): Promise<void> {
     await this.session?.release(packetId)
-    this.#inbound?.release(packetId)
+    this.#publications?.release(packetId)
   }
 
   onPublish(packet: AedesPublish, done: (error?: Error) => void): void {
     // Aedes goes on with what it has read after it has closed; the properties of that are not in step any more.
-    const { session } = this
-    if (!session || this.isClosed) return done(new Error('publication without a connection'))
-    if (packet.properties) packet.properties = this.#properties.shift()
-    // Made here: most connections that are open at any time never publish.
-    this.#inbound ??= createInbound(this.#host, this, session, (error) => this.#fail(error))
-    this.#plain ??= new PlainPublishing(this, this.#inbound, () => this.#onRoom())
-    this.#unansweredByAedes += 1
-    this.#inbound.take(packet, (error) => {
-      this.#unansweredByAedes -= 1
-      done(error)
+    if (this.isClosed) done(new Error('publication without a connection'))
+    else this.#publishing().take(packet, done)
+  }
+
+  #publishing(): Publications {
+    if (!this.session) throw protocolError('PUBLISH before CONNACK')
+    this.#publications ??= new Publications(this.#host, this, this.session, {
+      onBroken: (error) => this.#fail(error),
+      onRoom: () => this.#onRoom(),
     })
+    return this.#publications
   }
 }
