@@ -69,6 +69,11 @@ export class Ledger {
         for (const done of waiting) done(error ?? new Unavailable('the session has ended here'))
         return this.#onIdle?.()
       }
+      if (error && !(error instanceof Unavailable)) {
+        // Such as a session of more than a message can hold: trying again would say the same for ever.
+        for (const done of waiting) done(error)
+        return
+      }
       if (error) {
         // The bus is away: what waits goes on waiting, ahead of what came since.
         this.#waiting = [...waiting, ...this.#waiting]
@@ -82,10 +87,10 @@ export class Ledger {
 
   /**
    * Writes for the last time, or takes the record away. Resolves when that is done, was not ours to do any more, or could
-   * not be done in a while.
+   * not be done in a while, and then rejects.
    */
-  async finish(last: Uint8Array | undefined): Promise<number> {
-    if (this.#isOver) return 0
+  async finish(last: Uint8Array | undefined): Promise<void> {
+    if (this.#isOver) return
     this.#isOver = true
     for (const done of this.#waiting.splice(0)) done(new Unavailable('the session has ended here'))
     if (this.#isWriting) {
@@ -96,10 +101,10 @@ export class Ledger {
     for (let attempt = 1; ; attempt += 1) {
       try {
         await (last ? this.#putLast(last) : this.#options.records.remove(this.#revision))
-        return this.#revision
+        return
       } catch (error) {
-        if (this.#revision === 0) return 0
-        if (attempt === LAST_ATTEMPTS) throw error
+        if (this.#revision === 0) return
+        if (attempt === LAST_ATTEMPTS || !(error instanceof Unavailable)) throw error
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
     }
