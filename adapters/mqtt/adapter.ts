@@ -7,6 +7,7 @@ import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import type { MessageRate } from '../rates.ts'
 import { createRefusals } from '../refusals.ts'
+import { NotStoredYet } from '../stored.ts'
 import type { Traffic } from '../traffic.ts'
 import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
@@ -71,7 +72,10 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const publish: Publish = (message, done) => {
     if (!message.retain) return options.publish(message, done)
     // One after the other: what is acknowledged is both on its way and kept.
-    options.publish(message, (error) => (error ? done(error) : retained.store(message, done)))
+    options.publish(message, (error) => {
+      if (error && !(error instanceof NotStoredYet)) return done(error)
+      retained.store(message, (failure) => done(failure ?? error))
+    })
   }
   const all = new Set<Peer>()
   const byKey = new Map<string, Peer>()

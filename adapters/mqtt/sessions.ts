@@ -9,7 +9,7 @@ import { Outbox } from './outbox.ts'
 import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
 import { encodeRecord } from './session-record.ts'
-import type { SessionRecord, SubscriptionRecord, WillRecord } from './session-record.ts'
+import type { SessionRecord, SubscriptionRecord } from './session-record.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
 export interface ReceiveGrant {
@@ -176,9 +176,9 @@ export class Session {
     return encodeRecord(this.snapshot())
   }
 
-  /** @param will what is owed to others, if anything; `node` names who owes it */
-  afterwards(endsAt: number, node: string, will: WillRecord | undefined): SessionRecord {
-    return { ...this.snapshot(), endsAt, node, will }
+  /** As it stands when its connection is gone. */
+  afterwards(endsAt: number): SessionRecord {
+    return { ...this.snapshot(), endsAt }
   }
 
   #placeOf(bookmark: Bookmark): number {
