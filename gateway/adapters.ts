@@ -62,6 +62,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   if (stored) life.onStop('stored acknowledgements', () => stored.stop())
   const publish = createPublish(publisher, stored)
   const feed = createChannelFeed(bus)
+  life.onStop('live messages', () => feed.stop())
   const rates = createMessageRates({
     perClient: config.maxClientMessagesPerS,
     perDomain: config.maxDomainMessagesPerS,

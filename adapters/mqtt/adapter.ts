@@ -64,7 +64,13 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const admission = createAdmission(limits)
   const connectRate = limits.maxConnectsPerS === undefined ? undefined : createRate(limits.maxConnectsPerS)
   const onDelivered = metrics.delivery('mqtt')
-  const liveRoutes = createRoutes(liveFeed(feed), log, onDelivered)
+  const liveRoutes = createRoutes(liveFeed(feed), log, onDelivered, (session) => {
+    const connection = byKey.get(session.key)
+    if (connection?.session !== session || connection.isClosed) return
+    refusals.note('messages_missed', { code: Reason.unspecified, ...connection.facts })
+    // A session that ends owes nothing any more; one that goes on in silence would.
+    connection.close(Reason.unspecified, 'messages may have been missed')
+  })
   const { bus, publisher } = options.cluster
   const retained = await createRetainedStore(bus, publisher, {
     onEvict: ({ domainId, channelId }) => refusals.note('retained_evicted', { domainId, channelId }),

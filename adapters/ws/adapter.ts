@@ -173,7 +173,11 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
       const entitlement = await entitle(req, topic, query)
       let connection: Connection | undefined
       if (entitlement.canSubscribe) {
-        following = feed.follow(entitlement.address, (message) => connection?.deliver(message))
+        following = feed.follow(
+          entitlement.address,
+          (message) => connection?.deliver(message),
+          (message) => connection?.miss(message),
+        )
         // Before the 101: who is told that he is connected misses nothing from then on.
         await following.ready
       }

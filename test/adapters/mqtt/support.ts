@@ -82,11 +82,12 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
   const authority = createAuthority({ backend: tables, bus })
   await authority.ready
   const traffic = startUntoldTraffic(log)
+  const feed = createChannelFeed(bus)
   const adapter = await createMqttAdapter({
     traffic,
     authority,
     publish: options.publish?.(publish) ?? publish,
-    feed: createChannelFeed(bus),
+    feed,
     cluster: { bus, publisher, nodes },
     log,
     metrics,
@@ -106,6 +107,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
     async stop() {
       await listener.stop()
       await adapter.stop()
+      feed.stop()
       await traffic.stop()
       authority.stop()
       nodes.stop()

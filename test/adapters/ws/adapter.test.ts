@@ -16,6 +16,7 @@ import type { WsAdapter, WsLimits } from '../../../adapters/ws/adapter.ts'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
 import type { Publisher } from '../../../platform/bus/publisher.ts'
 import { createChannelFeed } from '../../../platform/bus/subscriptions.ts'
+import type { ChannelFeed } from '../../../platform/bus/subscriptions.ts'
 import { Unavailable } from '../../../platform/errors.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
 import type { Metrics } from '../../../platform/metrics.ts'
@@ -36,6 +37,7 @@ let metrics: Metrics
 let server: Server
 let adapter: WsAdapter
 let traffic: Traffic
+let feed: ChannelFeed
 let port: number
 let sockets: { terminate(): void }[] = []
 /** What stands between the adapter and the stream in one test. */
@@ -74,12 +76,13 @@ async function start(limits: Partial<WsLimits>): Promise<void> {
   metrics = createMetrics()
   const publish = createPublish(publisher)
   traffic = startUntoldTraffic(log)
+  feed = createChannelFeed(bus.bus)
   adapter = createWsAdapter({
     traffic,
     addressOf: createAddressReader([]),
     authority,
     publish: (message, done) => (intercept ?? publish)(message, done),
-    feed: createChannelFeed(bus.bus),
+    feed,
     log,
     metrics,
     limits: { maxPayloadBytes: 65_536, ...limits },
@@ -96,6 +99,7 @@ async function start(limits: Partial<WsLimits>): Promise<void> {
 
 async function stop(): Promise<void> {
   await adapter.stop()
+  feed.stop()
   server.closeAllConnections()
   await new Promise((resolve) => {
     server.close(resolve)
@@ -314,9 +318,8 @@ describe('a publisher', () => {
   it('puts each frame on the stream, text and binary, and gets it back when it subscribes', async () => {
     const device = await join(`${topic()}/floor1?content-type=application%2Fsenml%2Bjson`)
     const messages: unknown[] = []
-    const following = createChannelFeed(bus.bus).follow(
-      { domainId: channel.domainId, channelId: channel.id },
-      (message) => messages.push(message),
+    const following = feed.follow({ domainId: channel.domainId, channelId: channel.id }, (message) =>
+      messages.push(message),
     )
     await following.ready
     device.socket.send('text')
@@ -478,6 +481,25 @@ describe('a live socket', () => {
     expect(device.socket.readyState).toBe(WebSocket.OPEN)
     isAway = false
     expect(await device.closed).toBe(1008)
+  })
+
+  it('is closed with 1013 when it may have missed messages, and others are not', async () => {
+    const elsewhere = await bus.connect()
+    const device = await join(`${topic()}/loud`)
+    const quiet = await join(`${topic()}/quiet`)
+    const publishing = vi.waitFor(
+      async () => {
+        elsewhere.connection.publish(`m.${channel.domainId}.c.${channel.id}.loud`, 'x')
+        await elsewhere.flush()
+        expect(device.socket.readyState).toBe(WebSocket.CLOSED)
+      },
+      { timeout: 10_000, interval: 5 },
+    )
+    await bus.bus.connection.reconnect()
+    await publishing
+    expect(await device.closed).toBe(1013)
+    expect(quiet.socket.readyState).toBe(WebSocket.OPEN)
+    expect(metrics.refused('ws', 'messages_missed').value).toBe(1)
   })
 
   it('is pinged, and ended when it does not answer', async () => {
