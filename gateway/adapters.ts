@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Authority } from '../adapters/authority.ts'
 import { createHttpAdapter } from '../adapters/http/adapter.ts'
 import type { HttpAdapter } from '../adapters/http/adapter.ts'
@@ -38,6 +39,7 @@ export interface AdaptersParts {
   readonly nodes: Nodes
   readonly authority: Authority
   readonly addressOf: AddressReader
+  readonly letIn: (socket: Socket) => void
   readonly trafficSink: TrafficSink
 }
 
@@ -75,6 +77,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     ? createHttpAdapter({
         authority,
         addressOf,
+        letIn: parts.letIn,
         publish: limitPublish(publish, rates?.('http')),
         traffic,
         log,
