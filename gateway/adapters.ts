@@ -23,6 +23,7 @@ import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { checkPayload } from './check-payload.ts'
 import { explainPort } from './start-error.ts'
+import { KEEP_ALIVE_S } from './http/server.ts'
 import type { UpgradeHandler } from './http/server.ts'
 import { listenSecured } from './secured.ts'
 import type { Secured } from './secured.ts'
@@ -79,6 +80,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
         log,
         metrics,
         maxPayloadBytes,
+        keepAliveS: KEEP_ALIVE_S,
         checkPayload,
         topics: topicLimits(config),
       })

@@ -154,7 +154,8 @@ async function start(
     onUpgrade: adapters.onUpgrade,
   })
   life.onStop('http', () => servers.stop())
-  // Before the servers, which wait for answers under way.
+  // Before the servers, which close what looks idle, and wait for answers under way.
+  if (adapters.http) life.onStop('http publishing', () => adapters.http?.stop())
   if (reading) life.onStop('live readers', () => reading.stop())
   signal?.throwIfAborted()
   // Last of all: its password is shown once, and a start that fails after making it would never show it.

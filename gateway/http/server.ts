@@ -26,6 +26,9 @@ export interface HttpServers {
 
 const DRAIN_MS = 3_000
 
+/** A connection on which nothing comes is kept for so long. */
+export const KEEP_ALIVE_S = 65
+
 /**
  * Opens every port with the same handlers, or none of them.
  *
@@ -80,7 +83,11 @@ function trackRequests(serve: RequestListener) {
 }
 
 async function open(options: HttpServerOptions, port: number): Promise<Server> {
-  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 15_000, requestTimeout: 30_000 })
+  const server = createServer({
+    keepAliveTimeout: KEEP_ALIVE_S * 1_000,
+    headersTimeout: 15_000,
+    requestTimeout: 30_000,
+  })
   server.maxConnections = options.maxConnections
   server.on('request', options.onRequest)
   server.on('upgrade', (req, socket, head) => {
