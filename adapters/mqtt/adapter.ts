@@ -146,6 +146,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     subscriptions: cluster.subscriptions,
     lastPlace: () => cluster.lastPlace(),
     retained,
+    lookBack: cluster.lookBack,
     refusals,
     traffic: options.traffic,
     connectionOf,

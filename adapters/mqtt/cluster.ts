@@ -13,6 +13,8 @@ import type { Refusals } from '../refusals.ts'
 import { createCaretaker } from './caretaker.ts'
 import { createClaims } from './claims.ts'
 import { storedFeed } from './feeds.ts'
+import { createLookBack } from './look-back.ts'
+import type { LookBack } from './look-back.ts'
 import { createMissed } from './missed.ts'
 import type { OutboxOptions } from './outbox.ts'
 import { createRoutes } from './routes.ts'
@@ -51,6 +53,7 @@ export interface ClusterOptions {
 export interface Cluster {
   readonly sessions: SessionStore
   readonly subscriptions: Subscriptions
+  readonly lookBack: LookBack
   /** What the session may receive has changed. */
   refresh(session: Session): void
   /** Last place of the stream `messages`. @throws {Unavailable} */
@@ -106,6 +109,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   return {
     sessions,
     subscriptions,
+    lookBack: createLookBack(bus, lastPlace),
     refresh: (session) => shares.refresh(session),
     lastPlace,
     async stop() {

@@ -71,6 +71,8 @@ export interface ReceiptRecord {
   readonly packetId: number
   /** What the stream knows it by: the same again within its window is dropped. */
   readonly messageId: string
+  /** Place in the stream that it can only lie behind: when the window is over, it is looked for there. */
+  readonly since: number
   readonly isAccepted: boolean
 }
 

@@ -134,8 +134,9 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
   /** Takes up where the session was left, here or elsewhere. */
   async function restore(session: Session, lastSeq: number): Promise<void> {
     const { record } = session
-    for (const { packetId, messageId, isAccepted } of record.receipts) {
-      session.receipts.set(packetId, { messageId, isAccepted, isAsked: false, waiting: [] })
+    for (const { packetId, messageId, since, isAccepted } of record.receipts) {
+      const from = since > lastSeq ? 0 : since
+      session.receipts.set(packetId, { messageId, since: from, isAccepted, isAsked: false, waiting: [] })
     }
     for (const subscription of record.subscriptions) {
       const { filter, domainId, channelId, since, ...how } = subscription

@@ -44,6 +44,10 @@ export interface Route {
  */
 export interface Receipt {
   readonly messageId: string | undefined
+  /** Place in the stream that the message can only lie behind. */
+  readonly since: number
+  /** Its place, of one that an earlier connection has put there and did not know. */
+  storedAt?: number | undefined
   isAccepted: boolean
   /** Whether the stream has been asked since this process has the session. */
   isAsked: boolean
@@ -164,9 +168,10 @@ export class Session {
       places,
       lastPacketId: this.outbox.lastPacketId,
       inFlight: this.outbox.inFlight(),
-      receipts: [...this.receipts].map(([packetId, { messageId = '', isAccepted }]) => ({
+      receipts: [...this.receipts].map(([packetId, { messageId = '', since, isAccepted }]) => ({
         packetId,
         messageId,
+        since,
         isAccepted,
       })),
     }
