@@ -12,6 +12,7 @@ import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
 import type { AedesClient } from './aedes-broker.ts'
 import { Reason } from './codes.ts'
+import { watchCertificates } from './certificate-watch.ts'
 import { Connection } from './connection.ts'
 import { liveFeed } from './feeds.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
@@ -196,6 +197,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     connectionOf: (session) => byKey.get(session.key),
   })
 
+  const certificates = watchCertificates(all, { log, refusals })
+
   let isStopping = false
 
   function admit({ remoteAddress }: ConnectionInfo): boolean {
@@ -227,6 +230,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
         await connection.settled()
       })
       await Promise.all(ending)
+      certificates.stop()
       revocation.stop()
       await cluster.stop()
       await retained.stop()
