@@ -4,6 +4,8 @@ import type { MqttClient } from 'mqtt'
 import { inject } from 'vitest'
 import { createApi } from './api.ts'
 import type { Api } from './api.ts'
+import { publishOverSocket, subscribeOverSocket } from './cluster-sockets.ts'
+import type { SocketSubscriber } from './cluster-sockets.ts'
 import { eventually } from './eventually.ts'
 import { ADMIN, startGround } from './gateway.ts'
 import type { Ground } from './gateway.ts'
@@ -101,6 +103,8 @@ export interface LoadSize {
   /** Of each channel. */
   readonly publishers: number
   readonly subscribers: number
+  /** Of each channel, publishers over WebSocket and as many subscribers. */
+  readonly sockets: number
   /** Between two messages of one publisher. */
   readonly pauseMs: number
 }
@@ -111,6 +115,13 @@ interface Subscriber {
   readonly client: MqttClient
   /** How often each item has come. */
   readonly received: Map<Item, number>
+}
+
+/** What was promised: to every persistent session of the channel and to the database, by QoS 0 to the database alone. */
+interface Acknowledged {
+  readonly item: Item
+  readonly channel: number
+  readonly qos: 0 | 1 | 2
 }
 
 /**
@@ -131,7 +142,7 @@ export async function startClusterLoad({ nodes }: Cluster, size: LoadSize) {
     channels.push(id)
   }
   const topicOf = (channel: number): string => `m/${domain.id}/c/${channels[channel]}`
-  const acknowledged: { item: Item; channel: number; qos: 1 | 2 }[] = []
+  const acknowledged: Acknowledged[] = []
   let isOver = false
   let turn = 0
 
@@ -170,10 +181,14 @@ export async function startClusterLoad({ nodes }: Cluster, size: LoadSize) {
 
   const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, size.pauseMs))
 
+  const nameOverMqtt = (channel: number, qos: 1 | 2, index: number): string =>
+    `mqtt${qos}-${channel}-${index}`
+  const isOfQos1 = (name: string): boolean => name.startsWith('mqtt1-')
+
   async function publishOverMqtt(channel: number, index: number): Promise<void> {
     const qos = index % 2 === 0 ? 1 : 2
     const client = await open(index % 4 < 2 ? 5 : 4)
-    const name = `mqtt${channel}-${index}`
+    const name = nameOverMqtt(channel, qos, index)
     for (let value = 0; !isOver; value += 1) {
       const payload = JSON.stringify([{ n: name, v: value }])
       const isTaken = await client.publishAsync(`${topicOf(channel)}/${index}`, payload, { qos }).then(
@@ -202,14 +217,33 @@ export async function startClusterLoad({ nodes }: Cluster, size: LoadSize) {
     }
   }
 
+  const sockets = {
+    urls: nodes.map(({ url }) => url),
+    auth,
+    isOver: () => isOver,
+    pause,
+  }
+
+  function publishOverWebSocket(channel: number, index: number): Promise<void> {
+    const name = `ws${channel}-${index}`
+    return publishOverSocket(sockets, `/${topicOf(channel)}/${name}`, name, (item) =>
+      acknowledged.push({ item, channel, qos: 0 }),
+    )
+  }
+
   const subscribers: Subscriber[] = []
+  const listeners: SocketSubscriber[] = []
   for (let channel = 0; channel < size.channels; channel += 1) {
     for (let index = 0; index < size.subscribers; index += 1)
       subscribers.push(await subscriber(channel, index))
+    for (let index = 0; index < size.sockets; index += 1)
+      listeners.push(subscribeOverSocket(sockets, `/${topicOf(channel)}/%23`, isOfQos1))
   }
   const publishing: Promise<void>[] = []
   for (let channel = 0; channel < size.channels; channel += 1) {
     for (let index = 0; index < size.publishers; index += 1) publishing.push(publishOverMqtt(channel, index))
+    for (let index = 0; index < size.sockets; index += 1)
+      publishing.push(publishOverWebSocket(channel, index))
     publishing.push(publishOverHttp(channel))
   }
 
@@ -225,12 +259,15 @@ export async function startClusterLoad({ nodes }: Cluster, size: LoadSize) {
       isOver = true
       await Promise.all(publishing)
     },
-    /** What was acknowledged and has not come to a subscriber, and what came twice and must not. */
+    /**
+     * What was acknowledged and has not come to a session, what came twice and must not, and what came out of order or twice
+     * over one WebSocket.
+     */
     async findFaults() {
       const missing = (): string[] =>
         subscribers.flatMap(({ channel, received }, index) =>
           acknowledged
-            .filter((each) => each.channel === channel && !received.has(each.item))
+            .filter((each) => each.qos > 0 && each.channel === channel && !received.has(each.item))
             .map(({ item }) => `${index} ${item}`),
         )
       await eventually('everything is delivered', () => missing().length === 0, 60_000).catch(() => undefined)
@@ -242,9 +279,12 @@ export async function startClusterLoad({ nodes }: Cluster, size: LoadSize) {
             .filter(([item, count]) => count > 1 && exactly.has(item))
             .map(([item]) => `${index} ${item}`),
         )
-      return { missing: missing(), twice }
+      await eventually('every WebSocket has heard something', () => listeners.every(({ count }) => count > 0))
+      const disorder = listeners.flatMap((listener) => listener.disorder)
+      return { missing: missing(), twice, disorder }
     },
     async end() {
+      for (const listener of listeners) listener.stop()
       await Promise.all(subscribers.map(({ client }) => client.endAsync(true)))
     },
   }
@@ -253,7 +293,7 @@ export async function startClusterLoad({ nodes }: Cluster, size: LoadSize) {
 /** What is acknowledged and not stored once the writer has caught up, and what of QoS 2 is stored twice. */
 export async function findStorageFaults(
   { ground }: Cluster,
-  acknowledged: readonly { item: Item; qos: 1 | 2 }[],
+  acknowledged: readonly Acknowledged[],
 ): Promise<{ missing: Item[]; twice: Item[] }> {
   let counts = new Map<Item, number>()
   await eventually(
