@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
-import { findStorageFaults, startCluster, startClusterLoad } from '../support/cluster.ts'
+import { startCluster } from '../support/cluster.ts'
+import { findStorageFaults, startClusterLoad } from '../support/cluster-load.ts'
 
 // For a minute, with 300 clients: test/soak/cluster.test.ts.
 it('every acknowledged message reaches every persistent session and the database, QoS 2 once, while processes are killed', async () => {

@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
-import { findStorageFaults, startCluster, startClusterLoad } from '../support/cluster.ts'
+import { startCluster } from '../support/cluster.ts'
+import { findStorageFaults, startClusterLoad } from '../support/cluster-load.ts'
 
 const MINUTE_MS = 60_000
 const BETWEEN_KILLS_MS = 3_000
