@@ -96,6 +96,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     refusals,
     liveRoutes,
     onDelivered,
+    retained,
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
     sessionExpiryS: limits.sessionExpiryS,
     onStored,

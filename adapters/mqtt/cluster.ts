@@ -17,6 +17,7 @@ import { createLookBack } from './look-back.ts'
 import type { LookBack } from './look-back.ts'
 import { createMissed } from './missed.ts'
 import type { OutboxOptions } from './outbox.ts'
+import type { RetainedStore } from './retained-store.ts'
 import { createRoutes } from './routes.ts'
 import type { Routes } from './routes.ts'
 import { createSessionStore } from './session-store.ts'
@@ -39,6 +40,7 @@ export interface ClusterOptions {
   readonly liveRoutes: Routes
   /** Told of the arrival of each message that was handed over. */
   readonly onDelivered: (receivedAtNs: bigint) => void
+  readonly retained: RetainedStore
   readonly outbox: OutboxOptions
   readonly sessionExpiryS: number
   /** A will is on the stream. */
@@ -98,6 +100,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     feed,
     lastPlace,
     missed: createMissed(bus),
+    retained: options.retained,
     outbox: options.outbox,
     sessionExpiryS: options.sessionExpiryS,
     onDrop: (session, reason) => refusals.note(reason, { clientId: session.principal.id }),
