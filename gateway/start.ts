@@ -136,7 +136,12 @@ async function start(
   const adapters = await startAdapters({ ...common, authority, addressOf, letIn, trafficSink })
   const reading =
     database && has('reader')
-      ? startReading({ ...common, authority, messages: database.services.messages })
+      ? startReading({
+          ...common,
+          authority,
+          traffic: adapters.traffic,
+          messages: database.services.messages,
+        })
       : undefined
 
   const endpoints = withDocs(

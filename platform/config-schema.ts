@@ -93,7 +93,7 @@ export const SETTINGS = {
   tlsCert: optional(
     'SLUICE_TLS_CERT',
     text(),
-    'File with the certificate of the MQTT port with TLS, in PEM, and behind it those between it and its root. It and the other files are read again on SIGHUP: new connections get the new certificate, and what cannot be read leaves the old one.',
+    'File with the certificate of the MQTT port with TLS, in PEM, and behind it those between it and its root. It and the other files are read again on SIGHUP: new connections get the new certificate, clients whose own does not hold any more are disconnected, and what cannot be read leaves the old one.',
   ),
   tlsKey: optional(
     'SLUICE_TLS_KEY',
