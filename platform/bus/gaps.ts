@@ -58,7 +58,7 @@ export function watchGaps(bus: Bus, onMissed: (message: Message | undefined) => 
     const puller = await createPuller(bus, {
       stream: MESSAGES_STREAM,
       fromSeq: knownSeq + 1,
-      isWithoutPayloads: true,
+      hasPayloads: false,
     })
     try {
       let { pending } = puller
