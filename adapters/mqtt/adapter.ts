@@ -5,6 +5,7 @@ import type { Metrics } from '../../platform/metrics.ts'
 import { createRate } from '../../platform/rate.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
+import type { ConnectionQuota } from '../quota.ts'
 import type { MessageRate } from '../rates.ts'
 import { createRefusals } from '../refusals.ts'
 import { NotStoredYet } from '../stored.ts'
@@ -23,6 +24,7 @@ import type { CheckPayload } from './inbound.ts'
 import { createRetainedStore } from './retained-store.ts'
 import { watchAuthority } from './revocation.ts'
 import { createRoutes } from './routes.ts'
+import { holderOf } from './session-record.ts'
 import { createCluster } from './cluster.ts'
 import type { ClusterOptions } from './cluster.ts'
 
@@ -34,6 +36,7 @@ export interface MqttAdapterOptions {
   readonly cluster: Pick<ClusterOptions, 'bus' | 'publisher' | 'nodes'>
   /** Asked about payloads of MQTT 5 clients that say they are SenML (contract D31). */
   readonly checkPayload?: CheckPayload
+  readonly quota: ConnectionQuota
   /** The rate of messages of a listener, where one is set. */
   readonly rates?: ((listener: string) => MessageRate) | undefined
   readonly log: Logger
@@ -172,8 +175,9 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
       return true
     },
     async claim(connection, key) {
-      connection.sessionKey = key
       const previous = byKey.get(key)
+      options.quota.enter(holderOf(key), { isReplacing: previous !== undefined })
+      connection.sessionKey = key
       byKey.set(key, connection)
       if (!previous) return
       previous.close(Reason.sessionTakenOver)
@@ -190,7 +194,10 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     onClosed(connection, { wasOpen, wasAuthenticated }) {
       all.delete(connection)
       const { sessionKey } = connection
-      if (sessionKey !== undefined && byKey.get(sessionKey) === connection) byKey.delete(sessionKey)
+      if (sessionKey !== undefined) {
+        options.quota.leave(holderOf(sessionKey))
+        if (byKey.get(sessionKey) === connection) byKey.delete(sessionKey)
+      }
       admission.onClosed(connection.info.remoteAddress, wasAuthenticated)
       if (wasOpen) open.value -= 1
     },

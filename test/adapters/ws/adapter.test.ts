@@ -10,6 +10,8 @@ import { createAuthority } from '../../../adapters/authority-cache.ts'
 import type { CachedAuthority } from '../../../adapters/authority-cache.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
+import { createConnectionQuota } from '../../../adapters/quota.ts'
+import type { ConnectionLimits } from '../../../adapters/quota.ts'
 import type { Traffic } from '../../../adapters/traffic.ts'
 import { createWsAdapter } from '../../../adapters/ws/adapter.ts'
 import type { WsAdapter, WsLimits } from '../../../adapters/ws/adapter.ts'
@@ -72,13 +74,14 @@ afterEach(async () => {
   authority.stop()
 })
 
-async function start(limits: Partial<WsLimits>): Promise<void> {
+async function start(limits: Partial<WsLimits>, quota: Partial<ConnectionLimits> = {}): Promise<void> {
   metrics = createMetrics()
   const publish = createPublish(publisher)
   traffic = startUntoldTraffic(log)
   feed = createChannelFeed(bus.bus)
   adapter = createWsAdapter({
     traffic,
+    quota: createConnectionQuota({ perClient: 100, perDomain: 100, ...quota }),
     addressOf: createAddressReader([]),
     authority,
     publish: (message, done) => (intercept ?? publish)(message, done),
@@ -106,9 +109,9 @@ async function stop(): Promise<void> {
   })
 }
 
-async function restart(limits: Partial<WsLimits>): Promise<void> {
+async function restart(limits: Partial<WsLimits>, quota?: Partial<ConnectionLimits>): Promise<void> {
   await stop()
-  await start(limits)
+  await start(limits, quota)
 }
 
 const topic = (): string => `/m/${channel.domainId}/c/${channel.id}`
@@ -224,6 +227,39 @@ describe('the handshake', () => {
     await restart({ maxConnections: 1 })
     await join()
     expect((await refusal(topic(), client.secret)).status).toBe(503)
+  })
+
+  it('is refused with 429 beyond the connections of its client or its domain, until one is gone', async () => {
+    await restart({}, { perClient: 1, perDomain: 2 })
+    const { socket } = await join()
+    expect(await refusal(topic(), client.secret)).toMatchObject({
+      status: 429,
+      json: { error: 'client_connections' },
+    })
+    const others = [tables.addClient(), tables.addClient()]
+    for (const other of others) tables.allow(other, channel, 'publish')
+    await join(topic(), others[0]?.secret)
+    expect(await refusal(topic(), others[1]?.secret)).toMatchObject({
+      status: 429,
+      json: { error: 'domain_connections' },
+    })
+    // Neither a refusal nor a malformed handshake counts.
+    const lacksKey = handshake(topic()).replace(/Sec-WebSocket-Key.*\r\n/, '')
+    const malformed = rawSocket(lacksKey)
+    socket.close()
+    await vi.waitFor(() => expect(metrics.connections('ws').value).toBe(1))
+    await vi.waitFor(() => expect(malformed.text()).toContain('HTTP/1.1 4'))
+    await join(topic(), others[1]?.secret)
+  })
+
+  it('is refused with 429 when its client makes too many', async () => {
+    await restart({}, { perClientPerS: 0.001 })
+    const { socket } = await join()
+    socket.close()
+    expect(await refusal(topic(), client.secret)).toMatchObject({
+      status: 429,
+      json: { error: 'client_connect_rate' },
+    })
   })
 })
 
