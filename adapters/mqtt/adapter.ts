@@ -13,6 +13,7 @@ import type { Traffic } from '../traffic.ts'
 import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
 import type { AedesClient } from './aedes-broker.ts'
+import { TAKEN_OVER } from './claims.ts'
 import { Reason } from './codes.ts'
 import { watchCertificates } from './certificate-watch.ts'
 import { Connection } from './connection.ts'
@@ -91,10 +92,17 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const byKey = new Map<string, Peer>()
   const connectionOf = new WeakMap<object, Peer>()
 
+  function endForAnother(connection: Peer): void {
+    if (connection.isClosed) return
+    refusals.note('session_taken_over', { code: Reason.sessionTakenOver, ...connection.facts })
+    connection.close(Reason.sessionTakenOver, TAKEN_OVER)
+  }
+
   const letGo = async (key: string): Promise<void> => {
     const connection = byKey.get(key)
-    connection?.close(Reason.sessionTakenOver)
-    await connection?.closed
+    if (!connection) return
+    endForAnother(connection)
+    await connection.closed
   }
 
   const onStored = (): void => {
@@ -114,7 +122,10 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     sessionExpiryS: limits.sessionExpiryS,
     onStored,
     letGo,
-    onTaken: (session) => byKey.get(session.key)?.close(Reason.sessionTakenOver),
+    onTaken(session) {
+      const connection = byKey.get(session.key)
+      if (connection) endForAnother(connection)
+    },
   })
 
   const { sessions } = cluster
@@ -180,7 +191,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
       connection.sessionKey = key
       byKey.set(key, connection)
       if (!previous) return
-      previous.close(Reason.sessionTakenOver)
+      endForAnother(previous)
       // Its session is written and its will sent before the new connection goes on.
       await previous.closed
     },
