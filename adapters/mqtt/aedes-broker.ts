@@ -7,6 +7,7 @@ import type { AedesOptions, Client } from 'aedes'
 import type { MessageProperties } from '../../platform/bus/properties.ts'
 import { Reason } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
+import type { Version } from './packets.ts'
 
 /**
  * All that we lean on in Aedes 2.0.0-beta.1 beyond its typings. A change of its version begins here.
@@ -25,7 +26,11 @@ export interface AedesClient extends Client {
   /** Absent without keep alive. Aedes refreshes it on every packet that it sees, so we do on those that it does not. */
   _keepaliveTimer: NodeJS.Timeout | null
   /** All packets of one read are parsed and begun in one synchronous call of this, and nowhere else. */
-  readonly _parser: { parse: (bytes: Buffer) => number }
+  readonly _parser: {
+    parse: (bytes: Buffer) => number
+    /** The whole CONNECT, once it is read, of which mqtt-packet looks at this alone. */
+    settings: { readonly protocolVersion: number }
+  }
   /** Set by a DISCONNECT that does not ask for the will. */
   readonly _disconnected: boolean
 }
@@ -109,7 +114,10 @@ export async function createAedesBroker(
     const callback = typeof client === 'function' ? client : done
     if (typeof callback === 'function') callback()
   }
-  broker.on('clientReady', (client) => hooks.ready(client as AedesClient))
+  broker.on('clientReady', (client) => {
+    forgetConnect(client as AedesClient)
+    hooks.ready(client as AedesClient)
+  })
   await broker.listen()
   return broker
 }
@@ -135,6 +143,17 @@ export function handOver(
     }
   }
   return client
+}
+
+const SETTINGS: Record<Version, { readonly protocolVersion: number }> = {
+  3: Object.freeze({ protocolVersion: 3 }),
+  4: Object.freeze({ protocolVersion: 4 }),
+  5: Object.freeze({ protocolVersion: 5 }),
+}
+
+/** The parser would keep CONNECT as long as the connection is there: the password, and the bytes that it came in. */
+function forgetConnect({ _parser: parser, version }: AedesClient): void {
+  parser.settings = SETTINGS[version as Version]
 }
 
 /** An `error` event without a listener would end the process; Aedes emits it, and its typings do not know. */
