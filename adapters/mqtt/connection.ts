@@ -69,7 +69,8 @@ export class Connection implements Peer {
   readonly #stream: Duplex
   readonly #wire: Wire
   readonly #framer = new Framer(MAX_CONNECT_BYTES)
-  readonly #connectTimer: NodeJS.Timeout
+  /** Until the client is let in. */
+  #connectTimer: NodeJS.Timeout | undefined
   #state: State = 'waiting'
   #aedesStream: AedesStream | undefined
   #client: AedesClient | undefined
@@ -412,6 +413,7 @@ export class Connection implements Peer {
     if (this.#state !== 'accepting' || !this.session) return
     this.#state = 'open'
     clearTimeout(this.#connectTimer)
+    this.#connectTimer = undefined
     const { principal, subscriptions } = this.session
     this.#usage = this.#host.traffic.begin(principal.id, 'mqtt', () => subscriptions.size)
     this.#host.onOpen(this)

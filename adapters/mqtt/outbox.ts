@@ -6,6 +6,7 @@ import type { Bookmark, Delivery } from './encode.ts'
 import { packPublish } from './pack.ts'
 import type { PackLimits } from './pack.ts'
 import type { InFlightRecord } from './session-record.ts'
+import { SparseMap } from './sparse-map.ts'
 
 /** Where deliveries go while a client is connected. */
 export interface Receiver extends PackLimits {
@@ -69,7 +70,7 @@ export class Outbox {
    * By packet identifier. `undefined` once PUBREC has come: then PUBREL is what is repeated, and never the message
    * [MQTT-4.3.3-6], which nobody needs any more.
    */
-  readonly #inFlight = new Map<number, Delivery | undefined>()
+  readonly #inFlight = new SparseMap<number, Delivery | undefined>()
   #lastId = 0
 
   /**

@@ -94,8 +94,22 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
         isPresent = found !== undefined && !connect.cleanStart && outlived(found)
         // Before the record that holds it is replaced [MQTT-3.1.3-9]: owed when the session ends, or it is time.
         if (found?.will && (!isPresent || isDue(found))) await wills.send(found)
-        const base = isPresent && found ? found : EMPTY
-        return { ...base, identifier, principal, node, epoch, expiryS, endsAt: 0, will }
+        const { subscriptions, places, lastPacketId, inFlight, receipts } = isPresent && found ? found : EMPTY
+        // Written out: V8 makes an object of a class of its own of each copy with more fields, and this one is kept.
+        return {
+          identifier,
+          principal,
+          node,
+          epoch,
+          expiryS,
+          endsAt: 0,
+          will,
+          subscriptions,
+          places,
+          lastPacketId,
+          inFlight,
+          receipts,
+        }
       },
       { isProbablyNew: connect.cleanStart && expiryS === 0, isWanted },
     )

@@ -10,6 +10,7 @@ import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
 import { encodeRecord } from './session-record.ts'
 import type { SessionRecord, SubscriptionRecord, WillRecord } from './session-record.ts'
+import { SparseMap } from './sparse-map.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
 export interface ReceiveGrant {
@@ -75,9 +76,9 @@ export class Session {
   /** Whether it reads from the stream and is written down as it goes. */
   readonly isDurable: boolean
   /** By filter, as written. */
-  readonly subscriptions = new Map<string, Route>()
+  readonly subscriptions = new SparseMap<string, Route>()
   /** By channel id. */
-  readonly grants = new Map<string, ReceiveGrant>()
+  readonly grants = new SparseMap<string, ReceiveGrant>()
   readonly bookmarks = new Bookmarks()
   /**
    * Names the session on the bus, for messages that must not come back to it: set with its first subscription that wants
@@ -85,7 +86,7 @@ export class Session {
    */
   origin: string | undefined
   /** By packet identifier of the client's. */
-  readonly receipts = new Map<number, Receipt>()
+  readonly receipts = new SparseMap<number, Receipt>()
   readonly record: SessionRecord
   /** How often permissions of the client have changed: an answer asked for before a change is to be asked for again. */
   changes = 0
