@@ -128,10 +128,6 @@ export class Connection implements Peer {
     this.#refuse(Reason.packetTooLarge, 'answer_too_large_for_receiver') // [MQTT-3.1.2-24]
   }
 
-  answerInTurn(bytes: Buffer): void {
-    if (this.#aedesStream?.writable) this.#aedesStream.write(bytes)
-  }
-
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *
@@ -153,9 +149,8 @@ export class Connection implements Peer {
       }
     }
     this.#wire.finish()
-    // Aedes hears of it by the `close` of its stream.
     this.#aedesStream?.destroy()
-    // After Aedes: it listens to the same event, and what it does there it does at once.
+    // After Aedes, which hears of it at the end of this tick.
     setImmediate(() => void this.#leave(state === 'open', wasAccepted))
   }
 
@@ -191,7 +186,7 @@ export class Connection implements Peer {
     this.close(reason, detail)
   }
 
-  #fail(error: unknown): void {
+  fail(error: unknown): void {
     if (error instanceof ProtocolViolation) return this.#refuse(error.reason, error.code, error.message)
     this.#host.refusals.noteError(error, this.facts)
     this.close(Reason.unspecified)
@@ -204,6 +199,10 @@ export class Connection implements Peer {
 
   #onRoom(): void {
     if (this.#state === 'open') this.#advance()
+  }
+
+  onHungry(): void {
+    this.#advance()
   }
 
   /** The peer sends no more. What it sent before still counts: many publish, say DISCONNECT and are gone. */
@@ -220,7 +219,6 @@ export class Connection implements Peer {
   }
 
   #onDrain(): void {
-    this.#aedesStream?.onDrain()
     if (this.#state !== 'open') return
     this.session?.outbox.pump()
     this.#advance()
@@ -245,7 +243,7 @@ export class Connection implements Peer {
     try {
       this.#readPackets()
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     } finally {
       this.#isAdvancing = false
     }
@@ -322,7 +320,7 @@ export class Connection implements Peer {
     try {
       await task
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     }
     this.#isBusy = false
     if (this.#state === 'open') this.#advance()
@@ -365,7 +363,7 @@ export class Connection implements Peer {
       )
     }
     const packet = Buffer.from(frame.bytes.subarray(frame.start, frame.end))
-    void this.#connect(connect, packet).catch((error: unknown) => this.#fail(error))
+    void this.#connect(connect, packet).catch((error: unknown) => this.fail(error))
   }
 
   async #connect(connect: Connect, packet: Buffer): Promise<void> {
@@ -386,17 +384,12 @@ export class Connection implements Peer {
   }
 
   #handToAedes(packet: Buffer): void {
-    const host = this.#host
-    const stream = new AedesStream(this.#wire, () => this.#advance())
+    const stream = new AedesStream(this, this.#wire)
     this.#aedesStream = stream
-    // Aedes ends a connection by destroying its stream: DISCONNECT came, or something it does not take.
-    stream.on('close', () => this.close())
-    host.connectionOf.set(stream, this)
-    this.#client = handOver(host.broker, stream, (error) => this.#fail(error))
+    this.#client = handOver(this.#host.broker, stream)
     stream.push(packet)
   }
 
-  /** Aedes has read CONNECT, and asks who this is. */
   onAccepted(client: AedesClient): void {
     if (this.version !== 5) return
     const { maxKeepAliveS } = this.#host.limits
@@ -408,7 +401,6 @@ export class Connection implements Peer {
     })
   }
 
-  /** CONNACK is out. */
   onReady(): void {
     if (this.#state !== 'accepting' || !this.session) return
     this.#state = 'open'
@@ -425,12 +417,11 @@ export class Connection implements Peer {
     this.#refuse(Reason.keepAliveTimeout, 'keep_alive_timeout') // [MQTT-3.1.2-22]
   }
 
-  /** Aedes closes the connection over something. Silent when we did: then it is told already. */
+  /** Silent when we closed it: then it is told already. */
   onAedesError(error: Error): void {
     this.#refuse(reasonOfAedesError(error), 'refused_by_broker', error.message)
   }
 
-  /** PUBREL has come, PUBCOMP is about to follow. */
   async onReleased(packetId: number): Promise<void> {
     await this.session?.release(packetId)
     this.#publications?.release(packetId)
@@ -445,7 +436,7 @@ export class Connection implements Peer {
   #publishing(): Publications {
     if (!this.session) throw protocolError('PUBLISH before CONNACK')
     this.#publications ??= new Publications(this.#host, this, this.session, {
-      onBroken: (error) => this.#fail(error),
+      onBroken: (error) => this.fail(error),
       onRoom: () => this.#onRoom(),
     })
     return this.#publications

@@ -123,7 +123,7 @@ function refuse(host: Host, connection: Peer, error: Error, packet: AedesPublish
   if (packet.qos > 0 && packet.messageId !== undefined) {
     const text = connection.wantsReasons && error instanceof DomainError ? error.message : undefined
     const words = { text, maximumPacketSize: connection.maximumPacketSize }
-    connection.answerInTurn(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code, words))
+    connection.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code, words))
   }
   done()
 }
