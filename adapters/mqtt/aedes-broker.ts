@@ -13,7 +13,7 @@ import type { Version } from './packets.ts'
  *
  * What Aedes does for us: the life of a connection from CONNECT to its end (keep alive, will, topic aliases, CONNACK and
  * its properties, session expiry asked for at DISCONNECT), and the acknowledgements of incoming PUBLISH of every QoS. What
- * it does not get to see is in `connection.ts`: bytes before a whole, checked packet; anything before authentication;
+ * it does not get to see is in `connection.ts` and `requests.ts`: bytes before a whole, checked packet; anything before authentication;
  * SUBSCRIBE, UNSUBSCRIBE and the acknowledgements of what we deliver.
  */
 export interface AedesClient extends Client {
@@ -61,8 +61,8 @@ export interface AedesUser {
   onAccepted(client: AedesClient): void
   /** CONNACK is out, the client may send and receive. */
   onReady(): void
-  /** Aedes has read all that it was given; never called from within its reading. */
-  onHungry(): void
+  /** Aedes has read all that it was given, so that more may follow; never called from within its reading. */
+  onRoom(): void
   /**
    * Ahead of PUBACK and PUBREC, which Aedes writes as soon as `done` is called without an error; QoS 2 has passed no check for
    * duplicates yet. All packets of one read come here in one go, in order, and the next read waits until `done` was called for

@@ -48,7 +48,7 @@ export class AedesStream extends EventEmitter implements AedesSocket {
       this.#isTold = true
       // Never at once: Aedes reads on while mqtt-packet is still in the middle of a packet, and more bytes then make it count
       // that packet twice.
-      process.nextTick(() => this.user.onHungry())
+      process.nextTick(() => this.user.onRoom())
     }
     return packets
   }
