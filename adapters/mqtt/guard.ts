@@ -2,8 +2,10 @@ import { malformed, ProtocolViolation, protocolError, Reason } from './codes.ts'
 import { Cursor } from './cursor.ts'
 import { isPadded } from './framer.ts'
 import type { Frame } from './framer.ts'
-import { checkDisconnect, peekVersion, readAck, readConnect, Type } from './packets.ts'
-import type { Connect, Version } from './packets.ts'
+import { peekVersion, readConnect } from './connect-packet.ts'
+import type { Connect } from './connect-packet.ts'
+import { checkDisconnect, readAck, Type } from './packets.ts'
+import type { Version } from './packets.ts'
 
 /** What the first packet of a connection came to. */
 export type Opening = {
