@@ -41,6 +41,19 @@ export async function admit(
   throw isOfDomain ? new NotFound('channel not found') : new Forbidden()
 }
 
+/** Whether he may publish there, if all of that is remembered: `undefined` when it has to be asked. */
+export function recallPublisher(
+  { memory }: Doorkeeper,
+  presented: Presented,
+  topic: Topic,
+): Admission | undefined {
+  const address = memory.findChannel({ domain: topic.domain, channel: topic.channel })
+  const principal = address && memory.authenticate(toCredentials(presented, address.domainId))
+  if (!principal) return undefined
+  const { channelId } = address
+  return memory.authorize({ principal, channelId, action: 'publish' }) ? { principal, address } : undefined
+}
+
 /** {@link admit}, and the question whether he may publish there. */
 export async function admitPublisher(
   authority: Doorkeeper,
@@ -48,6 +61,8 @@ export async function admitPublisher(
   topic: Topic,
   from: string,
 ): Promise<Admission> {
+  const known = recallPublisher(authority, presented, topic)
+  if (known) return known
   const admission = await admit(authority, presented, topic, from)
   const { principal, address } = admission
   if (await authority.authorize({ principal, channelId: address.channelId, action: 'publish' }))

@@ -50,8 +50,8 @@ interface Questions<V> {
     factsOf: (answer: V) => AuthorityFacts,
     ttlOf?: (answer: V) => number | undefined,
   ): Promise<V>
-  /** A remembered answer that is no refusal. */
-  granted(key: string): V | undefined
+  /** A remembered answer that is no refusal. Counted as an answer when it is there. */
+  recall(key: string): NonNullable<V> | undefined
   /** Forgets refusals, what the change touches, and what is under way; without a change, refusals and what is under way. */
   forget(change: AuthorityChange | undefined): void
   clear(): void
@@ -107,15 +107,21 @@ export function createAuthority({
   })
 
   function credentialsKey(credentials: Credentials): string {
-    return hash('sha256', hashKey + JSON.stringify(credentials), 'base64')
+    return hash('sha256', hashKey + credentialsText(credentials), 'base64')
   }
 
   return {
     ready: events.ready,
 
+    memory: {
+      findChannel: (reference) => channels.recall(channelKey(reference)),
+      authenticate: (credentials) => principals.recall(credentialsKey(credentials)),
+      authorize: (request) => permissions.recall(permissionKey(request)) ?? false,
+    },
+
     findChannel(reference) {
       return channels.ask(
-        `${reference.domain ?? ''}/${reference.channel}`,
+        channelKey(reference),
         () => backend.findChannel(reference),
         (address) => ({ ...address, principal: null }),
       )
@@ -128,15 +134,14 @@ export function createAuthority({
       // Nothing to guess: tokens are signed, or 100 random characters, and certificates were proven in the handshake.
       const { kind } = credentials
       if (address === undefined || !brake || kind === 'token' || kind === 'certificate') return ask()
-      const known = principals.granted(key)
+      const known = principals.recall(key)
       return known ? Promise.resolve(known) : brake.ask(credentials, address, ask)
     },
 
     authorize(request) {
-      const { principal, channelId, action } = request
-      const holder = principal.kind === 'user' ? `${principal.id}:${principal.patId ?? ''}` : principal.id
+      const { principal, channelId } = request
       return permissions.ask(
-        `${principal.kind}:${holder}:${channelId}:${action}`,
+        permissionKey(request),
         () => backend.authorize(request),
         () => ({
           principal,
@@ -157,6 +162,30 @@ export function createAuthority({
       events.stop()
       removeOnReconnect()
     },
+  }
+}
+
+type ChannelReference = Parameters<AuthorityBackend['findChannel']>[0]
+type PermissionRequest = Parameters<AuthorityBackend['authorize']>[0]
+
+const channelKey = ({ domain, channel }: ChannelReference): string => `${domain ?? ''}/${channel}`
+
+function permissionKey({ principal, channelId, action }: PermissionRequest): string {
+  const holder = principal.kind === 'user' ? `${principal.id}:${principal.patId ?? ''}` : principal.id
+  return `${principal.kind}:${holder}:${channelId}:${action}`
+}
+
+/** Another text for all others: what is not the last says how long it is. */
+function credentialsText(credentials: Credentials): string {
+  switch (credentials.kind) {
+    case 'secret':
+      return `secret ${credentials.domainId.length} ${credentials.domainId}${credentials.secret}`
+    case 'client':
+      return `client ${credentials.clientId.length} ${credentials.clientId}${credentials.secret}`
+    case 'token':
+      return `token ${credentials.token}`
+    case 'certificate':
+      return `certificate ${credentials.clientId}`
   }
 }
 
@@ -226,7 +255,11 @@ function createQuestions<V>(
       }
       return answer
     },
-    granted: (key) => granted.get(key),
+    recall(key) {
+      const known = granted.get(key) ?? undefined
+      if (known !== undefined) fromCache.value += 1
+      return known
+    },
     forget(change) {
       forgetUnderWay()
       refused.clear()

@@ -58,8 +58,17 @@ export interface AuthorityChange {
   readonly userIds?: readonly string[] | undefined
 }
 
+/** Answers that are remembered and no refusals. What is not among them has to be asked. */
+export interface AuthorityMemory {
+  findChannel(reference: { domain?: string | undefined; channel: string }): ChannelAddress | undefined
+  authenticate(credentials: Credentials): Principal | undefined
+  authorize(request: { principal: Principal; channelId: string; action: Action }): boolean
+}
+
 /** The backend behind a bounded cache that events evict. */
 export interface Authority extends AuthorityBackend {
+  /** As true as asking: it holds what asking would answer at once. */
+  readonly memory: AuthorityMemory
   /**
    * @param address where a stranger shows them; absent when it is asked again about somebody who was let in
    * @throws {RateLimited} too many secrets that did not hold came from there, or for the client

@@ -3,5 +3,5 @@ import type { Credentials } from './authority.ts'
 
 /** @param domainId where a bare secret counts; other credentials need none */
 export function toCredentials(presented: Presented, domainId: string): Credentials {
-  return presented.kind === 'secret' ? { ...presented, domainId } : presented
+  return presented.kind === 'secret' ? { kind: 'secret', domainId, secret: presented.secret } : presented
 }

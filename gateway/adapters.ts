@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Authority } from '../adapters/authority.ts'
 import { createHttpAdapter } from '../adapters/http/adapter.ts'
 import type { HttpAdapter } from '../adapters/http/adapter.ts'
@@ -23,6 +24,7 @@ import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { checkPayload } from './check-payload.ts'
 import { explainPort } from './start-error.ts'
+import { KEEP_ALIVE_S } from './http/server.ts'
 import type { UpgradeHandler } from './http/server.ts'
 import { listenSecured } from './secured.ts'
 import type { Secured } from './secured.ts'
@@ -37,6 +39,7 @@ export interface AdaptersParts {
   readonly nodes: Nodes
   readonly authority: Authority
   readonly addressOf: AddressReader
+  readonly letIn: (socket: Socket) => void
   readonly trafficSink: TrafficSink
 }
 
@@ -76,11 +79,13 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     ? createHttpAdapter({
         authority,
         addressOf,
+        letIn: parts.letIn,
         publish: limitPublish(publish, rates?.('http')),
         traffic,
         log,
         metrics,
         maxPayloadBytes,
+        keepAliveS: KEEP_ALIVE_S,
         checkPayload,
         topics: topicLimits(config),
       })

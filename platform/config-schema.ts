@@ -271,7 +271,13 @@ export const SETTINGS = {
     'SLUICE_MAX_UNAUTHENTICATED_PER_ADDRESS',
     '100',
     integer(1, 1_000_000),
-    'Connections from one address that have not yet said who they are.',
+    'MQTT connections from one address that have not yet said who they are.',
+  ),
+  maxUnauthenticatedHttpPerAddress: setting(
+    'SLUICE_MAX_UNAUTHENTICATED_HTTP_PER_ADDRESS',
+    '1000',
+    integer(1, 1_000_000),
+    'HTTP connections from one address over which nobody has shown yet who he is. Devices behind one address that all come at once are that many for a moment.',
   ),
   maxListenerConnectsPerS: optional(
     'SLUICE_MAX_LISTENER_CONNECTS_PER_S',

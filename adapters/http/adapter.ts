@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { nowNs } from '../../platform/bus/message.ts'
 import { MethodNotAllowed, Unauthenticated } from '../../platform/errors.ts'
 import type { DomainError } from '../../platform/errors.ts'
@@ -7,35 +8,42 @@ import { bearerAsSecret, readCredentials, splitUrl } from '../../platform/http/c
 import type { Presented } from '../../platform/http/credentials.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
-import { admitPublisher } from '../admission.ts'
+import { admitPublisher, recallPublisher } from '../admission.ts'
 import type { Admission } from '../admission.ts'
 import type { Doorkeeper } from '../authority.ts'
-import { readContentType, SENML_TYPES } from '../content-type.ts'
+import { isAcceptedContentType, readContentType, SENML_TYPES } from '../content-type.ts'
 import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
 import { createRefusals } from '../refusals.ts'
 import { TOPIC_LIMITS } from '../topics.ts'
 import type { Topic, TopicLimits } from '../topics.ts'
 import type { Traffic } from '../traffic.ts'
-import { answerEmpty, answerError, answerPreflight } from './answer.ts'
+import { answerEmpty, answerError, answerPreflight, createAnswerTexts } from './answer.ts'
 import { discardBody, readBody } from './body.ts'
 import { envelopeLimitBytes, readEnvelope } from './envelope.ts'
+import { createRepeats } from './repeats.ts'
 import { createRouteReader } from './routes.ts'
 import type { Route } from './routes.ts'
 
 export interface HttpAdapter {
   /** @returns `false` when the request is none of ours; it is untouched then */
   handle(req: IncomingMessage, res: ServerResponse): boolean
+  /** Leaves all requests to {@link handle} from now on, and resolves when those it took itself are answered. */
+  stop(): Promise<void>
 }
 
 export interface HttpAdapterOptions {
   readonly authority: Doorkeeper
   readonly addressOf: AddressReader
+  /** Told of connections whose other end has shown who he is. */
+  readonly letIn: (socket: Socket) => void
   readonly publish: Publish
   readonly traffic: Traffic
   readonly log: Logger
   readonly metrics: Metrics
   readonly maxPayloadBytes: number
+  /** How long the server keeps a connection on which nothing comes. */
+  readonly keepAliveS: number
   readonly topics?: TopicLimits
   /** Looks into a payload that says it is SenML; the error names the record and the field (api.md D31). */
   readonly checkPayload: (contentType: string, payload: Uint8Array) => DomainError | undefined
@@ -59,30 +67,75 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     topic: Topic,
     contentType: string,
     { payload, qos = 0, retain = false }: { payload: Uint8Array; qos?: 0 | 1 | 2; retain?: boolean },
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      options.publish(
-        {
-          domainId: address.domainId,
-          channelId: address.channelId,
-          levels: topic.levels,
-          publisher: principal.id,
-          protocol: 'http',
-          contentType,
-          receivedAtNs: nowNs(),
-          payload,
-          qos,
-          retain,
-        },
-        (error) => {
-          if (error) return reject(error)
+    done: (error?: Error) => void,
+  ): void {
+    options.publish(
+      {
+        domainId: address.domainId,
+        channelId: address.channelId,
+        levels: topic.levels,
+        publisher: principal.id,
+        protocol: 'http',
+        contentType,
+        receivedAtNs: nowNs(),
+        payload,
+        qos,
+        retain,
+      },
+      (error) => {
+        if (!error) {
           received.value += 1
           if (principal.kind === 'client') traffic.noteRequest(principal.id)
-          resolve()
-        },
-      )
+        }
+        done(error)
+      },
+    )
+  }
+
+  function publishAndWait(
+    admission: Admission,
+    topic: Topic,
+    contentType: string,
+    message: { payload: Uint8Array; qos?: 0 | 1 | 2; retain?: boolean },
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      publish(admission, topic, contentType, message, (error) => {
+        if (error) reject(error)
+        else resolve()
+      })
     })
   }
+
+  const flawOf = (contentType: string, payload: Uint8Array): DomainError | undefined =>
+    SENML_TYPES.has(contentType) ? options.checkPayload(contentType, payload) : undefined
+
+  const texts = createAnswerTexts(options.keepAliveS)
+  const repeats = createRepeats<{ topic: Topic; contentType: string }>({
+    maxBodyBytes: maxPayloadBytes,
+    read(path, type) {
+      const route = routeOf(path)
+      if (route?.kind !== 'topic' || route.topic instanceof Error || !isAcceptedContentType(type))
+        return undefined
+      return { topic: route.topic, contentType: readContentType(type) }
+    },
+    serve({ topic, contentType }, authorization, payload, answered) {
+      const presented = readCredentials(authorization, undefined)
+      const admission = presented && recallPublisher(authority, presented, topic)
+      // Whatever is wrong with it is found again, and said, on the long way.
+      if (!admission || payload.length === 0) return false
+      if (flawOf(contentType, payload)) return false
+      const answer = (error?: unknown): void => {
+        if (error !== undefined) refusals.noteError(error, { topic: topic.prefix })
+        answered(error === undefined ? texts.accepted() : texts.error(error))
+      }
+      try {
+        publish(admission, topic, contentType, { payload }, answer)
+      } catch (error) {
+        answer(error)
+      }
+      return true
+    },
+  })
 
   async function publishBody(req: IncomingMessage, topic: Topic | Error, presented: Presented): Promise<202> {
     if (topic instanceof Error) throw topic
@@ -90,9 +143,9 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     const admission = await admitPublisher(authority, presented, topic, addressOf(req))
     const contentType = readContentType(req.headers['content-type'])
     const payload = await readBody(req, maxPayloadBytes)
-    const flaw = SENML_TYPES.has(contentType) ? options.checkPayload(contentType, payload) : undefined
+    const flaw = flawOf(contentType, payload)
     if (flaw) throw flaw
-    await publish(admission, topic, contentType, { payload })
+    await publishAndWait(admission, topic, contentType, { payload })
     return 202
   }
 
@@ -107,7 +160,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     const message = readEnvelope(await readBody(req, limitBytes), maxPayloadBytes, topics)
     // Once more, now in the domain that the topic names.
     const admission = await admitPublisher(authority, presented, message.topic, addressOf(req))
-    await publish(admission, message.topic, '', message)
+    await publishAndWait(admission, message.topic, '', message)
     return 200
   }
 
@@ -131,22 +184,26 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     res: ServerResponse,
     route: Route,
     query: URLSearchParams,
+    number: number,
   ): Promise<void> {
     try {
       const status = await serve(req, route, query)
+      answerEmpty(res, status)
       // The health check leaves a body unread.
       discardBody(req)
-      answerEmpty(res, status)
+      options.letIn(req.socket)
+      if (route.kind === 'topic') repeats.follow(req, res, number)
     } catch (error) {
       const topic = route.kind === 'topic' && !(route.topic instanceof Error) ? route.topic.prefix : undefined
       refusals.noteError(error, { address: addressOf(req), topic })
-      discardBody(req)
       answerError(res, error)
+      discardBody(req)
     }
   }
 
   return {
     handle(req, res) {
+      const number = repeats.noteRequest(req, res)
       const { path, query } = splitUrl(req.url ?? '/')
       const route = routeOf(path)
       if (!route) return false
@@ -155,11 +212,12 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
         answerPreflight(res)
         return true
       }
-      answer(req, res, route, query).catch((error: unknown) => {
+      answer(req, res, route, query, number).catch((error: unknown) => {
         options.log.error({ err: error }, 'request could not be answered')
         req.socket.destroy()
       })
       return true
     },
+    stop: () => repeats.stop(),
   }
 }

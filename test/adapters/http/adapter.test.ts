@@ -1,85 +1,40 @@
-import { Agent, createServer, request } from 'node:http'
+import { Agent, request } from 'node:http'
 import type { IncomingHttpHeaders, RequestOptions, Server } from 'node:http'
 import { connect } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createAddressReader } from '../../../platform/http/client-address.ts'
-import { createAuthority } from '../../../adapters/authority-cache.ts'
-import type { CachedAuthority } from '../../../adapters/authority-cache.ts'
-import { createHttpAdapter } from '../../../adapters/http/adapter.ts'
-import type { Traffic } from '../../../adapters/traffic.ts'
 import { createPublish } from '../../../adapters/publish.ts'
-import type { Publish } from '../../../adapters/publish.ts'
 import type { Message } from '../../../platform/bus/message.ts'
-import { createPublisher } from '../../../platform/bus/publisher.ts'
 import type { Publisher } from '../../../platform/bus/publisher.ts'
 import { createChannelFeed } from '../../../platform/bus/subscriptions.ts'
-import { InvalidInput, Unavailable } from '../../../platform/errors.ts'
-import { createMetrics } from '../../../platform/metrics.ts'
-import { AuthorityTables } from '../../support/authority.ts'
+import { Unavailable } from '../../../platform/errors.ts'
+import type { Metrics } from '../../../platform/metrics.ts'
+import type { AuthorityTables } from '../../support/authority.ts'
 import type { Channel, Client } from '../../support/authority.ts'
-import { startTestBus } from '../../support/bus.ts'
 import type { TestBus } from '../../support/bus.ts'
-import { captureLog } from '../../support/log.ts'
-import { startUntoldTraffic } from '../../support/traffic.ts'
+import { MAX_PAYLOAD_BYTES, SENML, startHttpAdapter } from './support.ts'
+import type { HttpAdapterUnderTest } from './support.ts'
 
-const SENML = 'application/senml+json'
 const PACK = '[{"n":"t","v":21.5}]'
-const MAX_PAYLOAD_BYTES = 65_536
 
+let http: HttpAdapterUnderTest
 let bus: TestBus
 let publisher: Publisher
 let server: Server
 let origin: string
 let tables: AuthorityTables
-let authority: CachedAuthority
-let traffic: Traffic
+let metrics: Metrics
+let lines: readonly string[]
 let channel: Channel
 let client: Client
 const received: Message[] = []
-const { log, lines } = captureLog()
-const metrics = createMetrics()
-/** What stands between the adapter and the stream in one test. */
-let intercept: Publish | undefined
 
 beforeAll(async () => {
-  bus = await startTestBus()
-  publisher = createPublisher(bus.bus)
-  tables = new AuthorityTables()
-  authority = createAuthority({ backend: tables, bus: bus.bus, limits: { refusalTtlMs: 1, ttlMs: 1 } })
-  const publish = createPublish(publisher)
-  traffic = startUntoldTraffic(log)
-  const adapter = createHttpAdapter({
-    addressOf: createAddressReader([]),
-    authority,
-    traffic,
-    publish: (message, done) => (intercept ?? publish)(message, done),
-    log,
-    metrics,
-    maxPayloadBytes: MAX_PAYLOAD_BYTES,
-    checkPayload: (_type, payload) =>
-      Buffer.from(payload).includes('broken') ? new InvalidInput('record 0: n: missing') : undefined,
-  })
-  server = createServer((req, res) => {
-    if (!adapter.handle(req, res)) res.writeHead(404, { 'x-left': 'to others' }).end('{}')
-  })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  await authority.ready
+  http = await startHttpAdapter(1)
+  ;({ bus, publisher, server, tables, metrics, lines } = http)
+  origin = `http://127.0.0.1:${http.port}`
 })
 
-afterAll(async () => {
-  await traffic.stop()
-  server.closeAllConnections()
-  await new Promise((resolve) => {
-    server.close(resolve)
-  })
-  authority.stop()
-  await publisher.stop()
-  await bus.stop()
-})
+afterAll(() => http.stop())
 
 beforeEach(async () => {
   channel = tables.addChannel({ route: `c-${tables.channels.length}` })
@@ -92,7 +47,7 @@ beforeEach(async () => {
   )
   await following.ready
   return () => {
-    intercept = undefined
+    http.intercept = undefined
     following.stop()
   }
 })
@@ -434,7 +389,7 @@ describe('the other paths', () => {
 
 describe('a stream that is away', () => {
   it('is answered 503 with the time to come back, and nothing is lost silently', async () => {
-    intercept = (_message, done) => done(new Unavailable('JetStream is away'))
+    http.intercept = (_message, done) => done(new Unavailable('JetStream is away'))
     const answer = await call(topic())
     expect(answer.status).toBe(503)
     expect(answer.headers['retry-after']).toBe('1')
@@ -444,8 +399,7 @@ describe('a stream that is away', () => {
   it('one slow acknowledgement does not hold up the others', async () => {
     const waiting: (() => void)[] = []
     const publish = createPublish(publisher)
-    traffic = startUntoldTraffic(log)
-    intercept = (message, done) => {
+    http.intercept = (message, done) => {
       if (message.levels[0] === 'slow') waiting.push(() => publish(message, done))
       else publish(message, done)
     }
@@ -457,7 +411,7 @@ describe('a stream that is away', () => {
   })
 
   it('a bug is answered 500 without its words, and logged with them', async () => {
-    intercept = () => {
+    http.intercept = () => {
       throw new Error('the pump is on fire')
     }
     const answer = await call(topic())
@@ -470,7 +424,7 @@ describe('what is written down', () => {
   it('counts a message as received when the stream has it, and not when it could not be stored', async () => {
     const before = metrics.received('http').value
     expect((await call(topic())).status).toBe(202)
-    intercept = (_message, done) => done(new Unavailable('JetStream is away'))
+    http.intercept = (_message, done) => done(new Unavailable('JetStream is away'))
     expect((await call(topic())).status).toBe(503)
     expect(metrics.received('http').value).toBe(before + 1)
   })
