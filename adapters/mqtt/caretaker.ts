@@ -146,9 +146,12 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
 
   async function evictBeyondBound(principal: ClientPrincipal): Promise<void> {
     const kept: { revision: number; record: SessionRecord }[] = []
+    const now = Date.now()
     await records.scan((_key, { value, revision }) => {
       const record = decodeRecord(value)
-      if (record && record.endsAt > 0) kept.push({ revision, record })
+      // One whose will is being sent has still to say so, and goes by itself.
+      const isOwing = record?.will !== undefined && record.will.dueAt <= now
+      if (record && record.endsAt > 0 && !isOwing) kept.push({ revision, record })
     }, clientPrefix(principal))
     kept.sort((a, b) => a.record.endsAt - b.record.endsAt)
     for (const { revision, record } of kept.slice(0, Math.max(0, kept.length - MAX_KEPT_PER_CLIENT))) {

@@ -95,6 +95,24 @@ describe('a will that the stream has no room for', () => {
     await eventually(() => expect(payloadsOf(received)).toContain('gone'))
   })
 
+  it('is not forgotten with a session that makes room for others', async () => {
+    const { raw, received } = await openWithWill(a, { sessionExpiryInterval: 600 })
+    await boundStream(1)
+    raw.end()
+    await raw.closed()
+    const evicted = a.metrics.refused('mqtt', 'session_evicted')
+    const properties = { sessionExpiryInterval: 600 }
+    for (let count = 0; evicted.value === 0 && count < 200; count += 1) {
+      const other = new RawClient(a.port, 5)
+      await other.connect(member, { clientId: randomUUID(), clean: false, properties })
+      other.end()
+      await other.closed()
+    }
+    await eventually(() => expect(evicted.value).toBeGreaterThan(0))
+    await boundStream(ROOM_BYTES)
+    await eventually(() => expect(payloadsOf(received)).toEqual(['gone']))
+  })
+
   it('keeps its client out for so long, and comes ahead of what the client says next', async () => {
     const { raw, clientId, topic, received } = await openWithWill(a, { sessionExpiryInterval: 600 })
     await boundStream(1)
