@@ -48,7 +48,12 @@ export function startReading(parts: ReadingParts): Reading {
       }),
     log,
   })
-  const live = createLive({ bus, guard, log, metrics, maxTails: config.maxLiveReaders })
+  const limits = {
+    total: config.maxLiveReaders,
+    perDomain: config.maxLiveReadersPerDomain,
+    perCaller: config.maxLiveReadersPerClient,
+  }
+  const live = createLive({ bus, guard, log, metrics, limits })
   const deadLetters = createDeadLetters({ bus, publisher, access })
   const replays = createReplays({ bus, guard, maxReplays: MAX_REPLAYS })
   return {

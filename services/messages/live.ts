@@ -5,10 +5,13 @@ import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { Unavailable } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
+import type { Admission } from './access.ts'
 import { fromBus } from './errors.ts'
 import type { Guard, LastingRequest } from './guard.ts'
 import { liveSubjects } from './live-query.ts'
 import type { LiveFilter, Place } from './live-query.ts'
+import { createPlaces } from './places.ts'
+import type { PlacesLimits } from './places.ts'
 import { openReader, startTail } from './tail.ts'
 import type { Tail } from './tail.ts'
 
@@ -17,7 +20,7 @@ export interface LiveParts {
   readonly guard: Guard
   readonly log: Logger
   readonly metrics: Pick<Metrics, 'connections' | 'delivered' | 'refused'>
-  readonly maxTails: number
+  readonly limits: PlacesLimits
 }
 
 export interface LiveRequest extends LastingRequest {
@@ -38,16 +41,26 @@ const REVOKED = {
 }
 
 /** Messages of a channel as they come, for as long as the caller may and wants. */
-export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
+export function createLive({ bus, guard, log, metrics, limits }: LiveParts) {
   const tails = new Set<Tail>()
+  const places = createPlaces('live readers', limits)
   const open = metrics.connections('sse')
   const delivered = metrics.delivered('sse')
   const stalled = metrics.refused('sse', 'slow')
-  let opening = 0
   let isStopping = false
 
   async function start(request: LiveRequest): Promise<Tail> {
     const admission = await guard.admit(request)
+    const leave = places.take(admission)
+    try {
+      return await startAt(request, admission, leave)
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
+  async function startAt(request: LiveRequest, admission: Admission, leave: () => void): Promise<Tail> {
     const subjects = liveSubjects(admission, request.filter)
     const { place, gap } = await findStart(bus, request.place)
     const tail = startTail(await fromBus(openReader(bus, subjects, place)), {
@@ -69,6 +82,7 @@ export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
     open.value += 1
     tail.body.once('close', () => {
       release()
+      leave()
       tails.delete(tail)
       open.value -= 1
     })
@@ -80,19 +94,14 @@ export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
      * Begins a live answer.
      *
      * @throws {Unauthenticated} @throws {Forbidden} @throws {NotFound} as reading what is stored does
-     * @throws {Unavailable} the bus is away, too many are open, or the gateway is stopping
+     * @throws {RateLimited} the caller or the domain has as many as it may
+     * @throws {Unavailable} the bus is away, too many are open in the process, or the gateway is stopping
      */
     async open(request: LiveRequest): Promise<Readable> {
       if (isStopping) throw new Unavailable('the gateway is stopping')
-      if (tails.size + opening >= maxTails) throw new Unavailable('too many live readers')
-      opening += 1
-      try {
-        const tail = await start(request)
-        if (isStopping) tail.end()
-        return tail.body
-      } finally {
-        opening -= 1
-      }
+      const tail = await start(request)
+      if (isStopping) tail.end()
+      return tail.body
     },
 
     /** Ends all of them; their readers come back, here or elsewhere, with the last id. */
