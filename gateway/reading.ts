@@ -14,6 +14,7 @@ import { createLive } from '../services/messages/live.ts'
 import { replayEndpoints } from '../services/messages/replay-routes.ts'
 import { createReplays } from '../services/messages/replay.ts'
 import { messageEndpoints } from '../services/messages/routes.ts'
+import { createStreamTurns } from '../services/messages/stream-turns.ts'
 import type { Messages } from '../services/messages/service.ts'
 
 /** Replays that run at once; each reads the stream as fast as it can. */
@@ -53,7 +54,8 @@ export function startReading(parts: ReadingParts): Reading {
     perDomain: config.maxLiveReadersPerDomain,
     perCaller: config.maxLiveReadersPerClient,
   }
-  const live = createLive({ bus, guard, log, metrics, limits })
+  const turns = createStreamTurns(bus)
+  const live = createLive({ bus, turns, guard, log, metrics, limits })
   const deadLetters = createDeadLetters({ bus, publisher, access })
   const replays = createReplays({ bus, guard, maxReplays: MAX_REPLAYS })
   return {

@@ -12,11 +12,15 @@ import { liveSubjects } from './live-query.ts'
 import type { LiveFilter, Place } from './live-query.ts'
 import { createPlaces } from './places.ts'
 import type { PlacesLimits } from './places.ts'
-import { openReader, startTail } from './tail.ts'
+import { createLiveEventCache } from './live-events.ts'
+import { createLiveFeeds } from './live-feed.ts'
+import type { StreamTurns } from './stream-turns.ts'
+import { startTail } from './tail.ts'
 import type { Tail } from './tail.ts'
 
 export interface LiveParts {
   readonly bus: Bus
+  readonly turns: StreamTurns
   readonly guard: Guard
   readonly log: Logger
   readonly metrics: Pick<Metrics, 'connections' | 'delivered' | 'refused'>
@@ -33,16 +37,15 @@ export type Live = ReturnType<typeof createLive>
 
 /** A caller that takes nothing for this long is dropped. */
 const STALL_MS = 30_000
-/** Longer than all that is well takes; the replay window is hours. */
-const LATE_MS = 10_000
 const REVOKED = {
   type: 'end',
   data: { error: 'revoked', message: 'the permission to read was taken away, or the token has ended' },
 }
 
 /** Messages of a channel as they come, for as long as the caller may and wants. */
-export function createLive({ bus, guard, log, metrics, limits }: LiveParts) {
+export function createLive({ bus, turns, guard, log, metrics, limits }: LiveParts) {
   const tails = new Set<Tail>()
+  const sources = { bus, turns, feeds: createLiveFeeds(bus), cache: createLiveEventCache() }
   const places = createPlaces('live readers', limits)
   const open = metrics.connections('sse')
   const delivered = metrics.delivered('sse')
@@ -62,21 +65,20 @@ export function createLive({ bus, guard, log, metrics, limits }: LiveParts) {
 
   async function startAt(request: LiveRequest, admission: Admission, leave: () => void): Promise<Tail> {
     const subjects = liveSubjects(admission, request.filter)
-    const { place, gap } = await findStart(bus, request.place)
-    const tail = startTail(await fromBus(openReader(bus, subjects, place)), {
-      bus,
+    const start = await findStart(bus, request.place)
+    const starting = startTail({
+      ...sources,
+      ...start,
       subjects,
       filter: request.filter,
-      place,
-      gap,
       stallMs: STALL_MS,
-      lateMs: LATE_MS,
-      onDelivered: () => (delivered.value += 1),
+      onDelivered: (count) => (delivered.value += count),
       onStalled() {
         stalled.value += 1
         log.info({ channelId: admission.channelId }, 'slow live reader dropped')
       },
     })
+    const tail = await fromBus(starting)
     const release = guard.watch(request, admission, () => tail.end(REVOKED))
     tails.add(tail)
     open.value += 1
@@ -110,6 +112,7 @@ export function createLive({ bus, guard, log, metrics, limits }: LiveParts) {
       const closed = [...tails].map(({ body }) => once(body, 'close'))
       for (const tail of tails) tail.end()
       await Promise.all(closed)
+      await sources.feeds.stop()
     },
   }
 }
@@ -118,12 +121,12 @@ export function createLive({ bus, guard, log, metrics, limits }: LiveParts) {
 async function findStart(bus: Bus, asked: Place | undefined) {
   const manager = await fromBus(bus.connection.jetstreamManager({ checkAPI: false }))
   const { state } = await fromBus(manager.streams.info(MESSAGES_STREAM))
-  const end: Place = { seq: state.last_seq, record: Infinity }
-  if (!asked) return { place: end, gap: undefined }
+  const endSeq = state.last_seq
+  if (!asked) return { place: { seq: endSeq, record: Infinity }, gap: undefined, endSeq }
   // Ahead of the stream: that one was lost and made anew, and counts from 1 again.
   const isAhead = asked.seq > state.last_seq
   const isGone = asked.seq + 1 < state.first_seq
-  if (!isAhead && !isGone) return { place: asked, gap: undefined }
+  if (!isAhead && !isGone) return { place: asked, gap: undefined, endSeq }
   const place: Place = { seq: state.first_seq - 1, record: Infinity }
-  return { place, gap: { first_available: state.first_seq } }
+  return { place, gap: { first_available: state.first_seq }, endSeq }
 }

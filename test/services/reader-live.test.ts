@@ -259,7 +259,7 @@ it('one device, and all devices of one domain, have only so many, and take nothi
   const open = (channelId: string, authorization: string) =>
     openEventStream(`${own.url}/channels/${channelId}/messages/live`, { authorization })
   const mine = await Promise.all([1, 2, 3].map(() => open(site.channel.id, site.auth)))
-  expect(mine.map(({ status }) => status).sort()).toEqual([200, 200, 429])
+  expect(mine.filter(({ status }) => status === 200)).toHaveLength(2)
   const refused = mine.find(({ status }) => status === 429)
   await refused?.ended
   expect(refused?.headers.get('retry-after')).toBe('5')
