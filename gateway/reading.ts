@@ -25,6 +25,8 @@ export interface ReadingParts {
   readonly log: Logger
   readonly metrics: Metrics
   readonly bus: Bus
+  /** For reading the stream on behalf of callers. */
+  readonly streamBus: Bus
   readonly publisher: Publisher
   readonly authority: Pick<Authority, 'onChange'>
   readonly messages: Messages
@@ -38,7 +40,7 @@ export interface Reading {
 
 /** The role `reader`: stored messages out of Postgres, and those still in the stream. */
 export function startReading(parts: ReadingParts): Reading {
-  const { config, log, metrics, bus, publisher, authority, messages } = parts
+  const { config, log, metrics, bus, streamBus, publisher, authority, messages } = parts
   const { access } = messages
   const guard = createGuard({
     access,
@@ -54,16 +56,16 @@ export function startReading(parts: ReadingParts): Reading {
     perDomain: config.maxLiveReadersPerDomain,
     perCaller: config.maxLiveReadersPerClient,
   }
-  const turns = createStreamTurns(bus)
-  const live = createLive({ bus, turns, guard, log, metrics, limits })
+  const turns = createStreamTurns(streamBus)
+  const live = createLive({ bus: streamBus, turns, guard, log, metrics, limits })
   const deadLetters = createDeadLetters({ bus, publisher, access })
-  const replays = createReplays({ bus, guard, maxReplays: MAX_REPLAYS })
+  const replays = createReplays({ bus: streamBus, guard, maxReplays: MAX_REPLAYS })
   return {
     endpoints: [
       ...messageEndpoints(messages),
       ...liveEndpoints(live),
       ...deadLetterEndpoints(deadLetters),
-      ...replayEndpoints({ replays, bus }),
+      ...replayEndpoints({ replays, bus: streamBus }),
     ],
     async stop() {
       replays.stop()
