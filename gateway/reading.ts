@@ -17,8 +17,8 @@ import { messageEndpoints } from '../services/messages/routes.ts'
 import { createStreamTurns } from '../services/messages/stream-turns.ts'
 import type { Messages } from '../services/messages/service.ts'
 
-/** Replays that run at once; each reads the stream as fast as it can. */
-const MAX_REPLAYS = 8
+/** Replays under way at once. What they read is bounded besides, so this is about memory. */
+const REPLAYS = { total: 32, perDomain: 8, perCaller: 4 }
 
 export interface ReadingParts {
   readonly config: Config
@@ -59,7 +59,7 @@ export function startReading(parts: ReadingParts): Reading {
   const turns = createStreamTurns(streamBus)
   const live = createLive({ bus: streamBus, turns, guard, log, metrics, limits })
   const deadLetters = createDeadLetters({ bus, publisher, access })
-  const replays = createReplays({ bus: streamBus, guard, maxReplays: MAX_REPLAYS })
+  const replays = createReplays({ bus: streamBus, turns, guard, limits: REPLAYS })
   return {
     endpoints: [
       ...messageEndpoints(messages),

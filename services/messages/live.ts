@@ -7,6 +7,7 @@ import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Admission } from './access.ts'
 import { fromBus } from './errors.ts'
+import { STALL_MS } from './guard.ts'
 import type { Guard, LastingRequest } from './guard.ts'
 import { liveSubjects } from './live-query.ts'
 import type { LiveFilter, Place } from './live-query.ts'
@@ -35,8 +36,6 @@ export interface LiveRequest extends LastingRequest {
 
 export type Live = ReturnType<typeof createLive>
 
-/** A caller that takes nothing for this long is dropped. */
-const STALL_MS = 30_000
 const REVOKED = {
   type: 'end',
   data: { error: 'revoked', message: 'the permission to read was taken away, or the token has ended' },
