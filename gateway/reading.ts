@@ -1,5 +1,6 @@
 import { isTouched } from '../adapters/authority.ts'
 import type { Authority } from '../adapters/authority.ts'
+import type { Traffic } from '../adapters/traffic.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import type { Config } from '../platform/config.ts'
@@ -29,6 +30,7 @@ export interface ReadingParts {
   readonly streamBus: Bus
   readonly publisher: Publisher
   readonly authority: Pick<Authority, 'onChange'>
+  readonly traffic: Pick<Traffic, 'noteDelivery'>
   readonly messages: Messages
 }
 
@@ -40,7 +42,7 @@ export interface Reading {
 
 /** The role `reader`: stored messages out of Postgres, and those still in the stream. */
 export function startReading(parts: ReadingParts): Reading {
-  const { config, log, metrics, bus, streamBus, publisher, authority, messages } = parts
+  const { config, log, metrics, bus, streamBus, publisher, authority, traffic, messages } = parts
   const { access } = messages
   const guard = createGuard({
     access,
@@ -57,9 +59,17 @@ export function startReading(parts: ReadingParts): Reading {
     perCaller: config.maxLiveReadersPerClient,
   }
   const turns = createStreamTurns(streamBus)
-  const live = createLive({ bus: streamBus, turns, guard, log, metrics, limits })
+  const live = createLive({
+    bus: streamBus,
+    turns,
+    guard,
+    log,
+    metrics,
+    onDelivered: (clientId) => traffic.noteDelivery(clientId),
+    limits,
+  })
   const deadLetters = createDeadLetters({ bus, publisher, access })
-  const replays = createReplays({ bus: streamBus, turns, guard, limits: REPLAYS })
+  const replays = createReplays({ bus: streamBus, turns, guard, metrics, limits: REPLAYS })
   return {
     endpoints: [
       ...messageEndpoints(messages),

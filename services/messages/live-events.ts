@@ -12,6 +12,9 @@ const MAX_BYTES = 4_194_304
 
 /** The events of one message. */
 export interface LiveEvents {
+  readonly seq: number
+  /** Arrival at the gateway, nanoseconds since the Unix epoch. */
+  readonly receivedAtNs: bigint
   /** Numbers of the records that pass a filter, in order. */
   matching(filter: LiveFilter): readonly number[]
   /** The event of a record. */
@@ -51,16 +54,16 @@ export function createLiveEventCache(): LiveEventCache {
   }
 }
 
-const NOTHING: LiveEvents = { matching: () => [], text: () => '' }
-
 function readEvents({ seq, msg }: Pulled): LiveEvents {
   const message = readMessage(msg)
+  const arrival = { seq, receivedAtNs: message?.receivedAtNs ?? 0n }
   const decoded = message && decodeMessage(message, seq)
   if (decoded?.kind === 'readings') {
     const { readings } = decoded
     const numbersOf = numbersByName(readings)
     const [first] = readings
     return {
+      ...arrival,
       text: writtenOnce(seq, readings, presentLiveReading),
       // Of one message all records have the same origin.
       matching: (filter) => (first && isWanted(first, 'messages', filter) ? numbersOf(filter.name) : []),
@@ -71,12 +74,13 @@ function readEvents({ seq, msg }: Pulled): LiveEvents {
     const numbers = messages.map((_, record) => record)
     const [first] = messages
     return {
+      ...arrival,
       text: writtenOnce(seq, messages, (one) => ({ ...presentLiveJson(one), format: one.format })),
       matching: (filter) =>
         first && filter.name === undefined && isWanted(first, first.format, filter) ? numbers : [],
     }
   }
-  return NOTHING
+  return { ...arrival, matching: () => [], text: () => '' }
 }
 
 /** Numbers of the records by their names, so that whoever wants a few of thousands does not look at each. */

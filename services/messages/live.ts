@@ -24,7 +24,9 @@ export interface LiveParts {
   readonly turns: StreamTurns
   readonly guard: Guard
   readonly log: Logger
-  readonly metrics: Pick<Metrics, 'connections' | 'delivered' | 'refused'>
+  readonly metrics: Pick<Metrics, 'connections' | 'delivered' | 'delivery' | 'refused'>
+  /** A client was handed a message. */
+  readonly onDelivered: (clientId: string) => void
   readonly limits: PlacesLimits
 }
 
@@ -42,12 +44,14 @@ const REVOKED = {
 }
 
 /** Messages of a channel as they come, for as long as the caller may and wants. */
-export function createLive({ bus, turns, guard, log, metrics, limits }: LiveParts) {
+export function createLive({ bus, turns, guard, log, metrics, onDelivered, limits }: LiveParts) {
   const tails = new Set<Tail>()
   const sources = { bus, turns, feeds: createLiveFeeds(bus), cache: createLiveEventCache() }
-  const places = createPlaces('live readers', limits)
+  const places = createPlaces('live_readers', limits, (reason) => metrics.refused('sse', reason))
   const open = metrics.connections('sse')
   const delivered = metrics.delivered('sse')
+  const onDelay = metrics.delivery('sse')
+  const revoked = metrics.refused('sse', 'revoked')
   const stalled = metrics.refused('sse', 'slow')
   let isStopping = false
 
@@ -65,20 +69,29 @@ export function createLive({ bus, turns, guard, log, metrics, limits }: LivePart
   async function startAt(request: LiveRequest, admission: Admission, leave: () => void): Promise<Tail> {
     const subjects = liveSubjects(admission, request.filter)
     const start = await findStart(bus, request.place)
+    const { kind, id } = admission.principal
     const starting = startTail({
       ...sources,
       ...start,
       subjects,
       filter: request.filter,
       stallMs: STALL_MS,
-      onDelivered: (count) => (delivered.value += count),
+      onDelivered({ seq, receivedAtNs }) {
+        delivered.value += 1
+        if (kind === 'client') onDelivered(id)
+        // What was there before had waited for the reader.
+        if (seq > start.endSeq) onDelay(receivedAtNs)
+      },
       onStalled() {
         stalled.value += 1
         log.info({ channelId: admission.channelId }, 'slow live reader dropped')
       },
     })
     const tail = await fromBus(starting)
-    const release = guard.watch(request, admission, () => tail.end(REVOKED))
+    const release = guard.watch(request, admission, () => {
+      revoked.value += 1
+      tail.end(REVOKED)
+    })
     tails.add(tail)
     open.value += 1
     tail.body.once('close', () => {

@@ -1,4 +1,5 @@
 import { RateLimited, Unavailable } from '../../platform/errors.ts'
+import type { Tally } from '../../platform/metrics.ts'
 import type { Admission } from './access.ts'
 
 /** How many answers of a kind may be under way at once. */
@@ -23,11 +24,25 @@ export interface Places {
 
 const RETRY_S = 5
 
-/** @param what in the plural, as in `live readers` */
-export function createPlaces(what: string, { total, perDomain, perCaller }: PlacesLimits): Places {
+/** @param refused counts who gets none */
+export function createPlaces(
+  kind: 'live_readers' | 'replays',
+  { total, perDomain, perCaller }: PlacesLimits,
+  refused: (reason: string) => Tally,
+): Places {
   const taken = new Map<string, number>()
-  const code = `too_many_${what.replaceAll(' ', '_')}`
+  const code = `too_many_${kind}`
+  const words = `too many ${kind.replace('_', ' ')}`
+  const counter = refused(code)
   let count = 0
+
+  function refusalOf(callers: number, ofDomain: number, who: string): Error | undefined {
+    if (callers >= perCaller)
+      return new RateLimited(RETRY_S, { code, message: `${words} of this ${who} at once` })
+    if (ofDomain >= perDomain)
+      return new RateLimited(RETRY_S, { code, message: `${words} of this domain at once` })
+    return count >= total ? new Unavailable(`${words} at once`) : undefined
+  }
 
   function add(key: string, difference: 1 | -1): void {
     const now = (taken.get(key) ?? 0) + difference
@@ -38,16 +53,11 @@ export function createPlaces(what: string, { total, perDomain, perCaller }: Plac
   return {
     take({ domainId, principal }) {
       const [caller, domain] = [`${principal.kind}:${principal.id}`, `domain:${domainId}`]
-      if ((taken.get(caller) ?? 0) >= perCaller) {
-        throw new RateLimited(RETRY_S, {
-          code,
-          message: `too many ${what} of this ${principal.kind} at once`,
-        })
+      const refusal = refusalOf(taken.get(caller) ?? 0, taken.get(domain) ?? 0, principal.kind)
+      if (refusal) {
+        counter.value += 1
+        throw refusal
       }
-      if ((taken.get(domain) ?? 0) >= perDomain) {
-        throw new RateLimited(RETRY_S, { code, message: `too many ${what} of this domain at once` })
-      }
-      if (count >= total) throw new Unavailable(`too many ${what} at once`)
       const change = (difference: 1 | -1) => {
         count += difference
         add(caller, difference)

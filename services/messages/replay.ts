@@ -5,6 +5,7 @@ import type { Message } from '../../platform/bus/message.ts'
 import type { Pulled } from '../../platform/bus/puller.ts'
 import { findFirstSince, findLastStored } from '../../platform/bus/stored.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
+import type { Metrics } from '../../platform/metrics.ts'
 import type { Admission } from './access.ts'
 import { fromBus } from './errors.ts'
 import type { Guard, LastingRequest } from './guard.ts'
@@ -55,6 +56,7 @@ export interface ReplayParts {
   readonly bus: Bus
   readonly turns: StreamTurns
   readonly guard: Guard
+  readonly metrics: Pick<Metrics, 'refused'>
   readonly limits: PlacesLimits
 }
 
@@ -64,9 +66,9 @@ export type Replays = ReturnType<typeof createReplays>
  * Messages that are still in the stream, once more, for somebody who was away. They are not stored again. Everything is
  * bounded: count, bytes, rate, duration, how many at once, and what is read ahead.
  */
-export function createReplays({ bus, turns, guard, limits }: ReplayParts) {
+export function createReplays({ bus, turns, guard, metrics, limits }: ReplayParts) {
   const running = new Set<AbortController>()
-  const places = createPlaces('replays', limits)
+  const places = createPlaces('replays', limits, (reason) => metrics.refused('http', reason))
 
   return {
     /**

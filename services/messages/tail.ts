@@ -3,7 +3,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { Bus } from '../../platform/bus/connect.ts'
 import type { Pulled } from '../../platform/bus/puller.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
-import type { LiveEventCache } from './live-events.ts'
+import type { LiveEventCache, LiveEvents } from './live-events.ts'
 import type { LiveFeeds } from './live-feed.ts'
 import type { LiveFilter, Place } from './live-query.ts'
 import { SSE_HEARTBEAT, sseEvent, sseOpening } from './sse.ts'
@@ -40,8 +40,8 @@ export interface TailOptions extends TailSources {
   readonly gap: Gap | undefined
   /** A caller that takes nothing for this long is dropped. */
   readonly stallMs: number
-  /** So many events are on their way to the caller. */
-  onDelivered(count: number): void
+  /** Records of the message were written. */
+  onDelivered(message: LiveEvents): void
   onStalled(): void
 }
 
@@ -109,23 +109,23 @@ export async function startTail(options: TailOptions): Promise<Tail> {
     if (seq < readOnFrom(place)) return
     const events = cache.eventsOf(pulled)
     let text = ''
-    let count = 0
-    for (const record of events.matching(filter)) {
-      if (seq === place.seq && record <= place.record) continue
-      text += events.text(record)
-      count += 1
-      if (text.length < BUFFER_BYTES) continue
+    let isDelivered = false
+    const flush = async (record: number) => {
       await write(text)
       if (isEnded) return
       place = { seq, record }
-      options.onDelivered(count)
-      ;[text, count] = ['', 0]
+      if (!isDelivered) options.onDelivered(events)
+      isDelivered = true
+      text = ''
     }
-    if (count > 0) {
-      await write(text)
+    for (const record of events.matching(filter)) {
+      if (seq === place.seq && record <= place.record) continue
+      text += events.text(record)
+      if (text.length >= BUFFER_BYTES) await flush(record)
       if (isEnded) return
-      options.onDelivered(count)
     }
+    if (text !== '') await flush(Infinity)
+    if (isEnded) return
     place = { seq, record: Infinity }
   }
 

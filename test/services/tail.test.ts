@@ -49,7 +49,7 @@ async function tailOf(options: Partial<TailOptions> = {}) {
     endSeq: (await streamState()).last_seq,
     gap: undefined,
     stallMs: 60_000,
-    onDelivered: (count) => (counts.delivered += count),
+    onDelivered: () => (counts.delivered += 1),
     onStalled: () => (counts.stalled += 1),
     ...options,
   })
