@@ -8,12 +8,13 @@ import type { Puller, Pulled } from '../../platform/bus/puller.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { createClient, isDataError } from '../../platform/db/connect.ts'
 import type { Logger } from '../../platform/log.ts'
+import { createBurial } from './burial.ts'
+import type { Burial } from './burial.ts'
 import { DayCounts } from './day-counts.ts'
-import { buryMessage } from './dead-letters.ts'
 import { Dictionary } from './dictionary.ts'
 import { Outdated } from './outdated.ts'
 import { prepare } from './prepare.ts'
-import type { Broken, Prepared } from './prepare.ts'
+import type { Prepared } from './prepare.ts'
 import { fitToStream } from './rewind.ts'
 import { readPosition, store, tryLockWriter } from './store.ts'
 import type { Position } from './store.ts'
@@ -47,6 +48,7 @@ export interface Writer {
  */
 export function startWriter(options: WriterOptions): Writer {
   const { bus, log } = options
+  const bury = createBurial(options)
   const abort = new AbortController()
   let position: Position | undefined
 
@@ -59,7 +61,7 @@ export function startWriter(options: WriterOptions): Writer {
     let isFailing = false
     while (!abort.signal.aborted) {
       try {
-        await writeAsLeader(options, abort.signal, (moved) => {
+        await writeAsLeader({ ...options, bury }, abort.signal, (moved) => {
           const isProgress = position !== undefined
           position = moved
           announceCommitted(bus, moved)
@@ -93,6 +95,9 @@ export function startWriter(options: WriterOptions): Writer {
   }
 }
 
+/** What lasts as long as the process, however often it becomes the writer. */
+type Parts = WriterOptions & { readonly bury: Burial }
+
 /** What a writer has while it is the one. */
 interface Session {
   readonly client: Client
@@ -100,11 +105,7 @@ interface Session {
 }
 
 /** Waits to become the one writer, then writes until stopped or until something fails. */
-async function writeAsLeader(
-  options: WriterOptions,
-  signal: AbortSignal,
-  onMoved: (position: Position) => void,
-) {
+async function writeAsLeader(options: Parts, signal: AbortSignal, onMoved: (position: Position) => void) {
   const [client, forDictionary] = [connection(options), connection(options)]
   try {
     await Promise.all([client.connect(), forDictionary.connect()])
@@ -133,7 +134,7 @@ async function writeAsLeader(
   }
 }
 
-function connection({ databaseUrl }: WriterOptions): Client {
+function connection({ databaseUrl }: Parts): Client {
   const client = createClient(databaseUrl, 'sluice writer')
   // A lost connection fails the statement under way or the next one; unhandled, the event would end the process.
   client.on('error', () => undefined)
@@ -145,7 +146,7 @@ async function writeFrom(
   start: Position,
   puller: Puller,
   { client, dictionary }: Session,
-  options: WriterOptions,
+  options: Parts,
   onMoved: (position: Position) => void,
 ): Promise<never> {
   let storing = Promise.resolve(start)
@@ -187,7 +188,7 @@ async function storeOrHalve(
   from: Position,
   pulled: readonly Pulled[],
   prepared: Prepared | undefined,
-  options: WriterOptions,
+  options: Parts,
 ): Promise<Position> {
   const last = pulled.at(-1)
   if (!last) return from
@@ -201,7 +202,7 @@ async function storeOrHalve(
     }
   }
   if (pulled.length === 1) {
-    await bury(options, [{ pulled: last, reason }], from)
+    await options.bury([{ pulled: last, reason }], from.createdAt)
     // It has come all the same, and counts for who sent it.
     const rows = prepared && { samples: [], json: [], days: new DayCounts(), arrivals: prepared.arrivals }
     return store(session.client, from, behind(from, last), rows)
@@ -231,25 +232,11 @@ async function storePrepared(
   from: Position,
   to: Position,
   prepared: Prepared,
-  options: WriterOptions,
+  options: Parts,
 ): Promise<Position> {
-  await bury(options, prepared.broken, from)
+  await options.bury(prepared.broken, from.createdAt)
   const position = await store(client, from, to, prepared)
   options.metrics.storedReadings.inc(prepared.sampleRows)
   options.metrics.storedJson.inc(prepared.json.length)
   return position
-}
-
-async function bury(options: WriterOptions, items: readonly Broken[], position: Position): Promise<void> {
-  const [first] = items
-  if (!first) return
-  for (const { pulled, reason } of items) {
-    await buryMessage(options.publisher, pulled, reason, position.createdAt)
-  }
-  options.metrics.deadLetters.inc(items.length)
-  // One line a batch, not a message: a device that sends nothing but rubbish must not fill the log.
-  options.log.info(
-    { count: items.length, subject: first.pulled.msg.subject, seq: first.pulled.seq, reason: first.reason },
-    'messages cannot be stored and went to the dead letters',
-  )
 }

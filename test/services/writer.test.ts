@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { connectBus } from '../../platform/bus/connect.ts'
 import { createPublisher } from '../../platform/bus/publisher.ts'
 import { createLogger } from '../../platform/log.ts'
+import type { Logger } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { createWriterMetrics } from '../../services/messages/writer-metrics.ts'
 import type { WriterMetrics } from '../../services/messages/writer-metrics.ts'
@@ -13,6 +14,7 @@ import type { Writer } from '../../services/messages/writer.ts'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
+import { captureLog } from '../support/log.ts'
 import { startGround, startTestGateway } from '../support/gateway.ts'
 import type { Ground, TestGateway } from '../support/gateway.ts'
 
@@ -49,8 +51,7 @@ interface Running {
 
 const lost = async ({ metrics }: Running) => (await metrics.lost.get()).values[0]?.value
 
-async function startOne(): Promise<Running> {
-  const log = createLogger('silent')
+async function startOne(log: Logger = createLogger('silent')): Promise<Running> {
   const bus = await connectBus({ servers: ground.natsUrl, name: 'test writer', log })
   const publisher = createPublisher(bus)
   const metrics = createWriterMetrics(createMetrics().registry)
@@ -213,6 +214,7 @@ describe('a message that cannot be stored', () => {
       'application/senml+json',
       'invalid_text',
     ],
+    ['more objects than a message may hold', `[${'{},'.repeat(1_000)}{}]`, 'application/json', 'too_large'],
     ['brackets without end', '['.repeat(5_000) + ']'.repeat(5_000), 'application/senml+json', 'record 0'],
   ])(
     '(%s) goes to the dead letters with its reason, and stops nobody',
@@ -251,6 +253,28 @@ describe('a message that cannot be stored', () => {
       expect(letter.headers?.get('Sluice-Payload-Bytes')).toBe('7')
     }
     await eventually('what follows is stored', async () => (await storedValues()).length === 5)
+    await one.stop()
+  })
+
+  it('(formats longer than an index takes) costs the neighbours nothing, and the log a few short lines', async () => {
+    const channel = `${site.domain.id}.c.${site.channel.id}`
+    const letter = () => String.fromCharCode(97 + Math.floor(Math.random() * 26))
+    // What does not compress, or the index might take it.
+    const format = () => Array.from({ length: 3_000 }, letter).join('')
+    for (let i = 0; i < 20; i++) nats.publish(`m.${channel}.${format()}`, '{"a":1}')
+    await publish(5)
+    for (let i = 0; i < 20; i++) nats.publish(`m.${channel}.${format()}`, '{"a":1}')
+    await publish(5, 5)
+    const { log, lines } = captureLog()
+    const letters = nats.subscribe('deadletters.>', { max: 40 })
+    const one = await startOne(log)
+    await eventually('the neighbours are stored', async () => (await storedValues()).length === 10)
+    const { state } = await (await nats.jetstreamManager()).streams.info('deadletters')
+    expect(state.messages).toBe(40)
+    // Found before the database was asked, which would find them one by one, by halves.
+    for await (const each of letters) expect(each.headers?.get('Sluice-Reason')).toContain('invalid_format')
+    expect(lines.filter((line) => line.includes('dead letters')).length).toBeLessThanOrEqual(10)
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(1_000)
     await one.stop()
   })
 
