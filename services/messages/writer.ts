@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { JetStreamManager } from 'nats'
 import type { Client } from 'pg'
 import { announceCommitted } from '../../platform/bus/committed.ts'
 import type { Bus } from '../../platform/bus/connect.ts'
@@ -15,9 +16,10 @@ import { Dictionary } from './dictionary.ts'
 import { Outdated } from './outdated.ts'
 import { prepare } from './prepare.ts'
 import type { Prepared } from './prepare.ts'
-import { fitToStream } from './rewind.ts'
+import { fitToStream, reportLost } from './rewind.ts'
 import { readPosition, store, tryLockWriter } from './store.ts'
 import type { Position } from './store.ts'
+import { countTrimmed } from './trimmed.ts'
 import type { WriterMetrics } from './writer-metrics.ts'
 
 /** An idle writer waits this long for company before it stores a message: below what anyone notices. */
@@ -104,6 +106,12 @@ interface Session {
   readonly dictionary: Dictionary
 }
 
+/** What it reads. */
+interface Source {
+  readonly manager: JetStreamManager
+  readonly puller: Puller
+}
+
 /** Waits to become the one writer, then writes until stopped or until something fails. */
 async function writeAsLeader(options: Parts, signal: AbortSignal, onMoved: (position: Position) => void) {
   const [client, forDictionary] = [connection(options), connection(options)]
@@ -124,7 +132,8 @@ async function writeAsLeader(options: Parts, signal: AbortSignal, onMoved: (posi
       // Stopped while the consumer was being made: the event has passed.
       signal.throwIfAborted()
       onMoved(position)
-      await writeFrom(position, puller, session, options, onMoved)
+      const firstSeq = Math.max(position.seq + 1, info.state.first_seq)
+      await writeFrom({ position, firstSeq }, { ...session, manager, puller }, options, onMoved)
     } finally {
       signal.removeEventListener('abort', stop)
       await puller.stop()
@@ -143,16 +152,18 @@ function connection({ databaseUrl }: Parts): Client {
 
 /** Prepares one batch while the one before is being stored: the database and this process work at the same time. */
 async function writeFrom(
-  start: Position,
-  puller: Puller,
-  { client, dictionary }: Session,
+  start: { readonly position: Position; readonly firstSeq: number },
+  { client, dictionary, manager, puller }: Session & Source,
   options: Parts,
   onMoved: (position: Position) => void,
 ): Promise<never> {
-  let storing = Promise.resolve(start)
+  let storing = Promise.resolve(start.position)
+  let nextSeq = start.firstSeq
   try {
     for (;;) {
       const batch = await puller.next(LINGER_MS)
+      const trimmed = await countTrimmed(manager, batch, nextSeq)
+      nextSeq = (batch.at(-1)?.seq ?? 0) + 1
       for (let at = 0; at < batch.length;) {
         const prepared = await attempt(() => prepare(batch, at, dictionary))
         const from = await storing
@@ -162,6 +173,12 @@ async function writeFrom(
         storing.then(onMoved, () => void puller.stop())
         at += pulled.length
       }
+      // Once the position is past them: a writer that begins anew before that finds and counts them itself.
+      if (trimmed > 0)
+        storing.then(
+          ({ seq }) => reportLost(options, trimmed, seq),
+          () => undefined,
+        )
     }
   } finally {
     // Its error is the first one; and the connection is not closed under it.

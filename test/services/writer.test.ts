@@ -169,6 +169,30 @@ describe('the writer', () => {
     await second.stop()
   })
 
+  it('counts what was removed while it was running and behind, and goes on behind it', async () => {
+    const { log, lines } = captureLog()
+    const one = await startOne(log)
+    await publish(1)
+    await eventually('it runs', async () => (await storedValues()).length === 1)
+    const manager = await nats.jetstreamManager()
+    await db.query('begin; select from stream_positions for update')
+    const total = 20_000
+    const subject = `m.${site.domain.id}.c.${site.channel.id}`
+    for (let i = 1; i < total; i++) nats.publish(subject, JSON.stringify([{ n: 'x', v: i }]))
+    await nats.flush()
+    // What somebody deletes by hand is not lost.
+    await manager.streams.deleteMessage('messages', total - 10)
+    // More than a writer holds that cannot store.
+    await manager.streams.purge('messages', { seq: total - 99 })
+    await db.query('commit')
+    await eventually('the end is stored', async () => (await storedValues()).at(-1) === total - 1)
+    const stored = await storedValues()
+    await eventually('the rest is counted', async () => (await lost(one)) === total - 1 - stored.length)
+    expect(stored.length).toBeLessThan(total - 100)
+    expect(lines.filter((line) => line.includes('before they were stored'))).toHaveLength(1)
+    await one.stop()
+  })
+
   it('goes on at the end of a stream whose last messages the server has lost', async () => {
     const first = await startOne()
     await publish(10)
