@@ -209,6 +209,8 @@ export interface StoredChannelsTable {
   no: Generated<number>
   channel_id: string
   domain_id: string
+  /** How many it has. */
+  series: Generated<number>
 }
 
 export interface SeriesTable {

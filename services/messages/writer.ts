@@ -13,6 +13,7 @@ import { createBurial } from './burial.ts'
 import type { Burial } from './burial.ts'
 import { DayCounts } from './day-counts.ts'
 import { Dictionary } from './dictionary.ts'
+import type { SeriesLimits } from './series-room.ts'
 import { Outdated } from './outdated.ts'
 import { prepare } from './prepare.ts'
 import type { Prepared } from './prepare.ts'
@@ -35,6 +36,8 @@ export interface WriterOptions {
   readonly databaseUrl: string
   readonly log: Logger
   readonly metrics: WriterMetrics
+  /** Any number, unless said. */
+  readonly seriesLimits?: SeriesLimits
 }
 
 export interface Writer {
@@ -120,7 +123,11 @@ async function writeAsLeader(options: Parts, signal: AbortSignal, onMoved: (posi
     while (!(await tryLockWriter(client))) {
       await sleep(STANDBY_MS, undefined, { signal })
     }
-    const session = { client, dictionary: new Dictionary(forDictionary) }
+    const dictionary = new Dictionary(forDictionary, {
+      limits: options.seriesLimits,
+      onAdded: (count) => options.metrics.addedSeries.inc(count),
+    })
+    const session = { client, dictionary }
     const manager = await options.bus.connection.jetstreamManager({ checkAPI: false })
     const info = await manager.streams.info(MESSAGES_STREAM)
     const stored = await readPosition(client, MESSAGES_STREAM, info.created)
@@ -254,6 +261,7 @@ async function storePrepared(
   await options.bury(prepared.broken, from.createdAt)
   const position = await store(client, from, to, prepared)
   options.metrics.storedReadings.inc(prepared.sampleRows)
+  options.metrics.refusedSeries.inc(prepared.refused)
   options.metrics.storedJson.inc(prepared.json.length)
   return position
 }

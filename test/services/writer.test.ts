@@ -7,6 +7,7 @@ import { createPublisher } from '../../platform/bus/publisher.ts'
 import { createLogger } from '../../platform/log.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
+import type { SeriesLimits } from '../../services/messages/series-room.ts'
 import { createWriterMetrics } from '../../services/messages/writer-metrics.ts'
 import type { WriterMetrics } from '../../services/messages/writer-metrics.ts'
 import { startWriter } from '../../services/messages/writer.ts'
@@ -51,11 +52,11 @@ interface Running {
 
 const lost = async ({ metrics }: Running) => (await metrics.lost.get()).values[0]?.value
 
-async function startOne(log: Logger = createLogger('silent')): Promise<Running> {
+async function startOne(log: Logger = createLogger('silent'), seriesLimits?: SeriesLimits): Promise<Running> {
   const bus = await connectBus({ servers: ground.natsUrl, name: 'test writer', log })
   const publisher = createPublisher(bus)
   const metrics = createWriterMetrics(createMetrics().registry)
-  const writer = startWriter({ bus, publisher, databaseUrl: ground.databaseUrl, log, metrics })
+  const writer = startWriter({ bus, publisher, databaseUrl: ground.databaseUrl, log, metrics, seriesLimits })
   return {
     writer,
     metrics,
@@ -299,6 +300,23 @@ describe('a message that cannot be stored', () => {
     for await (const each of letters) expect(each.headers?.get('Sluice-Reason')).toContain('invalid_format')
     expect(lines.filter((line) => line.includes('dead letters')).length).toBeLessThanOrEqual(10)
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(1_000)
+    await one.stop()
+  })
+
+  it('(a name that its channel has no room for) goes there too, and what is known is stored as before', async () => {
+    const { log } = captureLog()
+    const one = await startOne(log, { perChannel: 2, perDomain: 2 })
+    const letters = nats.subscribe('deadletters.>', { max: 1 })
+    await publish(5)
+    const subject = `m.${site.domain.id}.c.${site.channel.id}`
+    await nats.jetstream().publish(subject, JSON.stringify(['x', 'z'].map((n) => ({ n, v: 99 }))))
+    await publish(5, 5)
+    for await (const each of letters) expect(each.headers?.get('Sluice-Reason')).toContain('too_many_series')
+    await eventually('the others are stored', async () => (await storedValues()).length === 10)
+    expect(await storedValues()).toEqual(upTo(10))
+    expect(await countedDays()).toBe(2 * 10)
+    expect((await one.metrics.refusedSeries.get()).values[0]?.value).toBe(1)
+    expect((await one.metrics.addedSeries.get()).values[0]?.value).toBe(2)
     await one.stop()
   })
 
