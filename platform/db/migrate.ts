@@ -12,6 +12,7 @@ import * as lists from './migrations/0008-lists.ts'
 import * as traffic from './migrations/0009-traffic.ts'
 import * as presence from './migrations/0010-presence.ts'
 import * as seriesLimits from './migrations/0011-series-limits.ts'
+import * as channelStates from './migrations/0012-channel-states.ts'
 
 /** All migrations, oldest first. A merged one is frozen; a change is a new file and a new line here. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -26,6 +27,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0009-traffic': traffic,
   '0010-presence': presence,
   '0011-series-limits': seriesLimits,
+  '0012-channel-states': channelStates,
 }
 
 /**

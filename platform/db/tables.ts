@@ -277,6 +277,14 @@ export interface StoredDaysTable {
   stored: number
 }
 
+/** Kept by triggers on the days. */
+export interface ChannelStatesTable {
+  channel_id: string
+  /** Rises with whatever is stored in the channel or removed from it. */
+  revision: number
+  readings: number
+}
+
 export interface ArrivalsTable {
   publisher: string
   messages: number
@@ -326,6 +334,7 @@ export interface Tables {
   readings: ReadingsView
   json_messages: JsonMessagesTable
   stored_days: StoredDaysTable
+  channel_states: ChannelStatesTable
   arrivals: ArrivalsTable
   stream_positions: StreamPositionsTable
   entities: EntitiesView

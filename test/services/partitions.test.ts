@@ -5,6 +5,7 @@ import { createDatabase } from '../../platform/db/connect.ts'
 import type { Db } from '../../platform/db/connect.ts'
 import { createAhead, dropBefore, weekOf } from '../../services/messages/partitions.ts'
 import { removeExpired } from '../../services/messages/retention.ts'
+import { findChannelState } from '../../services/messages/state.ts'
 import { tidyWeeks } from '../../services/messages/tidy.ts'
 import { countDays } from '../../services/messages/totals.ts'
 import { cloneDatabase } from '../support/database.ts'
@@ -63,7 +64,45 @@ async function partitionsOf(channel: string): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
+async function readingsOf(channel: string): Promise<number | undefined> {
+  const { rows } = await sql<{ readings: number }>`
+    select readings from channel_states where channel_id = ${channel}`.execute(db)
+  return rows[0]?.readings
+}
+
 const never = new AbortController().signal
+
+describe('the state of a channel', () => {
+  it('is a new one after whatever is stored or removed, also when the same is stored again', async () => {
+    const channel = await givenChannel(10)
+    const other = await givenChannel()
+    const states = new Set<string>()
+    const look = async () => states.add((await findChannelState(db, channel)).fingerprint)
+    await look()
+    for (let round = 0; round < 2; round++) {
+      await givenReading(channel, now - 30 * DAY)
+      await look()
+      await givenReading(channel, now - 30 * DAY)
+      await look()
+      await givenJson(channel, now - 30 * DAY)
+      await look()
+      expect(await readingsOf(channel)).toBe(2)
+      await removeExpired(db, 0, now, never)
+      await look()
+      expect(await readingsOf(channel)).toBe(0)
+    }
+    await givenReading(other, now)
+    await look()
+    expect(states.size).toBe(9)
+  })
+
+  it('counts what goes with its week', async () => {
+    const channel = await givenChannel()
+    for (const age of [0, 1, 6 * WEEK]) await givenReading(channel, now - age)
+    await dropBefore(db, now - 3 * WEEK)
+    expect(await readingsOf(channel)).toBe(2)
+  })
+})
 
 describe('partitions', () => {
   it('take each reading to its week, and absurd times to the ends', async () => {
