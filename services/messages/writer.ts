@@ -38,6 +38,8 @@ export interface WriterOptions {
   readonly metrics: WriterMetrics
   /** Any number, unless said. */
   readonly seriesLimits?: SeriesLimits
+  /** Bytes of the dead letters of one domain. */
+  readonly deadLetterBytes?: number
 }
 
 export interface Writer {

@@ -7,11 +7,10 @@ import { createPublisher } from '../../platform/bus/publisher.ts'
 import { createLogger } from '../../platform/log.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
-import type { SeriesLimits } from '../../services/messages/series-room.ts'
 import { createWriterMetrics } from '../../services/messages/writer-metrics.ts'
 import type { WriterMetrics } from '../../services/messages/writer-metrics.ts'
 import { startWriter } from '../../services/messages/writer.ts'
-import type { Writer } from '../../services/messages/writer.ts'
+import type { Writer, WriterOptions } from '../../services/messages/writer.ts'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
@@ -52,11 +51,14 @@ interface Running {
 
 const lost = async ({ metrics }: Running) => (await metrics.lost.get()).values[0]?.value
 
-async function startOne(log: Logger = createLogger('silent'), seriesLimits?: SeriesLimits): Promise<Running> {
+async function startOne(
+  log: Logger = createLogger('silent'),
+  options: Pick<WriterOptions, 'seriesLimits' | 'deadLetterBytes'> = {},
+): Promise<Running> {
   const bus = await connectBus({ servers: ground.natsUrl, name: 'test writer', log })
   const publisher = createPublisher(bus)
   const metrics = createWriterMetrics(createMetrics().registry)
-  const writer = startWriter({ bus, publisher, databaseUrl: ground.databaseUrl, log, metrics, seriesLimits })
+  const writer = startWriter({ bus, publisher, databaseUrl: ground.databaseUrl, log, metrics, ...options })
   return {
     writer,
     metrics,
@@ -305,7 +307,7 @@ describe('a message that cannot be stored', () => {
 
   it('(a name that its channel has no room for) goes there too, and what is known is stored as before', async () => {
     const { log } = captureLog()
-    const one = await startOne(log, { perChannel: 2, perDomain: 2 })
+    const one = await startOne(log, { seriesLimits: { perChannel: 2, perDomain: 2 } })
     const letters = nats.subscribe('deadletters.>', { max: 1 })
     await publish(5)
     const subject = `m.${site.domain.id}.c.${site.channel.id}`
@@ -317,6 +319,32 @@ describe('a message that cannot be stored', () => {
     expect(await countedDays()).toBe(2 * 10)
     expect((await one.metrics.refusedSeries.get()).values[0]?.value).toBe(1)
     expect((await one.metrics.addedSeries.get()).values[0]?.value).toBe(2)
+    await one.stop()
+  })
+
+  it('pushes out older dead letters of its own domain when those are many, and nobody else’s', async () => {
+    const other = await api.given.site()
+    const { log } = captureLog()
+    const one = await startOne(log, { deadLetterBytes: 20_000 })
+    const manager = await nats.jetstreamManager()
+    const lettersOf = async ({ domain }: typeof site) => {
+      const info = await manager.streams.info('deadletters', {
+        subjects_filter: `deadletters.${domain.id}.>`,
+      })
+      return Object.keys(info.state.subjects ?? {}).map((subject) => subject.split('.').at(-1))
+    }
+    await nats.jetstream().publish(`m.${other.domain.id}.c.${other.channel.id}.kept`, '{broken')
+    for (let i = 0; i < 100; i++)
+      await nats
+        .jetstream()
+        .publish(`m.${site.domain.id}.c.${site.channel.id}.${i}`, `{broken${' '.repeat(1_000)}`)
+    await publish(1)
+    await eventually('all is behind', async () => (await storedValues()).length === 1)
+    const left = await lettersOf(site)
+    expect(left).toContain('99')
+    expect(left).not.toContain('80')
+    expect(left.length).toBeGreaterThanOrEqual(5)
+    expect(await lettersOf(other)).toEqual(['kept'])
     await one.stop()
   })
 
