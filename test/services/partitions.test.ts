@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createDatabase } from '../../platform/db/connect.ts'
+import { createClient, createDatabase } from '../../platform/db/connect.ts'
 import type { Db } from '../../platform/db/connect.ts'
+import { startMaintenance } from '../../services/messages/maintenance.ts'
 import { createAhead, dropBefore, weekOf } from '../../services/messages/partitions.ts'
-import { removeExpired } from '../../services/messages/retention.ts'
+import { dropExpiredWeeks, removeExpiredDays } from '../../services/messages/retention.ts'
 import { findChannelState } from '../../services/messages/state.ts'
 import { tidyWeeks } from '../../services/messages/tidy.ts'
 import { countDays } from '../../services/messages/totals.ts'
 import { cloneDatabase } from '../support/database.ts'
 import type { TestDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
+import { captureLog } from '../support/log.ts'
 
 const DAY = 86_400
 const WEEK = 7 * DAY
@@ -64,6 +67,12 @@ async function partitionsOf(channel: string): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
+/** Removes what has expired, as upkeep does. */
+async function removeExpired(platformDays: number) {
+  const weeks = await dropExpiredWeeks(db, platformDays, now)
+  return { weeks, ...(await removeExpiredDays(db, platformDays, now, never)) }
+}
+
 async function readingsOf(channel: string): Promise<number | undefined> {
   const { rows } = await sql<{ readings: number }>`
     select readings from channel_states where channel_id = ${channel}`.execute(db)
@@ -87,7 +96,7 @@ describe('the state of a channel', () => {
       await givenJson(channel, now - 30 * DAY)
       await look()
       expect(await readingsOf(channel)).toBe(2)
-      await removeExpired(db, 0, now, never)
+      await removeExpired(0)
       await look()
       expect(await readingsOf(channel)).toBe(0)
     }
@@ -137,6 +146,26 @@ describe('partitions', () => {
   })
 })
 
+describe('upkeep', () => {
+  it('that is kept from its lock by a long reader does all the rest, and comes back for it', async () => {
+    const channel = await givenChannel()
+    await givenReading(channel, now - 4 * WEEK)
+    await givenJson(channel, now - 4 * WEEK)
+    const reader = createClient(database.url, 'reader')
+    await reader.connect()
+    await reader.query('begin; select from samples limit 1')
+    const { log, lines } = captureLog()
+    const maintenance = startMaintenance({ db, retentionDays: 14, log, retryMs: 10 })
+    await eventually('JSON messages are gone', async () => (await countDays(db, channel, 'json:line')) === 0)
+    expect(lines.filter((line) => line.includes('upkeep of stored messages failed'))).not.toEqual([])
+    expect(lines.filter((line) => line.includes('"step":"expired weeks"'))).not.toEqual([])
+    expect(await countDays(db, channel, 'readings')).toBe(1)
+    await reader.end()
+    await eventually('readings too', async () => (await countDays(db, channel, 'readings')) === 0)
+    await maintenance.stop()
+  })
+})
+
 describe('weeks that are over', () => {
   const bytesOf = async (table: string) =>
     (await sql<{ bytes: number }>`select pg_indexes_size(${table}::regclass) as bytes`.execute(db)).rows[0]
@@ -175,7 +204,7 @@ describe('retention', () => {
     const channel = await givenChannel()
     await givenReading(channel, 0)
     await givenJson(channel, 1_000_000_000)
-    expect(await removeExpired(db, 0, now, never)).toEqual({ weeks: 0, readings: 0, json: 0 })
+    expect(await removeExpired(0)).toEqual({ weeks: 0, readings: 0, json: 0 })
   })
 
   it('of the platform drops weeks, and JSON messages by the day', async () => {
@@ -184,7 +213,7 @@ describe('retention', () => {
       await givenReading(channel, time)
       await givenJson(channel, time)
     }
-    const removed = await removeExpired(db, 14, now, never)
+    const removed = await removeExpired(14)
     expect(removed).toMatchObject({ readings: 0, json: 1 })
     expect(removed.weeks).toBeGreaterThan(0)
     expect(await countDays(db, channel, 'readings')).toBe(1)
@@ -197,7 +226,7 @@ describe('retention', () => {
       for (const age of [0, 2, 5, 6]) await givenReading(channel, now - age * DAY)
       await givenJson(channel, now - 5 * DAY)
     }
-    expect(await removeExpired(db, 0, now, never)).toEqual({ weeks: 0, readings: 2, json: 1 })
+    expect(await removeExpired(0)).toEqual({ weeks: 0, readings: 2, json: 1 })
     expect(await countDays(db, brief, 'readings')).toBe(2)
     expect(await partitionsOf(brief)).toHaveLength(2)
     expect(await partitionsOf(other)).toHaveLength(4)
@@ -206,7 +235,7 @@ describe('retention', () => {
   it('of a domain that keeps more holds the weeks of all', async () => {
     const [patient, other] = [await givenChannel(365), await givenChannel()]
     for (const channel of [patient, other]) await givenReading(channel, now - 4 * WEEK)
-    expect(await removeExpired(db, 7, now, never)).toMatchObject({ weeks: 0 })
+    expect(await removeExpired(7)).toMatchObject({ weeks: 0 })
     expect(await partitionsOf(patient)).toHaveLength(1)
   })
 })
