@@ -292,6 +292,13 @@ export interface ArrivalsTable {
   last_at: Date
 }
 
+/** How far a stream was stored on a day, counted from the Unix epoch. */
+export interface ArrivalMarksTable {
+  day: number
+  stream_created_at: Date
+  seq: number
+}
+
 export interface StreamPositionsTable {
   stream: string
   created_at: ColumnType<Date, Date | string, Date | string>
@@ -335,6 +342,7 @@ export interface Tables {
   json_messages: JsonMessagesTable
   stored_days: StoredDaysTable
   channel_states: ChannelStatesTable
+  arrival_marks: ArrivalMarksTable
   arrivals: ArrivalsTable
   stream_positions: StreamPositionsTable
   entities: EntitiesView

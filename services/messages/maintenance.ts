@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from '../../platform/db/connect.ts'
 import type { Logger } from '../../platform/log.ts'
+import { markArrivals, removeFuture } from './future-retention.ts'
 import { removeOrphans } from './orphans.ts'
 import { createAhead } from './partitions.ts'
 import { dropExpiredWeeks, removeExpiredDays } from './retention.ts'
@@ -98,6 +99,14 @@ function createSteps({ db, retentionDays, log }: MaintenanceOptions, signal: Abo
       async run() {
         const removed = await removeExpiredDays(db, retentionDays, now(), signal)
         if (removed.readings + removed.json > 0) log.info(removed, 'expired messages removed')
+      },
+    },
+    {
+      name: 'expired readings of the future',
+      async run() {
+        await markArrivals(db, now())
+        const removed = await removeFuture(db, retentionDays, now(), signal)
+        if (removed > 0) log.info({ removed }, 'expired readings of times to come removed')
       },
     },
     {

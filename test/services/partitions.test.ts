@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createClient, createDatabase } from '../../platform/db/connect.ts'
 import type { Db } from '../../platform/db/connect.ts'
+import { markArrivals, removeFuture } from '../../services/messages/future-retention.ts'
 import { startMaintenance } from '../../services/messages/maintenance.ts'
 import { createAhead, dropBefore, weekOf } from '../../services/messages/partitions.ts'
 import { dropExpiredWeeks, removeExpiredDays } from '../../services/messages/retention.ts'
@@ -218,6 +219,36 @@ describe('retention', () => {
     expect(removed.weeks).toBeGreaterThan(0)
     expect(await countDays(db, channel, 'readings')).toBe(1)
     expect(await countDays(db, channel, 'json:line')).toBe(1)
+  })
+
+  it('of readings from the far future goes by when they arrived', async () => {
+    const [kept, brief] = [await givenChannel(), await givenChannel(3)]
+    const given = async (seq: number) => {
+      for (const channel of [kept, brief]) {
+        await sql`insert into samples (series_id, channel_no, time, place)
+          select 1, no, 4000000000, ${seq}::bigint << 20 from stored_channels where channel_id = ${channel}`.execute(
+          db,
+        )
+        await sql`insert into stored_days values (${channel}, 'readings', ${Math.floor(4e9 / DAY)}, 1)
+          on conflict (channel_id, kind, day) do update set stored = stored_days.stored + 1`.execute(db)
+      }
+      await sql`insert into stream_positions (stream, created_at, seq) values ('messages', '2026-01-01', ${seq})
+        on conflict (stream) do update set seq = excluded.seq`.execute(db)
+    }
+    const left = async () =>
+      await Promise.all([kept, brief].map((channel) => countDays(db, channel, 'readings')))
+    await given(7)
+    await markArrivals(db, now)
+    await given(8)
+    expect(await removeFuture(db, 0, now + 3 * DAY, never)).toBe(0)
+    expect(await removeFuture(db, 0, now + 4 * DAY, never)).toBe(1)
+    expect(await left()).toEqual([2, 1])
+    await markArrivals(db, now + 4 * DAY)
+    expect(await removeFuture(db, 5, now + 6 * DAY, never)).toBe(1)
+    expect(await left()).toEqual([1, 1])
+    // Another stream counts from 1 again: its readings are not those that arrived long ago.
+    await sql`update stream_positions set created_at = '2026-06-01'`.execute(db)
+    expect(await removeFuture(db, 5, now + 60 * DAY, never)).toBe(0)
   })
 
   it('of a domain that keeps less removes its readings alone, to the day', async () => {
