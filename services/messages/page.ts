@@ -5,35 +5,45 @@ import type { MessageFilter } from './filter.ts'
 import { cursorBehind, readCursor } from './keyset.ts'
 import { selectLatest } from './latest.ts'
 import { presentBucket, presentJson, presentReading } from './present.ts'
-import { selectJsonMessages, selectReadings } from './repository.ts'
-import type { Keyed, Selection } from './repository.ts'
+import { createPresenter } from './presenter.ts'
+import { rowsOf, selectJsonMessages, selectReadings } from './repository.ts'
+import type { JsonMessageRow, Keyed, Selection } from './repository.ts'
+import { findScope } from './scope.ts'
+import type { Scope } from './scope.ts'
+import type { ChannelState } from './state.ts'
 
-/** What a question is answered with: rows of one kind, and how to show one. */
+/** What a question is answered with: rows of one kind, and how to show them. */
 export interface Answer<Row> {
   /** `undefined`: nothing of the kind was ever stored. */
   readonly selection: Selection<Row> | undefined
-  readonly present: (row: Row) => object
+  /** Takes them in their order, all at once or in batches. */
+  readonly present: (rows: readonly Row[]) => Promise<object[]>
 }
 
 export type PageFilter = MessageFilter & { readonly limit: number }
 
 /** Which of the four kinds of question this is. */
-export function ask(db: Db, channelId: string, filter: MessageFilter): Promise<Answer<object>> {
+export function ask(db: Db, channel: ChannelState, filter: MessageFilter): Promise<Answer<object>> {
   // Each `present` is asked about rows of its own selection alone.
-  return askAny(db, channelId, filter) as Promise<unknown> as Promise<Answer<object>>
+  return askAny(db, channel, filter) as Promise<unknown> as Promise<Answer<object>>
 }
 
-async function askAny(db: Db, channelId: string, filter: MessageFilter) {
+async function askAny(db: Db, channel: ChannelState, filter: MessageFilter) {
+  const { channelId } = channel
   if (filter.format !== 'messages') {
-    return { selection: selectJsonMessages(db, channelId, filter), present: presentJson }
+    const present = (rows: readonly JsonMessageRow[]) => Promise.resolve(rows.map(presentJson))
+    return { selection: selectJsonMessages(db, channelId, filter), present }
   }
-  if (filter.aggregation !== undefined) {
-    // The bounds were asked for when the question was checked.
-    const selection = await selectBuckets(db, channelId, filter as BucketFilter)
-    return { selection, present: presentBucket }
-  }
-  const select = filter.isLatest ? selectLatest : selectReadings
-  return { selection: await select(db, channelId, filter), present: presentReading }
+  const scope = await findScope(db, channel.no, filter)
+  const presentAs = filter.aggregation === undefined ? presentReading : presentBucket
+  const present = createPresenter(db, channelId, presentAs, scope?.known ?? [])
+  return { selection: scope && selectSamples(db, channel, scope, filter), present }
+}
+
+function selectSamples(db: Db, channel: ChannelState, scope: Scope, filter: MessageFilter) {
+  // The bounds were asked for when the question was checked.
+  if (filter.aggregation !== undefined) return selectBuckets(scope, filter as BucketFilter)
+  return filter.isLatest ? selectLatest(scope, filter) : selectReadings(db, channel, scope, filter)
 }
 
 /**
@@ -41,19 +51,18 @@ async function askAny(db: Db, channelId: string, filter: MessageFilter) {
  *
  * @throws {InvalidInput} a cursor of another question
  */
-export async function readPage(db: Db, channelId: string, filter: PageFilter) {
-  const { selection, present } = await ask(db, channelId, filter)
+export async function readPage(db: Db, channel: ChannelState, filter: PageFilter) {
+  const { selection, present } = await ask(db, channel, filter)
   if (!selection) return { total: 0, messages: [], cursor: undefined }
   const { rows } = await selection.rows.execute(db)
-  // A page behind the last row may be one row that has the total alone.
-  const found = rows.filter(({ cursor_key: key }) => key !== null)
+  const found = rowsOf(selection, rows)
   const total = await totalOf(selection, filter, rows)
   const page = found.slice(0, filter.limit)
   const last = found.length > filter.limit ? page.at(-1) : undefined
   return {
     total,
-    messages: page.map(present),
-    cursor: last && cursorBehind(selection.keyset, last.cursor_key, total),
+    messages: await present(page),
+    cursor: last && cursorBehind(selection.keyset, last, total),
   }
 }
 
