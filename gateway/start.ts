@@ -116,7 +116,8 @@ async function start(
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
     const { replayWindowS, messageRetentionDays: retentionDays } = config
-    startStorage({ ...common, ...database, replayWindowS, retentionDays })
+    const seriesLimits = { perChannel: config.maxChannelSeries, perDomain: config.maxDomainSeries }
+    startStorage({ ...common, ...database, replayWindowS, retentionDays, seriesLimits })
   }
 
   const backend = management?.backend ?? createRemoteBackend(bus)
