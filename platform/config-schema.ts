@@ -427,4 +427,16 @@ export const SETTINGS = {
     integer(1, 1_000_000),
     'Live answers (`messages/live`) that are open at once.',
   ),
+  maxLiveReadersPerDomain: setting(
+    'SLUICE_MAX_LIVE_READERS_PER_DOMAIN',
+    '100',
+    integer(1, 1_000_000),
+    'Those of one domain.',
+  ),
+  maxLiveReadersPerClient: setting(
+    'SLUICE_MAX_LIVE_READERS_PER_CLIENT',
+    '20',
+    integer(1, 1_000_000),
+    'Those of one client, or of one user.',
+  ),
 } satisfies Record<string, Setting<unknown>>
