@@ -58,6 +58,7 @@ export async function openDatabase(parts: DatabaseParts) {
     storedDb,
     // Half of the connections stay for pages.
     exports: { maxRows: config.exportMaxRows, maxAtOnce: Math.max(1, config.readConnections >> 1) },
+    unread: { maxBytes: config.maxUnreadBytes, maxDomainBytes: config.maxUnreadBytes / 4 },
     vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
     lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
     signingKeyS: config.signingKeyS,

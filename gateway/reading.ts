@@ -53,7 +53,7 @@ export function startReading(parts: ReadingParts): Reading {
   const replays = createReplays({ bus, guard, maxReplays: MAX_REPLAYS })
   return {
     endpoints: [
-      ...messageEndpoints(messages),
+      ...messageEndpoints({ messages, log, metrics }),
       ...liveEndpoints(live),
       ...deadLetterEndpoints(deadLetters),
       ...replayEndpoints({ replays, bus }),

@@ -18,6 +18,7 @@ import { createJournalReader } from '../services/journal/reader.ts'
 import { createJournal } from '../services/journal/service.ts'
 import { createMessages } from '../services/messages/service.ts'
 import type { ExportLimits } from '../services/messages/service.ts'
+import type { UnreadLimits } from '../services/messages/unread.ts'
 import { createTelemetry } from '../services/messages/telemetry.ts'
 import { createAccounts } from '../services/users/accounts.ts'
 import type { Links } from '../services/users/links.ts'
@@ -35,6 +36,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'>, DomainRules {
   readonly vault: Vault
   readonly signup: SignupRules
   readonly exports: ExportLimits
+  readonly unread: UnreadLimits
   readonly attempts: Attempts
   readonly secretBrake: SecretBrake
   readonly mailer: Mailer
@@ -44,7 +46,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'>, DomainRules {
 
 /** All services, from left to right as their imports point. */
 export async function createServices(parts: ServicesParts) {
-  const { db, storedDb, vault, attempts, secretBrake, exports } = parts
+  const { db, storedDb, vault, attempts, secretBrake, exports, unread } = parts
   const journal = createJournal()
   const auth = await createAuth({ ...parts, journal })
   const { policy, roles, tokens, pats } = auth
@@ -60,7 +62,16 @@ export async function createServices(parts: ServicesParts) {
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const telemetry = createTelemetry({ db, policy, domains, clients })
-  const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients, secretBrake })
+  const messages = createMessages({
+    db: storedDb,
+    exports,
+    unread,
+    policy,
+    domains,
+    channels,
+    clients,
+    secretBrake,
+  })
   return {
     auth,
     attempts,

@@ -397,6 +397,18 @@ export const SETTINGS = {
     integer(1, 3_600),
     'Seconds after which a query for messages is ended, with an error that says so.',
   ),
+  maxUnreadBytes: setting(
+    'SLUICE_MAX_UNREAD_BYTES',
+    '67108864',
+    integer(4_096, Number.MAX_SAFE_INTEGER),
+    'Pages of messages that have been asked for and that their readers have not taken, in bytes. One domain may have a quarter; beyond that it is answered 429. When all together have so much, the oldest of the domain that has most is cut off.',
+  ),
+  sendTimeoutS: setting(
+    'SLUICE_SEND_TIMEOUT_S',
+    '60',
+    integer(1, 3_600),
+    'Seconds after which an answer over HTTP of which its caller takes nothing is cut off.',
+  ),
   exportMaxRows: setting(
     'SLUICE_EXPORT_MAX_ROWS',
     '10000000',

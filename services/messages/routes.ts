@@ -1,13 +1,17 @@
 import { Readable } from 'node:stream'
 import type { RouterContext } from '@koa/router'
 import { z } from 'zod'
+import { whenAnswered } from '../../platform/http/answered.ts'
 import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
+import { createLogLimit } from '../../platform/log-limit.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { Metrics } from '../../platform/metrics.ts'
 import { ChannelParams, readReader } from './caller.ts'
 import { EXPORT_TYPES, createExportWriter } from './export-formats.ts'
 import type { ExportType, ExportWriter } from './export-formats.ts'
 import type { ExportedRows } from './export.ts'
-import { toJson } from './json.ts'
+import { toJsonWith } from './json.ts'
 import { MessagesQuery, echoFilter, toMessageFilter, toPage } from './query.ts'
 import type { Messages, Question } from './service.ts'
 import { isMatched } from './state.ts'
@@ -54,8 +58,16 @@ const Page = z.looseObject({
 /** An export that its reader does not take, or that Postgres does not find, for as long as this ends. */
 const EXPORT_IDLE_MS = 120_000
 
+export interface MessageRoutesParts {
+  readonly messages: Messages
+  readonly log: Logger
+  readonly metrics: Pick<Metrics, 'refused'>
+}
+
 /** Reading stored messages: with the domain in the path, without it, and with the subtopic glued to the path (contract 16). */
-export function messageEndpoints(messages: Messages): Endpoint[] {
+export function messageEndpoints({ messages, log, metrics }: MessageRoutesParts): Endpoint[] {
+  const slow = metrics.refused('http', 'slow')
+  const lines = createLogLimit()
   return [
     endpoint({
       method: 'get',
@@ -90,17 +102,25 @@ export function messageEndpoints(messages: Messages): Endpoint[] {
         const page = toPage(filter)
         const answer = await messages.list(reader, params, page, question)
         if (answer.isUnchanged) return unchanged(answer.tag)
-        const body = {
+        const head = {
           offset: page.offset,
           limit: page.limit,
           format: page.format,
           total: answer.total,
           cursor: answer.cursor,
           position: answer.position,
-          messages: answer.messages,
           ...echoFilter(ctx.query),
         }
-        return new Reply(200, toJson(body), 'application/json', headersOf(answer.tag))
+        const body = Buffer.from(toJsonWith(head, 'messages', answer.messages))
+        const { domainId } = answer
+        const cut = () => {
+          slow.value += 1
+          const leftOut = lines.admit('cut')
+          if (leftOut !== undefined) log.info({ domainId, leftOut }, 'unread page cut off to make room')
+          ctx.req.socket.destroy()
+        }
+        whenAnswered(ctx.res, messages.unread.hold(domainId, body.length, cut))
+        return new Reply(200, body, 'application/json', headersOf(answer.tag))
       },
     }),
   ]

@@ -7,6 +7,8 @@ import { ask, readPage } from './page.ts'
 import type { PageFilter } from './page.ts'
 import { inSnapshot } from './snapshot.ts'
 import { entityTag, findChannelState } from './state.ts'
+import { createUnread } from './unread.ts'
+import type { UnreadLimits } from './unread.ts'
 
 export type Messages = ReturnType<typeof createMessages>
 
@@ -14,6 +16,7 @@ export interface MessagesParts extends AccessParts {
   /** With connections and a statement timeout of its own: what reads much must hold up nothing else. */
   readonly db: Db
   readonly exports: ExportLimits
+  readonly unread: UnreadLimits
 }
 
 export interface ExportLimits {
@@ -27,8 +30,11 @@ export type MessagePage =
   | {
       readonly tag: string
       readonly isUnchanged: false
+      /** Whose page it is. */
+      readonly domainId: string
       readonly total: number
-      readonly messages: readonly object[]
+      /** In JSON. */
+      readonly messages: readonly string[]
       readonly cursor: string | undefined
       /** What lies at or before this place in the stream is in the answer; behind it a live tail goes on. */
       readonly position: number
@@ -41,10 +47,12 @@ export interface Question {
   isKnown(tag: string): boolean
 }
 
-export function createMessages({ db, exports, ...parts }: MessagesParts) {
+export function createMessages({ db, exports, unread: limits, ...parts }: MessagesParts) {
   const access = createChannelAccess(parts)
+  const unread = createUnread(limits)
   return {
     access,
+    unread,
 
     /**
      * Stored messages of a channel, a page of them.
@@ -53,7 +61,7 @@ export function createMessages({ db, exports, ...parts }: MessagesParts) {
      * @throws {Forbidden} no permission or connection to subscribe
      * @throws {NotFound} no such channel, told to those who may know
      * @throws {InvalidInput} a cursor of another question
-     * @throws {QueryTimeout} @throws {Unavailable}
+     * @throws {QueryTimeout} @throws {Unavailable} @throws {TooManyUnread}
      */
     async list(
       reader: Reader,
@@ -61,13 +69,14 @@ export function createMessages({ db, exports, ...parts }: MessagesParts) {
       filter: PageFilter,
       question: Question,
     ): Promise<MessagePage> {
-      const { channelId } = await access.admit(reader, reference)
+      const { channelId, domainId } = await access.admit(reader, reference)
+      unread.makeRoom(domainId)
       return inSnapshot(db, async (trx) => {
         const state = await findChannelState(trx, channelId)
         const tag = entityTag(channelId, state, question.text)
         if (question.isKnown(tag)) return { tag, isUnchanged: true }
         const page = await readPage(trx, channelId, filter)
-        return { tag, isUnchanged: false, position: state.position, ...page }
+        return { tag, isUnchanged: false, domainId, position: state.position, ...page }
       })
     },
 
