@@ -42,8 +42,8 @@ async function questionsTo({ db, fleet }: Measured): Promise<Record<string, () =
   // All that an answer takes, but HTTP and the permission.
   const read = (query: Record<string, unknown>) =>
     inSnapshot(db, async (trx) => {
-      await findChannelState(trx, channelId)
-      return readPage(trx, channelId, toPage(toMessageFilter(MessagesQuery.parse(query), undefined)))
+      const state = await findChannelState(trx, channelId)
+      return readPage(trx, state, toPage(toMessageFilter(MessagesQuery.parse(query), undefined)))
     })
   const someName = () =>
     `urn:dev:mac:0024befffe80${(1 + Math.floor(Math.random() * SERIES)).toString(16)}:temperature`

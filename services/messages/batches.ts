@@ -4,10 +4,12 @@ import type { Db } from '../../platform/db/connect.ts'
 
 /** Rows that one statement may bring, however small those before were: the next may all be as large as a message can be. */
 const MAX_ROWS = 128
-/** The same while nothing is known of their size. Up to so many are asked for without a cursor, in one round trip. */
+/** The same while nothing is known of their size. */
 const FIRST_ROWS = 32
+/** The same of rows that are small whatever they hold. */
+const SMALL_ROWS = 1_001
 /** What a batch is to be written in. */
-const TARGET_BYTES = 262_144
+export const TARGET_BYTES = 262_144
 
 /** How many rows come next: fewer the larger those before were. */
 export interface Pace {
@@ -16,13 +18,14 @@ export interface Pace {
   learn(rows: number, bytes: number): void
 }
 
-export function createPace(): Pace {
-  let nextRows = FIRST_ROWS
+export function createPace({ isSmall }: { readonly isSmall: boolean }): Pace {
+  let nextRows = isSmall ? SMALL_ROWS : FIRST_ROWS
   return {
     get nextRows() {
       return nextRows
     },
     learn(rows, bytes) {
+      if (isSmall) return
       const wanted = Math.floor((TARGET_BYTES * rows) / Math.max(1, bytes))
       nextRows = Math.min(MAX_ROWS, Math.max(1, wanted))
     },
@@ -33,7 +36,7 @@ export function createPace(): Pace {
  * The rows of a statement in batches, as they are asked for: Postgres keeps the place, so what is in memory does not grow
  * with the answer. In a transaction, and once in it.
  *
- * @param limit how many the statement is known to have at the most
+ * @param limit how many the statement is known to have at the most; no more than come at once need no cursor
  */
 export async function* fetchBatches<Row>(
   trx: Db,
@@ -41,7 +44,7 @@ export async function* fetchBatches<Row>(
   pace: Pace,
   limit = Infinity,
 ): AsyncGenerator<readonly Row[], undefined> {
-  if (limit <= FIRST_ROWS) {
+  if (limit <= pace.nextRows) {
     yield (await statement.execute(trx)).rows
     return undefined
   }

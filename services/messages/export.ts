@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { TooManyExports } from './errors.ts'
 import type { Answer } from './page.ts'
+import { rowsOf } from './repository.ts'
 import { explained } from './snapshot.ts'
 
 /** Rows that are in memory at once. */
@@ -30,7 +31,7 @@ export interface ExportedRows {
  *
  * @throws {TooManyExports} @throws {QueryTimeout} @throws {Unavailable}
  */
-export async function exportRows<Row>(
+export async function exportRows<Row extends object>(
   db: Db,
   ask: (trx: Trx) => Promise<Answer<Row>>,
   bounds: ExportBounds,
@@ -49,7 +50,7 @@ export async function exportRows<Row>(
   }
 }
 
-async function* fetchAll<Row>(
+async function* fetchAll<Row extends object>(
   db: Db,
   ask: (trx: Trx) => Promise<Answer<Row>>,
   { maxRows, limit }: ExportBounds,
@@ -71,15 +72,13 @@ async function* fetchAll<Row>(
     await sql`declare export no scroll cursor for ${selection.rows}`.execute(trx)
     let count = 0
     for (;;) {
-      const { rows } = await sql<Row & { cursor_key: unknown }>`fetch ${sql.lit(BATCH)} from export`.execute(
-        trx,
-      )
-      const found = rows.filter(({ cursor_key: key }) => key !== null)
+      const { rows } = await sql<Row>`fetch ${sql.lit(BATCH)} from export`.execute(trx)
+      const found = rowsOf(selection, rows)
       const wanted = found.slice(0, (limit ?? Infinity) - count)
       count += wanted.length
       // Cut off, so that nobody takes a part for the whole.
       if (count > maxRows) throw new Error(`export ended at ${maxRows} rows`)
-      if (wanted.length > 0) yield wanted.map(present)
+      if (wanted.length > 0) yield await present(wanted)
       if (rows.length < BATCH || count === limit) return undefined
     }
   } finally {

@@ -32,7 +32,10 @@ export interface KeyColumn {
   readonly isNullable?: boolean
 }
 
-/** What a list is ordered by, its last columns unique, and so what names a place in it. */
+/**
+ * What a list is ordered by, its last columns unique, and so what names a place in it. Its rows have these columns, those of
+ * type bigint as text; in its statement they are columns of `page`.
+ */
 export interface Keyset {
   /** Name of the list in its cursors. */
   readonly list: string
@@ -40,21 +43,23 @@ export interface Keyset {
   readonly dir: 'asc' | 'desc'
 }
 
-/** The key of a row, as a JSON array. */
-export function keyOf({ columns }: Keyset): RawBuilder<unknown> {
-  const values = columns.map(({ column, type }) =>
-    type === 'bigint' ? sql`${sql.ref(column)}::text` : sql.ref(column),
-  )
-  return sql`json_build_array(${sql.join(values)})`
-}
-
+/** Names the table: a column of the answer may have the same name and be the text of it. */
 export function orderBy({ columns, dir }: Keyset): RawBuilder<unknown> {
   const direction = sql.raw(dir)
   return sql.join(
-    columns.map(({ column, isNullable }) =>
-      isNullable ? sql`${sql.ref(column)} ${direction} nulls last` : sql`${sql.ref(column)} ${direction}`,
-    ),
+    columns.map(({ column, isNullable }) => {
+      const value = sql.ref(`page.${column}`)
+      return isNullable ? sql`${value} ${direction} nulls last` : sql`${value} ${direction}`
+    }),
   )
+}
+
+const keyOf = ({ columns }: Keyset, row: object): unknown[] =>
+  columns.map(({ column }) => (row as Readonly<Record<string, unknown>>)[column])
+
+/** Whether a row is one of the list, and not only there to say something of the list as a whole. */
+export function isRow(keyset: Keyset, row: object): boolean {
+  return keyOf(keyset, row).at(-1) !== null
 }
 
 /**
@@ -62,9 +67,10 @@ export function orderBy({ columns, dir }: Keyset): RawBuilder<unknown> {
  *
  * @returns `undefined` when the row is ordered by a text that is too long to carry around
  */
-export function cursorBehind({ list }: Keyset, key: readonly unknown[], total: number): string | undefined {
+export function cursorBehind(keyset: Keyset, row: object, total: number): string | undefined {
+  const key = keyOf(keyset, row)
   const isLong = key.some((part) => typeof part === 'string' && part.length > MAX_TEXT)
-  return isLong ? undefined : encodeCursor(list, [total, ...key])
+  return isLong ? undefined : encodeCursor(keyset.list, [total, ...key])
 }
 
 /** @throws {InvalidInput} not a cursor of this list */

@@ -7,35 +7,45 @@ import { toJson } from './json.ts'
 import { cursorBehind, readCursor } from './keyset.ts'
 import { selectLatest } from './latest.ts'
 import { presentBucket, presentJson, presentReading } from './present.ts'
-import { selectJsonMessages, selectReadings } from './repository.ts'
-import type { Keyed, Selection } from './repository.ts'
+import { createPresenter } from './presenter.ts'
+import { rowsOf, selectJsonMessages, selectReadings } from './repository.ts'
+import type { JsonMessageRow, Selection } from './repository.ts'
+import { findScope } from './scope.ts'
+import type { Scope } from './scope.ts'
+import type { ChannelState } from './state.ts'
 
-/** What a question is answered with: rows of one kind, and how to show one. */
+/** What a question is answered with: rows of one kind, and how to show them. */
 export interface Answer<Row> {
   /** `undefined`: nothing of the kind was ever stored. */
   readonly selection: Selection<Row> | undefined
-  readonly present: (row: Row) => object
+  /** Takes them in their order, all at once or in batches. */
+  readonly present: (rows: readonly Row[]) => Promise<object[]>
 }
 
 export type PageFilter = MessageFilter & { readonly limit: number }
 
 /** Which of the four kinds of question this is. */
-export function ask(db: Db, channelId: string, filter: MessageFilter): Promise<Answer<object>> {
+export function ask(db: Db, channel: ChannelState, filter: MessageFilter): Promise<Answer<object>> {
   // Each `present` is asked about rows of its own selection alone.
-  return askAny(db, channelId, filter) as Promise<unknown> as Promise<Answer<object>>
+  return askAny(db, channel, filter) as Promise<unknown> as Promise<Answer<object>>
 }
 
-async function askAny(db: Db, channelId: string, filter: MessageFilter) {
+async function askAny(db: Db, channel: ChannelState, filter: MessageFilter) {
+  const { channelId } = channel
   if (filter.format !== 'messages') {
-    return { selection: selectJsonMessages(db, channelId, filter), present: presentJson }
+    const present = (rows: readonly JsonMessageRow[]) => Promise.resolve(rows.map(presentJson))
+    return { selection: selectJsonMessages(db, channelId, filter), present }
   }
-  if (filter.aggregation !== undefined) {
-    // The bounds were asked for when the question was checked.
-    const selection = await selectBuckets(db, channelId, filter as BucketFilter)
-    return { selection, present: presentBucket }
-  }
-  const select = filter.isLatest ? selectLatest : selectReadings
-  return { selection: await select(db, channelId, filter), present: presentReading }
+  const scope = await findScope(db, channel.no, filter)
+  const presentAs = filter.aggregation === undefined ? presentReading : presentBucket
+  const present = createPresenter(db, channelId, presentAs, scope?.known ?? [])
+  return { selection: scope && selectSamples(db, channel, scope, filter), present }
+}
+
+function selectSamples(db: Db, channel: ChannelState, scope: Scope, filter: MessageFilter) {
+  // The bounds were asked for when the question was checked.
+  if (filter.aggregation !== undefined) return selectBuckets(scope, filter as BucketFilter)
+  return filter.isLatest ? selectLatest(scope, filter) : selectReadings(db, channel, scope, filter)
 }
 
 /** What a page is written in at the most, as long as it has one message; what does not fit is behind its cursor. */
@@ -46,8 +56,8 @@ const MAX_PAGE_BYTES = 4_194_304
  *
  * @throws {InvalidInput} a cursor of another question
  */
-export async function readPage(db: Db, channelId: string, filter: PageFilter) {
-  const { selection, present } = await ask(db, channelId, filter)
+export async function readPage(db: Db, channel: ChannelState, filter: PageFilter) {
+  const { selection, present } = await ask(db, channel, filter)
   if (!selection) return { total: 0, messages: [], cursor: undefined }
   const page = await collect(db, selection, present, filter.limit)
   const total = await totalOf(selection, filter, page)
@@ -55,43 +65,43 @@ export async function readPage(db: Db, channelId: string, filter: PageFilter) {
   return {
     total,
     messages,
-    cursor: hasMore && last ? cursorBehind(selection.keyset, last.cursor_key, total) : undefined,
+    cursor: hasMore && last ? cursorBehind(selection.keyset, last, total) : undefined,
   }
 }
 
 interface Collected<Row> {
   /** In JSON. */
   readonly messages: readonly string[]
-  /** The last row that is among them. */
+  /** The row of the last of them. */
   readonly last: Row | undefined
   readonly hasMore: boolean
   /** Of all pages, where each row says it. */
   readonly total: number | undefined
 }
 
-async function collect<Row>(
+async function collect<Row extends object>(
   db: Db,
-  { rows }: Selection<Row>,
-  present: (row: Row) => object,
+  selection: Selection<Row>,
+  present: Answer<Row>['present'],
   limit: number,
-): Promise<Collected<Keyed<Row>>> {
+): Promise<Collected<Row>> {
   const messages: string[] = []
-  let last: Keyed<Row> | undefined
+  let last: Row | undefined
   let total: number | undefined
   let bytes = 0
-  const pace = createPace()
-  for await (const batch of fetchBatches(db, rows, pace, limit + 1)) {
+  const pace = createPace(selection)
+  for await (const batch of fetchBatches(db, selection.rows, pace, limit + 1)) {
+    total ??= batch[0]?.total
+    const found = rowsOf(selection, batch)
+    const shown = await present(found)
     const bytesBefore = bytes
-    for (const row of batch) {
-      total ??= row.total
-      // A page behind the last row may be one row that has the total alone.
-      if (row.cursor_key === null) continue
-      if (messages.length === limit) return { messages, last, hasMore: true, total }
-      const message = toJson(present(row))
+    for (const [index, one] of shown.entries()) {
+      const message = toJson(one)
       bytes += Buffer.byteLength(message)
-      if (bytes > MAX_PAGE_BYTES && messages.length > 0) return { messages, last, hasMore: true, total }
+      const isFull = messages.length === limit || (bytes > MAX_PAGE_BYTES && messages.length > 0)
+      if (isFull) return { messages, last, hasMore: true, total }
       messages.push(message)
-      last = row
+      last = found[index]
     }
     pace.learn(batch.length, bytes - bytesBefore)
   }

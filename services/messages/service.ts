@@ -73,9 +73,9 @@ export function createMessages({ db, exports, unread: limits, ...parts }: Messag
       unread.makeRoom(domainId)
       return inSnapshot(db, async (trx) => {
         const state = await findChannelState(trx, channelId)
-        const tag = entityTag(channelId, state, question.text)
+        const tag = entityTag(state, question.text)
         if (question.isKnown(tag)) return { tag, isUnchanged: true }
-        const page = await readPage(trx, channelId, filter)
+        const page = await readPage(trx, state, filter)
         return { tag, isUnchanged: false, domainId, position: state.position, ...page }
       })
     },
@@ -88,9 +88,9 @@ export function createMessages({ db, exports, unread: limits, ...parts }: Messag
     async export(reader: Reader, reference: ChannelReference, filter: MessageFilter, question: Question) {
       const { channelId } = await access.admit(reader, reference)
       const state = await inSnapshot(db, (trx) => findChannelState(trx, channelId))
-      const tag = entityTag(channelId, state, question.text)
+      const tag = entityTag(state, question.text)
       if (question.isKnown(tag)) return { tag, rows: undefined }
-      const rows = await exportRows(db, (trx) => ask(trx, channelId, filter), {
+      const rows = await exportRows(db, (trx) => ask(trx, state, filter), {
         ...exports,
         limit: filter.limit,
       })

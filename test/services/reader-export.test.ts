@@ -160,6 +160,16 @@ describe('a long export', () => {
     expect(values).toEqual(Array.from({ length: MANY }, (_, i) => i))
   })
 
+  it('names each reading, of however many series', async () => {
+    const wide = await given(25_000, 12_000)
+    const { text } = await api.expect(200, 'GET', `${wide.path}?dir=asc`, {
+      token: wide.token,
+      headers: { accept: 'application/x-ndjson' },
+    })
+    const names = lines(text).map((row) => (row as { name: string }).name)
+    expect(names).toEqual(Array.from({ length: 25_000 }, (_, i) => `long${i % 12_000}`))
+  })
+
   it('is cut off at the bound, so that nobody takes it for the whole', async () => {
     const long = await given(60_000)
     const answer = api.call('GET', long.path, { token: long.token, headers: { accept: 'text/csv' } })
@@ -189,9 +199,15 @@ describe('a long export', () => {
   })
 })
 
-/** A channel with so many readings, put into the database as the writer would. */
-async function given(count: number) {
+/** A channel with so many readings of so many series, put into the database as the writer would. */
+async function given(count: number, series = 1) {
   const one = await api.given.site()
-  await insertReadings(db, { domainId: one.domain.id, channelId: one.channel.id, count, start: START })
+  await insertReadings(db, {
+    domainId: one.domain.id,
+    channelId: one.channel.id,
+    count,
+    start: START,
+    series,
+  })
   return { path: `/${one.domain.id}/channels/${one.channel.id}/messages`, token: one.token }
 }

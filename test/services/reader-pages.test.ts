@@ -1,9 +1,11 @@
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import type { TestGateway } from '../support/gateway.ts'
+import { insertReadings } from '../support/readings.ts'
 import { openEventStream } from '../support/sse.ts'
 
 let gateway: TestGateway
@@ -118,6 +120,37 @@ describe('pages by cursor', () => {
       expect(rows).toHaveLength(5)
     },
   )
+
+  it('keep to a filter that many series pass', async () => {
+    const { domain, channel, token } = await api.given.site()
+    const db = new Client({ connectionString: gateway.ground.databaseUrl })
+    await db.connect()
+    await insertReadings(db, {
+      domainId: domain.id,
+      channelId: channel.id,
+      count: 600,
+      start: START,
+      series: 300,
+    })
+    await db.end()
+    const list = `/${domain.id}/channels/${channel.id}/messages`
+
+    const page = await api.expect(200, 'GET', `${list}?protocol=mqtt&limit=3`, { token })
+
+    expect(page.body).toMatchObject({
+      total: 600,
+      messages: [
+        { name: 'long299', value: 599 },
+        { name: 'long298', value: 598 },
+        { name: 'long297', value: 597 },
+      ],
+    })
+    const latest = await api.expect(200, 'GET', `${list}?protocol=mqtt&latest=true&limit=2`, { token })
+    expect(latest.body).toMatchObject({
+      total: 300,
+      messages: [{ name: 'long0', value: 300 }, { name: 'long1' }],
+    })
+  })
 
   it('neither repeat nor skip anything when readings come in between', async () => {
     const before = (await read('limit=1000')).messages

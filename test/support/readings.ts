@@ -1,6 +1,9 @@
 import type { Client } from 'pg'
 
-/** Stores readings of one series, a second apart, `value` counting from 0, in the tables as the writer leaves them. */
+/**
+ * Stores readings a second apart, `value` counting from 0, in the tables as the writer leaves them: of the series `long`, or
+ * in turns of so many, `long0` and on.
+ */
 export async function insertReadings(
   db: Client,
   input: {
@@ -8,6 +11,7 @@ export async function insertReadings(
     readonly channelId: string
     readonly count: number
     readonly start: number
+    readonly series?: number
   },
 ): Promise<void> {
   const { rows } = await db.query<{ no: number }>(
@@ -15,15 +19,17 @@ export async function insertReadings(
     [input.channelId, input.domainId],
   )
   const no = rows[0]?.no
-  const series = await db.query<{ id: number }>(
+  const { series = 1 } = input
+  const { rows: made } = await db.query<{ id: number }>(
     `insert into series (key, channel_no, subtopic, protocol, name, unit)
-     values (gen_random_uuid(), $1, '', 'mqtt', 'long', 'Cel') returning id`,
-    [no],
+     select gen_random_uuid(), $1, '', 'mqtt', case when $2::int = 1 then 'long' else 'long' || n end, 'Cel'
+     from generate_series(0, $2 - 1) as n returning id`,
+    [no, series],
   )
   await db.query(
     `insert into samples (series_id, channel_no, time, place, value)
-     select $1, $2, $3::double precision + n, n << 20, n from generate_series(0, $4::bigint - 1) as n`,
-    [series.rows[0]?.id, no, input.start, input.count],
+     select ($1::int[])[1 + n % $5], $2, $3::double precision + n, n << 20, n from generate_series(0, $4::bigint - 1) as n`,
+    [made.map(({ id }) => id), no, input.start, input.count, series],
   )
   await db.query(
     `insert into stored_days (channel_id, kind, day, stored)
