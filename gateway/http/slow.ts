@@ -20,16 +20,17 @@ export function createSlowReaderGuard({ sendTimeoutMs, addressOf, log, metrics }
   const lines = createLogLimit()
 
   return (req: IncomingMessage, res: ServerResponse): void => {
-    res.once('prefinish', () => {
-      // The timeout of a socket begins anew with each step forward.
-      res.setTimeout(sendTimeoutMs, () => {
-        slow.value += 1
-        const leftOut = lines.admit('slow')
-        if (leftOut !== undefined) {
-          log.info({ address: addressOf(req), leftOut }, 'slow reader of an answer dropped')
-        }
-        req.socket.destroy()
-      })
+    // The timeout of a socket begins anew with each step forward.
+    res.once('prefinish', () => res.setTimeout(sendTimeoutMs))
+    res.on('timeout', () => {
+      // That of an answer before it on the connection; this one is still being made.
+      if (!res.writableEnded) return
+      slow.value += 1
+      const leftOut = lines.admit('slow')
+      if (leftOut !== undefined) {
+        log.info({ address: addressOf(req), leftOut }, 'slow reader of an answer dropped')
+      }
+      req.socket.destroy()
     })
   }
 }
