@@ -56,8 +56,13 @@ export async function openDatabase(parts: DatabaseParts) {
   const services = await createServices({
     db,
     storedDb,
-    // Half of the connections stay for pages.
-    exports: { maxRows: config.exportMaxRows, maxAtOnce: Math.max(1, config.readConnections >> 1) },
+    exports: {
+      maxRows: config.exportMaxRows,
+      // Half of the connections stay for pages, and half of the rest for other domains.
+      maxAtOnce: Math.max(1, config.readConnections >> 1),
+      maxDomainAtOnce: Math.max(1, config.readConnections >> 2),
+      stallMs: config.exportStallS * 1_000,
+    },
     unread: { maxBytes: config.maxUnreadBytes, maxDomainBytes: config.maxUnreadBytes / 4 },
     vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
     lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },

@@ -53,7 +53,7 @@ export function startReading(parts: ReadingParts): Reading {
   const replays = createReplays({ bus, guard, maxReplays: MAX_REPLAYS })
   return {
     endpoints: [
-      ...messageEndpoints({ messages, log, metrics }),
+      ...messageEndpoints({ messages, log, metrics, exportStallMs: config.exportStallS * 1_000 }),
       ...liveEndpoints(live),
       ...deadLetterEndpoints(deadLetters),
       ...replayEndpoints({ replays, bus }),

@@ -415,6 +415,12 @@ export const SETTINGS = {
     integer(1, Number.MAX_SAFE_INTEGER),
     'Messages in one export. A longer one is cut off, which its reader can tell.',
   ),
+  exportStallS: setting(
+    'SLUICE_EXPORT_STALL_S',
+    '300',
+    integer(1, 3_600),
+    'Seconds after which an export of which its reader takes nothing is cut off. The network takes some megabytes at a time, so this is what the slowest reader needs for so much.',
+  ),
   maxLiveReaders: setting(
     'SLUICE_MAX_LIVE_READERS',
     '500',

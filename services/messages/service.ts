@@ -1,7 +1,9 @@
 import type { Db } from '../../platform/db/connect.ts'
 import { createChannelAccess } from './access.ts'
 import type { AccessParts, ChannelReference, Reader } from './access.ts'
-import { exportRows } from './export.ts'
+import { createExports } from './export.ts'
+import type { ExportLimits } from './export.ts'
+import type { ExportWriter } from './export-formats.ts'
 import type { MessageFilter } from './filter.ts'
 import { ask, readPage } from './page.ts'
 import type { PageFilter } from './page.ts'
@@ -17,11 +19,6 @@ export interface MessagesParts extends AccessParts {
   readonly db: Db
   readonly exports: ExportLimits
   readonly unread: UnreadLimits
-}
-
-export interface ExportLimits {
-  readonly maxRows: number
-  readonly maxAtOnce: number
 }
 
 /** One page, or that it is what the caller has already. */
@@ -47,9 +44,10 @@ export interface Question {
   isKnown(tag: string): boolean
 }
 
-export function createMessages({ db, exports, unread: limits, ...parts }: MessagesParts) {
+export function createMessages({ db, exports: exportLimits, unread: limits, ...parts }: MessagesParts) {
   const access = createChannelAccess(parts)
   const unread = createUnread(limits)
+  const exports = createExports(db, exportLimits)
   return {
     access,
     unread,
@@ -81,20 +79,24 @@ export function createMessages({ db, exports, unread: limits, ...parts }: Messag
     },
 
     /**
-     * The same without pages: all rows, as they come from the database.
+     * The same without pages: all rows, written as they come from the database.
      *
-     * @throws as {@link list}
+     * @throws as {@link list} @throws {TooManyExports}
      */
-    async export(reader: Reader, reference: ChannelReference, filter: MessageFilter, question: Question) {
-      const { channelId } = await access.admit(reader, reference)
+    async export(
+      reader: Reader,
+      reference: ChannelReference,
+      filter: MessageFilter,
+      question: Question,
+      writer: ExportWriter,
+    ) {
+      const { channelId, domainId } = await access.admit(reader, reference)
       const state = await inSnapshot(db, (trx) => findChannelState(trx, channelId))
       const tag = entityTag(state, question.text)
-      if (question.isKnown(tag)) return { tag, rows: undefined }
-      const rows = await exportRows(db, (trx) => ask(trx, state, filter), {
-        ...exports,
-        limit: filter.limit,
-      })
-      return { tag, rows }
+      if (question.isKnown(tag)) return { tag, domainId, document: undefined }
+      const { limit } = filter
+      const document = await exports.open({ domainId, limit, writer, ask: (trx) => ask(trx, state, filter) })
+      return { tag, domainId, document }
     },
   }
 }
