@@ -27,6 +27,9 @@ export interface DatabaseParts {
 /** Reads of stored messages that wait for a connection. Beyond so many, waiting helps nobody. */
 const MAX_WAITING_READS = 100
 
+/** Those of one domain that wait for the ones before them. */
+const MAX_WAITING_DOMAIN_READS = 50
+
 /** The database, and the services over it. */
 export async function openDatabase(parts: DatabaseParts) {
   const { config, databaseUrl, life, log, metrics, attempts, secretBrake } = parts
@@ -62,6 +65,11 @@ export async function openDatabase(parts: DatabaseParts) {
       maxAtOnce: Math.max(1, config.readConnections >> 1),
       maxDomainAtOnce: Math.max(1, config.readConnections >> 2),
       stallMs: config.exportStallS * 1_000,
+    },
+    reads: {
+      maxAtOnce: Math.max(1, config.readConnections >> 2),
+      maxWaiting: MAX_WAITING_DOMAIN_READS,
+      timeoutMs: config.readTimeoutS * 1_000,
     },
     unread: { maxBytes: config.maxUnreadBytes, maxDomainBytes: config.maxUnreadBytes / 4 },
     vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),

@@ -17,6 +17,7 @@ import { createGroups } from '../services/groups/service.ts'
 import { createJournalReader } from '../services/journal/reader.ts'
 import { createJournal } from '../services/journal/service.ts'
 import { createMessages } from '../services/messages/service.ts'
+import type { ReadLimits } from '../services/messages/service.ts'
 import type { ExportLimits } from '../services/messages/export.ts'
 import type { UnreadLimits } from '../services/messages/unread.ts'
 import { createTelemetry } from '../services/messages/telemetry.ts'
@@ -37,6 +38,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'>, DomainRules {
   readonly signup: SignupRules
   readonly exports: ExportLimits
   readonly unread: UnreadLimits
+  readonly reads: ReadLimits
   readonly attempts: Attempts
   readonly secretBrake: SecretBrake
   readonly mailer: Mailer
@@ -46,7 +48,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'>, DomainRules {
 
 /** All services, from left to right as their imports point. */
 export async function createServices(parts: ServicesParts) {
-  const { db, storedDb, vault, attempts, secretBrake, exports, unread } = parts
+  const { db, storedDb, vault, attempts, secretBrake, exports, unread, reads } = parts
   const journal = createJournal()
   const auth = await createAuth({ ...parts, journal })
   const { policy, roles, tokens, pats } = auth
@@ -66,6 +68,7 @@ export async function createServices(parts: ServicesParts) {
     db: storedDb,
     exports,
     unread,
+    reads,
     policy,
     domains,
     channels,

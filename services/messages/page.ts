@@ -2,6 +2,7 @@ import type { Db } from '../../platform/db/connect.ts'
 import { createPace, fetchBatches } from './batches.ts'
 import { selectBuckets } from './buckets.ts'
 import type { BucketFilter } from './buckets.ts'
+import type { Deadline } from './deadline.ts'
 import type { MessageFilter } from './filter.ts'
 import { toJson } from './json.ts'
 import { cursorBehind, readCursor } from './keyset.ts'
@@ -55,11 +56,14 @@ const MAX_PAGE_BYTES = 4_194_304
  * One page of what a channel has for a question, its messages in JSON, with the cursor of the next.
  *
  * @throws {InvalidInput} a cursor of another question
+ * @throws {QueryTimeout}
  */
-export async function readPage(db: Db, channel: ChannelState, filter: PageFilter) {
+export async function readPage(db: Db, channel: ChannelState, filter: PageFilter, deadline: Deadline) {
   const { selection, present } = await ask(db, channel, filter)
   if (!selection) return { total: 0, messages: [], cursor: undefined }
-  const page = await collect(db, selection, present, filter.limit)
+  await deadline.apply(db)
+  const page = await collect(db, selection, present, filter.limit, deadline)
+  await deadline.apply(db)
   const total = await totalOf(selection, filter, page)
   const { messages, last, hasMore } = page
   return {
@@ -84,6 +88,7 @@ async function collect<Row extends object>(
   selection: Selection<Row>,
   present: Answer<Row>['present'],
   limit: number,
+  deadline: Deadline,
 ): Promise<Collected<Row>> {
   const messages: string[] = []
   let last: Row | undefined
@@ -104,6 +109,7 @@ async function collect<Row extends object>(
       last = found[index]
     }
     pace.learn(batch.length, bytes - bytesBefore)
+    await deadline.apply(db)
   }
   return { messages, last, hasMore: false, total }
 }

@@ -1,6 +1,7 @@
-import type { Db } from '../../platform/db/connect.ts'
+import type { Db, Trx } from '../../platform/db/connect.ts'
 import { createChannelAccess } from './access.ts'
 import type { AccessParts, ChannelReference, Reader } from './access.ts'
+import { createDeadline } from './deadline.ts'
 import { createExports } from './export.ts'
 import type { ExportLimits } from './export.ts'
 import type { ExportWriter } from './export-formats.ts'
@@ -9,6 +10,8 @@ import { ask, readPage } from './page.ts'
 import type { PageFilter } from './page.ts'
 import { inSnapshot } from './snapshot.ts'
 import { entityTag, findChannelState } from './state.ts'
+import { createTurns } from './turns.ts'
+import type { TurnLimits } from './turns.ts'
 import { createUnread } from './unread.ts'
 import type { UnreadLimits } from './unread.ts'
 
@@ -19,6 +22,12 @@ export interface MessagesParts extends AccessParts {
   readonly db: Db
   readonly exports: ExportLimits
   readonly unread: UnreadLimits
+  readonly reads: ReadLimits
+}
+
+export interface ReadLimits extends TurnLimits {
+  /** Of a page, from when it is asked for. */
+  readonly timeoutMs: number
 }
 
 /** One page, or that it is what the caller has already. */
@@ -44,10 +53,17 @@ export interface Question {
   isKnown(tag: string): boolean
 }
 
-export function createMessages({ db, exports: exportLimits, unread: limits, ...parts }: MessagesParts) {
+export function createMessages({
+  db,
+  exports: exportLimits,
+  unread: limits,
+  reads,
+  ...parts
+}: MessagesParts) {
   const access = createChannelAccess(parts)
   const unread = createUnread(limits)
   const exports = createExports(db, exportLimits)
+  const turns = createTurns(reads)
   return {
     access,
     unread,
@@ -59,7 +75,7 @@ export function createMessages({ db, exports: exportLimits, unread: limits, ...p
      * @throws {Forbidden} no permission or connection to subscribe
      * @throws {NotFound} no such channel, told to those who may know
      * @throws {InvalidInput} a cursor of another question
-     * @throws {QueryTimeout} @throws {Unavailable} @throws {TooManyUnread}
+     * @throws {QueryTimeout} @throws {Unavailable} @throws {TooManyReads} @throws {TooManyUnread}
      */
     async list(
       reader: Reader,
@@ -69,13 +85,16 @@ export function createMessages({ db, exports: exportLimits, unread: limits, ...p
     ): Promise<MessagePage> {
       const { channelId, domainId } = await access.admit(reader, reference)
       unread.makeRoom(domainId)
-      return inSnapshot(db, async (trx) => {
+      const deadline = createDeadline(reads.timeoutMs)
+      const ask = async (trx: Trx): Promise<MessagePage> => {
+        await deadline.apply(trx)
         const state = await findChannelState(trx, channelId)
         const tag = entityTag(state, question.text)
         if (question.isKnown(tag)) return { tag, isUnchanged: true }
-        const page = await readPage(trx, state, filter)
+        const page = await readPage(trx, state, filter, deadline)
         return { tag, isUnchanged: false, domainId, position: state.position, ...page }
-      })
+      }
+      return turns.take(domainId, deadline.remainingMs(), () => inSnapshot(db, ask))
     },
 
     /**
