@@ -1,5 +1,6 @@
 import { isTouched } from '../adapters/authority.ts'
 import type { Authority } from '../adapters/authority.ts'
+import type { Traffic } from '../adapters/traffic.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import type { Config } from '../platform/config.ts'
@@ -26,6 +27,7 @@ export interface ReadingParts {
   readonly bus: Bus
   readonly publisher: Publisher
   readonly authority: Pick<Authority, 'onChange'>
+  readonly traffic: Pick<Traffic, 'noteDelivery'>
   readonly messages: Messages
 }
 
@@ -37,7 +39,7 @@ export interface Reading {
 
 /** The role `reader`: stored messages out of Postgres, and those still in the stream. */
 export function startReading(parts: ReadingParts): Reading {
-  const { config, log, metrics, bus, publisher, authority, messages } = parts
+  const { config, log, metrics, bus, publisher, authority, traffic, messages } = parts
   const { access } = messages
   const guard = createGuard({
     access,
@@ -48,7 +50,14 @@ export function startReading(parts: ReadingParts): Reading {
       }),
     log,
   })
-  const live = createLive({ bus, guard, log, metrics, maxTails: config.maxLiveReaders })
+  const live = createLive({
+    bus,
+    guard,
+    log,
+    metrics,
+    onDelivered: (clientId) => traffic.noteDelivery(clientId),
+    maxTails: config.maxLiveReaders,
+  })
   const deadLetters = createDeadLetters({ bus, publisher, access })
   const replays = createReplays({ bus, guard, maxReplays: MAX_REPLAYS })
   return {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createAuthority } from '../adapters/authority-cache.ts'
 import { createRemoteBackend } from '../adapters/authority-rpc.ts'
+import { createRefusals } from '../adapters/refusals.ts'
 import { createRemoteSink } from '../adapters/traffic-rpc.ts'
 import { createAttempts } from '../platform/attempts.ts'
 import { connectBus } from '../platform/bus/connect.ts'
@@ -22,6 +23,7 @@ import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
 import { createSlowReaderGuard } from './http/slow.ts'
+import { createStrangers } from './http/strangers.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { showBus } from './bus-metrics.ts'
 import { startInfrastructure } from './infrastructure.ts'
@@ -103,7 +105,8 @@ async function start(
   const attempts = createAttempts(limits)
   const proxies = config.trustProxy ?? []
   // Counted apart from people's: devices of one address that try secrets keep nobody there from signing in.
-  const secretBrake = createSecretBrake({ ...limits, isShared: createAddressList(proxies) })
+  const isShared = createAddressList(proxies)
+  const secretBrake = createSecretBrake({ ...limits, isShared })
   const addressOf = createAddressReader(proxies)
   const database =
     databaseUrl === undefined
@@ -123,10 +126,23 @@ async function start(
   life.onStop('authority', () => authority.stop())
   await authority.ready
   signal?.throwIfAborted()
-  const adapters = await startAdapters({ ...common, authority, addressOf, trafficSink })
+  const refusals = createRefusals({ protocol: 'http', log, metrics })
+  const strangers = createStrangers({
+    maxConnections: config.maxConnections,
+    maxPerAddress: config.maxUnauthenticatedHttpPerAddress,
+    isShared,
+    onRefused: (reason, address) => refusals.note(reason, { address }),
+  })
+  const { letIn } = strangers
+  const adapters = await startAdapters({ ...common, authority, addressOf, letIn, trafficSink })
   const reading =
     database && has('reader')
-      ? startReading({ ...common, authority, messages: database.services.messages })
+      ? startReading({
+          ...common,
+          authority,
+          traffic: adapters.traffic,
+          messages: database.services.messages,
+        })
       : undefined
 
   const endpoints = withDocs(
@@ -141,6 +157,7 @@ async function start(
     endpoints,
     authenticate: database && ((token) => database.services.auth.authenticate(token)),
     addressOf,
+    letIn,
     maxBodyBytes: config.maxBodyBytes,
     log,
   })
@@ -150,7 +167,7 @@ async function start(
   const servers = await listen({
     host: config.host,
     ports: [...config.httpPorts, ...(config.compatPorts ? COMPAT_PORTS : [])],
-    maxConnections: config.maxConnections,
+    strangers,
     onRequest: (req, res) => {
       if (adapters.http?.handle(req, res)) return
       watchForSlow(req, res)

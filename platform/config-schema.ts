@@ -93,7 +93,7 @@ export const SETTINGS = {
   tlsCert: optional(
     'SLUICE_TLS_CERT',
     text(),
-    'File with the certificate of the MQTT port with TLS, in PEM, and behind it those between it and its root. It and the other files are read again on SIGHUP: new connections get the new certificate, and what cannot be read leaves the old one.',
+    'File with the certificate of the MQTT port with TLS, in PEM, and behind it those between it and its root. It and the other files are read again on SIGHUP: new connections get the new certificate, clients whose own does not hold any more are disconnected, and what cannot be read leaves the old one.',
   ),
   tlsKey: optional(
     'SLUICE_TLS_KEY',
@@ -271,7 +271,13 @@ export const SETTINGS = {
     'SLUICE_MAX_UNAUTHENTICATED_PER_ADDRESS',
     '100',
     integer(1, 1_000_000),
-    'Connections from one address that have not yet said who they are.',
+    'MQTT connections from one address that have not yet said who they are.',
+  ),
+  maxUnauthenticatedHttpPerAddress: setting(
+    'SLUICE_MAX_UNAUTHENTICATED_HTTP_PER_ADDRESS',
+    '1000',
+    integer(1, 1_000_000),
+    'HTTP connections from one address over which nobody has shown yet who he is. Devices behind one address that all come at once are that many for a moment.',
   ),
   maxListenerConnectsPerS: optional(
     'SLUICE_MAX_LISTENER_CONNECTS_PER_S',
@@ -389,13 +395,13 @@ export const SETTINGS = {
     'SLUICE_READ_CONNECTIONS',
     '8',
     integer(2, 1_000),
-    'Connections to Postgres for reading messages. Exports take half of them at the most.',
+    'Connections to Postgres for reading messages. Exports take half of them at the most. The pages of one domain take a quarter, and so do its exports.',
   ),
   readTimeoutS: setting(
     'SLUICE_READ_TIMEOUT_S',
     '10',
     integer(1, 3_600),
-    'Seconds after which a query for messages is ended, with an error that says so.',
+    'Seconds after which a request for a page of messages is ended, with an error that says so.',
   ),
   maxUnreadBytes: setting(
     'SLUICE_MAX_UNREAD_BYTES',

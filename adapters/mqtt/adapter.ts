@@ -12,6 +12,7 @@ import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
 import type { AedesClient } from './aedes-broker.ts'
 import { Reason } from './codes.ts'
+import { watchCertificates } from './certificate-watch.ts'
 import { Connection } from './connection.ts'
 import { liveFeed } from './feeds.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
@@ -95,6 +96,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     refusals,
     liveRoutes,
     onDelivered,
+    retained,
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
     sessionExpiryS: limits.sessionExpiryS,
     onStored,
@@ -146,6 +148,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     subscriptions: cluster.subscriptions,
     lastPlace: () => cluster.lastPlace(),
     retained,
+    lookBack: cluster.lookBack,
     refusals,
     traffic: options.traffic,
     connectionOf,
@@ -195,6 +198,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     connectionOf: (session) => byKey.get(session.key),
   })
 
+  const certificates = watchCertificates(all, { log, refusals })
+
   let isStopping = false
 
   function admit({ remoteAddress }: ConnectionInfo): boolean {
@@ -226,6 +231,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
         await connection.settled()
       })
       await Promise.all(ending)
+      certificates.stop()
       revocation.stop()
       await cluster.stop()
       await retained.stop()

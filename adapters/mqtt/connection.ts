@@ -274,6 +274,11 @@ export class Connection implements Peer {
     if (run) this.#aedesStream?.push(run.bytes.subarray(run.start, runEnd))
   }
 
+  /** Whether the client asked for a session that outlives the connection, granted or not. */
+  get #mayOutlive(): boolean {
+    return this.session?.record.expiryS !== 0 || this.#host.limits.sessionExpiryS === 0
+  }
+
   #takePast(frame: Frame): boolean {
     if (!this.#publications?.takePast(frame)) return false
     refreshKeepAlive(this.#client)
@@ -287,7 +292,7 @@ export class Connection implements Peer {
       this.#publishing().check(frame)
       return true
     }
-    if (checkForAedes(frame, this.version)) {
+    if (checkForAedes(frame, this.version, this.#mayOutlive)) {
       // Nothing may follow DISCONNECT, and mqtt-packet 9.0.2 would read what does as its reason code.
       if (frame.type === Type.disconnect) {
         this.#isBusy = true

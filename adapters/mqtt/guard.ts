@@ -46,10 +46,11 @@ export function checkLength(frame: Frame, version: Version): void {
 /**
  * Checks a packet that Aedes handles, to its last byte; all but PUBLISH, of which there is more to know.
  *
+ * @param mayOutlive whether CONNECT asked for a session that outlives the connection
  * @returns whether it is one
  * @throws {ProtocolViolation}
  */
-export function checkForAedes(frame: Frame, version: Version): boolean {
+export function checkForAedes(frame: Frame, version: Version, mayOutlive: boolean): boolean {
   const cursor = new Cursor(frame.bytes, frame.body, frame.end)
   switch (frame.type) {
     case Type.pubrel:
@@ -59,7 +60,7 @@ export function checkForAedes(frame: Frame, version: Version): boolean {
       if (cursor.remaining > 0) throw malformed('PINGREQ with a body')
       return true
     case Type.disconnect:
-      checkDisconnect(cursor, version)
+      checkDisconnect(cursor, version, mayOutlive)
       return true
     default:
       return false

@@ -9,6 +9,7 @@ import type { Traffic } from '../traffic.ts'
 import type { AedesBroker } from './aedes-broker.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
+import type { LookBack } from './look-back.ts'
 import type { RetainedStore } from './retained-store.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -51,6 +52,7 @@ export interface Host {
   readonly sessions: SessionStore
   readonly subscriptions: Subscriptions
   readonly retained: RetainedStore
+  readonly lookBack: LookBack
   readonly refusals: Refusals
   readonly traffic: Traffic
   /** Aedes knows its stream alone. */

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import { isOverLimit, MAX_PROPERTY_BYTES } from '../../platform/bus/properties.ts'
+import { messageSubject } from '../../platform/bus/subject.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
 import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import type { DomainError, RateLimited } from '../../platform/errors.ts'
@@ -15,6 +16,7 @@ import type { TopicLimits } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
 import { ProtocolViolation, Reason } from './codes.ts'
+import type { LookBack } from './look-back.ts'
 import { facetsOf } from './message-properties.ts'
 import type { Receipt, Session } from './sessions.ts'
 import { waitForTurn } from './turn.ts'
@@ -28,6 +30,7 @@ export interface InboundOptions {
   readonly authority: Authority
   readonly publish: Publish
   readonly session: Session
+  readonly lookBack: LookBack
   readonly checkPayload: CheckPayload
   /** QoS 1 and 2 publications that the client may leave unacknowledged. */
   readonly receiveMaximum: number
@@ -134,7 +137,9 @@ export class Inbound {
     }
     if (this.#lookups.length === 0) {
       const address = this.#topics.get(packet.topic)
-      if (address && !this.#delayOf(address, packet)) return this.#store(address, packet, done)
+      if (address && !this.#delayOf(address, packet) && !this.#mustLookBack(packet)) {
+        return this.#store(address, packet, done)
+      }
     }
     this.#lookups.push({ packet, done })
     if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
@@ -174,12 +179,30 @@ export class Inbound {
     for (;;) {
       const address = this.#topics.get(packet.topic) ?? (await this.#resolve(packet.topic))
       const delay = address && this.#delayOf(address, packet)
-      if (!delay) return address
+      if (!delay) {
+        if (address && this.#mustLookBack(packet)) await this.#lookBack(address, packet)
+        return address
+      }
       this.#options.onDelayed(delay)
       // Nothing more is read from the connection meanwhile: its sender is slowed down, and loses nothing. What it may do can
       // change in that time, so it is asked again.
       await waitForTurn(() => this.#delayOf(address, packet), this.#options.isClosed)
     }
+  }
+
+  /** Whether it has to be found out first what the stream has. */
+  #mustLookBack({ qos, messageId: packetId }: AedesPublish): boolean {
+    const { session, lookBack } = this.#options
+    if (qos !== 2 || packetId === undefined || !session.isDurable) return false
+    const receipt = session.receipts.get(packetId)
+    return receipt ? !receipt.isAccepted && !receipt.isAsked : lookBack.place === undefined
+  }
+
+  async #lookBack(address: MessageAddress, { messageId: packetId = 0 }: AedesPublish): Promise<void> {
+    const { session, lookBack } = this.#options
+    const receipt = session.receipts.get(packetId)
+    if (receipt?.messageId === undefined) return lookBack.findPlace()
+    receipt.storedAt = await lookBack.find(session, messageSubject(address), receipt.messageId)
   }
 
   /** Why the message has to wait for its turn, if it has to. */
@@ -279,7 +302,7 @@ export class Inbound {
   }
 
   #storeExactlyOnce(message: Message, packetId: number, packet: AedesPublish, done: Done): void {
-    const { session, publish } = this.#options
+    const { session, publish, lookBack } = this.#options
     const { receipts } = session
     const entry: Entry = { packet, message: undefined, done, isSettled: false, error: undefined }
     const earlier = receipts.get(packetId)
@@ -290,19 +313,20 @@ export class Inbound {
       else earlier.waiting.push((error) => this.#settle(entry, error))
       return
     }
-    const receipt = earlier ?? newReceipt(session.isDurable)
+    const receipt = earlier ?? newReceipt(session.isDurable, lookBack.place ?? 0)
     receipt.isAsked = true
     receipts.set(packetId, receipt)
     const first = this.#enqueue({ ...entry, message })
     const settle = (error?: Error): void => {
       receipt.isAccepted = error === undefined
-      if (error && receipts.get(packetId) === receipt) receipts.delete(packetId)
       if (session.isDurable) session.ledger.touch()
       this.#settle(first, error)
       for (const again of receipt.waiting.splice(0)) again(error)
     }
-    const send = (): void => publish({ ...message, messageId: receipt.messageId }, settle)
-    // One found in the session was perhaps sent by a process that is gone: the stream takes the same again for the same.
+    const { messageId, storedAt } = receipt
+    const send = (): void => publish({ ...message, messageId, storedAt }, settle)
+    // One found in the session, and not on the stream, is perhaps still on its way there from a process that is gone: the
+    // stream takes the same again for the same.
     if (earlier || !session.isDurable) send()
     else session.ledger.commit((error) => (error ? settle(error) : send()))
   }
@@ -326,8 +350,7 @@ export class Inbound {
       const { error, message, packet, done } = entry
       if (packet.qos === 1) this.#unansweredQos1 -= 1
       if (error) {
-        // A refusal ends the exchange (MQTT 5 section 4.3.3).
-        if (packet.messageId !== undefined) this.#unreleased.delete(packet.messageId)
+        if (packet.messageId !== undefined) this.#endExchange(packet.messageId)
         this.#options.onRefused(error, packet, done)
         continue
       }
@@ -336,11 +359,21 @@ export class Inbound {
     }
     this.#tellIdle()
   }
+
+  /**
+   * A refusal ends the exchange (MQTT 5 section 4.3.3). Before MQTT 5 there is none: the client sends the same again when
+   * it is back, and the stream may have it.
+   */
+  #endExchange(packetId: number): void {
+    this.#unreleased.delete(packetId)
+    const { session, isPatient } = this.#options
+    if (!isPatient && session.receipts.delete(packetId) && session.isDurable) session.ledger.touch()
+  }
 }
 
-function newReceipt(isDurable: boolean): Receipt {
+function newReceipt(isDurable: boolean, since: number): Receipt {
   const messageId = isDurable ? randomUUID() : undefined
-  return { messageId, isAccepted: false, isAsked: false, waiting: [] }
+  return { messageId, since, isAccepted: false, isAsked: false, waiting: [] }
 }
 
 function remember<V>(known: Map<string, V>, key: string, value: V): void {

@@ -5,7 +5,7 @@ import { encodePubrel } from './answers.ts'
 import type { Bookmark, Delivery } from './encode.ts'
 import { packPublish } from './pack.ts'
 import type { PackLimits } from './pack.ts'
-import type { InFlightRecord } from './session-record.ts'
+import type { InFlightRecord, Owed } from './session-record.ts'
 
 /** Where deliveries go while a client is connected. */
 export interface Receiver extends PackLimits {
@@ -65,6 +65,8 @@ export class Outbox {
   #queue: (Delivery | undefined)[] = []
   #queueHead = 0
   #queuedBytes = 0
+  /** Whether there may be retained messages among what waits; most sessions never have any. */
+  #hasRetained = false
   /**
    * By packet identifier. `undefined` once PUBREC has come: then PUBREL is what is repeated, and never the message
    * [MQTT-4.3.3-6], which nobody needs any more.
@@ -119,14 +121,32 @@ export class Outbox {
   inFlight(): InFlightRecord[] {
     const records: InFlightRecord[] = []
     for (const [packetId, delivery] of this.#inFlight) {
-      if (!delivery) records.push({ packetId, ...RELEASED })
-      // What a group shares goes to others instead, but for QoS 2, which nobody else may have [MQTT-4.8.2-5].
-      else if (delivery.source && (!delivery.settlement || delivery.qos === 2)) {
-        const { topic, qos, retain, identifiers, source } = delivery
-        records.push({ packetId, seq: source.seq, topic, qos, retain, identifiers, isReleased: false })
+      if (!delivery) {
+        records.push({ packetId, ...RELEASED })
+        continue
       }
+      const { topic, qos, retain, identifiers, source, retained, settlement } = delivery
+      const sent = { packetId, topic, qos, retain, identifiers, isReleased: false }
+      if (retained) records.push({ ...sent, seq: retained.seq, isRetained: true })
+      // What a group shares goes to others instead, but for QoS 2, which nobody else may have [MQTT-4.8.2-5].
+      else if (source && (!settlement || qos === 2)) records.push({ ...sent, seq: source.seq })
     }
     return records
+  }
+
+  /** Retained messages that have not been sent yet, by filter. */
+  waitingRetained(): ReadonlyMap<string, Owed> {
+    const owed = new Map<string, Owed>()
+    if (!this.#hasRetained) return owed
+    this.#hasRetained = false
+    for (let at = this.#queueHead; at < this.#queue.length; at += 1) {
+      const { seq, filter } = this.#queue[at]?.retained ?? {}
+      if (seq === undefined || filter === undefined) continue
+      this.#hasRetained = true
+      const { from, to } = owed.get(filter) ?? { from: seq, to: seq }
+      owed.set(filter, { from: Math.min(from, seq), to: Math.max(to, seq) })
+    }
+    return owed
   }
 
   /** Place of the first message of that origin that has not been sent yet. */
@@ -176,6 +196,7 @@ export class Outbox {
       return this.#drop(delivery, 'queue_full')
     }
     this.#queue.push(delivery)
+    if (delivery.retained) this.#hasRetained = true
     this.#queuedBytes += bytes
     this.#account.hold(delivery)
   }

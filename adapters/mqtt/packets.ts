@@ -251,10 +251,18 @@ export function readAck(cursor: Cursor, version: Version): { packetId: number; r
   return { packetId, reason }
 }
 
-export function checkDisconnect(cursor: Cursor, version: Version): void {
+/** @param mayOutlive whether CONNECT asked for a session that outlives the connection */
+export function checkDisconnect(cursor: Cursor, version: Version, mayOutlive: boolean): void {
   if (version === 5) {
     if (cursor.remaining > 0) cursor.skip(1)
-    if (cursor.remaining > 0) readProperties(cursor, 'disconnect')
+    if (cursor.remaining > 0) {
+      readProperties(cursor, 'disconnect', (property, value) => {
+        // MQTT 5 section 3.14.2.2.2.
+        if (property === Property.sessionExpiryInterval && value > 0 && !mayOutlive) {
+          throw protocolError('a session that was to end with its connection')
+        }
+      })
+    }
   }
   if (cursor.remaining > 0) throw malformed('DISCONNECT is longer than its fields')
 }

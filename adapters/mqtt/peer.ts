@@ -13,6 +13,8 @@ export interface ConnectionInfo {
   readonly isAdmitted?: true
   /** The client that a certificate names, checked in the TLS handshake. */
   readonly certifiedId?: string
+  /** What is wrong by now with the certificate that was shown in the handshake, if one was. */
+  readonly findCertificateFlaw?: () => string | undefined
   /** The client has shown who it is: limits for strangers are over. */
   readonly onAuthenticated?: () => void
 }

@@ -96,6 +96,7 @@ function createInbound(
     authority: host.authority,
     publish: host.publish,
     session,
+    lookBack: host.lookBack,
     topics: host.limits.topics,
     checkPayload: host.checkPayload,
     // Older clients are told of no such thing.

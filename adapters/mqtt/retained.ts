@@ -17,7 +17,7 @@ export interface Retained {
    * @returns what is kept of it
    */
   set(message: Message): Message | undefined
-  /** Those of one channel that a filter matches. */
+  /** Those of one channel that a filter matches, in the order in which they were set. */
   find(channelId: string, filter: readonly string[]): Message[]
 }
 

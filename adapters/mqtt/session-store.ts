@@ -4,7 +4,7 @@ import { readMessage } from '../../platform/bus/message.ts'
 import type { Records } from '../../platform/bus/records.ts'
 import { findStored } from '../../platform/bus/stored.ts'
 import type { StreamFeed } from '../../platform/bus/stream-feed.ts'
-import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
+import { MESSAGES_STREAM, RETAINED_STREAM } from '../../platform/bus/streams.ts'
 import type { Authority } from '../authority.ts'
 import type { ClientPrincipal } from './access.ts'
 import { createBacklog } from './backlog.ts'
@@ -16,6 +16,9 @@ import { createLedgerClock, Ledger } from './ledger.ts'
 import type { Missed } from './missed.ts'
 import type { OutboxOptions, Receiver } from './outbox.ts'
 import type { Connect } from './packets.ts'
+import { sendOwed } from './retained-delivery.ts'
+import { readRetained } from './retained-store.ts'
+import type { RetainedStore } from './retained-store.ts'
 import { commonOf } from './routes.ts'
 import { decodeRecord, encodeRecord } from './session-record.ts'
 import type { InFlightRecord, SessionRecord } from './session-record.ts'
@@ -65,6 +68,7 @@ export interface SessionStoreOptions {
   readonly feed: StreamFeed
   readonly lastPlace: () => Promise<number>
   readonly missed: Missed
+  readonly retained: RetainedStore
   readonly outbox: OutboxOptions
   readonly sessionExpiryS: number
   readonly onDrop: (session: Session, reason: string) => void
@@ -134,8 +138,9 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
   /** Takes up where the session was left, here or elsewhere. */
   async function restore(session: Session, lastSeq: number): Promise<void> {
     const { record } = session
-    for (const { packetId, messageId, isAccepted } of record.receipts) {
-      session.receipts.set(packetId, { messageId, isAccepted, isAsked: false, waiting: [] })
+    for (const { packetId, messageId, since, isAccepted } of record.receipts) {
+      const from = since > lastSeq ? 0 : since
+      session.receipts.set(packetId, { messageId, since: from, isAccepted, isAsked: false, waiting: [] })
     }
     for (const subscription of record.subscriptions) {
       const { filter, domainId, channelId, since, ...how } = subscription
@@ -177,18 +182,20 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
   /** @returns `null` when the stream has it no more */
   async function fetchAgain(
     session: Session,
-    { seq, topic, qos, retain, identifiers }: InFlightRecord,
+    { seq, isRetained = false, topic, qos, retain, identifiers }: InFlightRecord,
   ): Promise<Delivery | null> {
     const manager = await bus.connection.jetstreamManager({ checkAPI: false })
-    const stored = await findStored(manager, MESSAGES_STREAM, seq)
-    const message =
-      stored && readMessage({ subject: stored.subject, headers: stored.header, data: stored.data })
+    const stored = await findStored(manager, isRetained ? RETAINED_STREAM : MESSAGES_STREAM, seq)
+    const read = isRetained ? readRetained : readMessage
+    const message = stored && read({ subject: stored.subject, headers: stored.header, data: stored.data })
     if (!message) return null
+    const delivery = { topic, payload: message.payload, qos, retain, identifiers, ...commonOf(message) }
+    if (isRetained) return { ...delivery, retained: { seq } }
     const { channelId } = message
     const place = session.bookmarks.open(message, () => seq)
     if (!session.grants.has(channelId)) session.bookmarks.drop(channelId)
     const source = { bookmark: bookmarkOf(place, message.levels), seq }
-    return { topic, payload: message.payload, qos, retain, identifiers, ...commonOf(message), source }
+    return { ...delivery, source }
   }
 
   function release(session: Session): void {
@@ -252,6 +259,9 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       for (const bookmark of session.bookmarks.all()) {
         if (!bookmark.isLive) missed.catchUp(session, bookmark)
       }
+      sendOwed(options.retained, session).catch((error: unknown) =>
+        bus.log.warn({ err: error }, 'retained messages that wait for a session could not be sent'),
+      )
     },
     close,
     all: () => sessions.values(),

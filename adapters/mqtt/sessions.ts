@@ -9,7 +9,7 @@ import { Outbox } from './outbox.ts'
 import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
 import { encodeRecord } from './session-record.ts'
-import type { SessionRecord, SubscriptionRecord, WillRecord } from './session-record.ts'
+import type { Owed, SessionRecord, SubscriptionRecord, WillRecord } from './session-record.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
 export interface ReceiveGrant {
@@ -36,6 +36,8 @@ export interface Route {
   readonly place: Place | undefined
   /** Messages up to this place in the stream are not wanted. */
   since: number
+  /** Of a session that outlives its connection. Counts until they wait to be sent, from where the outbox knows of them. */
+  owed?: Owed | undefined
 }
 
 /**
@@ -44,6 +46,10 @@ export interface Route {
  */
 export interface Receipt {
   readonly messageId: string | undefined
+  /** Place in the stream that the message can only lie behind. */
+  readonly since: number
+  /** Its place, of one that an earlier connection has put there and did not know. */
+  storedAt?: number | undefined
   isAccepted: boolean
   /** Whether the stream has been asked since this process has the session. */
   isAsked: boolean
@@ -156,17 +162,21 @@ export class Session {
   /** As it stands now, with the client connected. */
   snapshot(): SessionRecord {
     if (!this.isDurable) return this.record
+    const waiting = this.outbox.waitingRetained()
     const places: Record<string, number> = {}
     for (const bookmark of this.bookmarks.all()) places[bookmark.subject] = this.#placeOf(bookmark)
     return {
       ...this.record,
-      subscriptions: [...this.subscriptions.values()].map(subscriptionRecord),
+      subscriptions: [...this.subscriptions.values()].map((route) =>
+        subscriptionRecord(route, waiting.get(route.filter)),
+      ),
       places,
       lastPacketId: this.outbox.lastPacketId,
       inFlight: this.outbox.inFlight(),
-      receipts: [...this.receipts].map(([packetId, { messageId = '', isAccepted }]) => ({
+      receipts: [...this.receipts].map(([packetId, { messageId = '', since, isAccepted }]) => ({
         packetId,
         messageId,
+        since,
         isAccepted,
       })),
     }
@@ -189,7 +199,13 @@ export class Session {
   }
 }
 
-function subscriptionRecord(route: Route): SubscriptionRecord {
+function subscriptionRecord(route: Route, waiting: Owed | undefined): SubscriptionRecord {
   const { filter, grant, qos, noLocal, retainAsPublished, identifier, since } = route
-  return { filter, ...grant.channel, qos, noLocal, retainAsPublished, identifier, since }
+  const owed = joined(waiting, route.owed)
+  return { filter, ...grant.channel, qos, noLocal, retainAsPublished, identifier, since, owed }
+}
+
+function joined(one: Owed | undefined, other: Owed | undefined): Owed | undefined {
+  if (!one || !other) return one ?? other
+  return { from: Math.min(one.from, other.from), to: Math.max(one.to, other.to) }
 }

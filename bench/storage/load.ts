@@ -44,6 +44,8 @@ export async function loadSamples(db: Client, readings: number, all: number): Pr
   )
   // As autovacuum does, after each fiftieth part that is added.
   await db.query('vacuum analyze')
+  // What the load left to write to disk is no part of what comes next.
+  await db.query('checkpoint')
   return { channelId, readings, days: (DAYS * readings) / all, end: start + readings * step }
 }
 

@@ -8,7 +8,7 @@ import { percentile, timed } from '../support/percentile.ts'
 import { DAYS, SERIES } from './load.ts'
 import type { Fleet } from './load.ts'
 
-const RUNS = 200
+const RUNS = 500
 const DAY_S = 86_400
 
 /** Days that the smaller size is made of, whose questions are asked of both. */

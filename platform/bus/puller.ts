@@ -22,6 +22,8 @@ export interface PullerOptions {
    */
   readonly maxMessages?: number
   readonly maxBytes?: number
+  /** Whether messages come with their payloads; they do unless told otherwise. */
+  readonly hasPayloads?: boolean
 }
 
 /** Reads a stream from a place on, in order and without a gap. */
@@ -60,6 +62,7 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: fromSeq,
     ...(options.subject === undefined ? {} : { filter_subject: options.subject }),
+    ...(options.hasPayloads === false ? { headers_only: true } : {}),
     inactive_threshold: INACTIVE_MS * NS,
     mem_storage: true,
     num_replicas: 1,

@@ -16,7 +16,9 @@ export interface LiveParts {
   readonly bus: Bus
   readonly guard: Guard
   readonly log: Logger
-  readonly metrics: Pick<Metrics, 'connections' | 'delivered' | 'refused'>
+  readonly metrics: Pick<Metrics, 'connections' | 'delivered' | 'delivery' | 'refused'>
+  /** A client was handed a message. */
+  readonly onDelivered: (clientId: string) => void
   readonly maxTails: number
 }
 
@@ -38,18 +40,22 @@ const REVOKED = {
 }
 
 /** Messages of a channel as they come, for as long as the caller may and wants. */
-export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
+export function createLive({ bus, guard, log, metrics, onDelivered, maxTails }: LiveParts) {
   const tails = new Set<Tail>()
   const open = metrics.connections('sse')
   const delivered = metrics.delivered('sse')
+  const onDelay = metrics.delivery('sse')
   const stalled = metrics.refused('sse', 'slow')
+  const revoked = metrics.refused('sse', 'revoked')
+  const tooMany = metrics.refused('sse', 'too_many_live_readers')
   let opening = 0
   let isStopping = false
 
   async function start(request: LiveRequest): Promise<Tail> {
     const admission = await guard.admit(request)
     const subjects = liveSubjects(admission, request.filter)
-    const { place, gap } = await findStart(bus, request.place)
+    const { place, gap, end } = await findStart(bus, request.place)
+    const { kind, id } = admission.principal
     const tail = startTail(await fromBus(openReader(bus, subjects, place)), {
       bus,
       subjects,
@@ -58,13 +64,21 @@ export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
       gap,
       stallMs: STALL_MS,
       lateMs: LATE_MS,
-      onDelivered: () => (delivered.value += 1),
+      onDelivered({ receivedAtNs }, seq) {
+        delivered.value += 1
+        if (kind === 'client') onDelivered(id)
+        // What was there before had waited for the reader.
+        if (seq > end) onDelay(receivedAtNs)
+      },
       onStalled() {
         stalled.value += 1
         log.info({ channelId: admission.channelId }, 'slow live reader dropped')
       },
     })
-    const release = guard.watch(request, admission, () => tail.end(REVOKED))
+    const release = guard.watch(request, admission, () => {
+      revoked.value += 1
+      tail.end(REVOKED)
+    })
     tails.add(tail)
     open.value += 1
     tail.body.once('close', () => {
@@ -84,7 +98,10 @@ export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
      */
     async open(request: LiveRequest): Promise<Readable> {
       if (isStopping) throw new Unavailable('the gateway is stopping')
-      if (tails.size + opening >= maxTails) throw new Unavailable('too many live readers')
+      if (tails.size + opening >= maxTails) {
+        tooMany.value += 1
+        throw new Unavailable('too many live readers')
+      }
       opening += 1
       try {
         const tail = await start(request)
@@ -105,16 +122,16 @@ export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
   }
 }
 
-/** Where in the stream to begin, and whether something is missing between there and the place that was asked for. */
+/** Where in the stream to begin, whether something is missing between there and the place that was asked for, and its end. */
 async function findStart(bus: Bus, asked: Place | undefined) {
   const manager = await fromBus(bus.connection.jetstreamManager({ checkAPI: false }))
   const { state } = await fromBus(manager.streams.info(MESSAGES_STREAM))
-  const end: Place = { seq: state.last_seq, record: Infinity }
-  if (!asked) return { place: end, gap: undefined }
+  const end = state.last_seq
+  if (!asked) return { place: { seq: end, record: Infinity }, gap: undefined, end }
   // Ahead of the stream: that one was lost and made anew, and counts from 1 again.
-  const isAhead = asked.seq > state.last_seq
+  const isAhead = asked.seq > end
   const isGone = asked.seq + 1 < state.first_seq
-  if (!isAhead && !isGone) return { place: asked, gap: undefined }
+  if (!isAhead && !isGone) return { place: asked, gap: undefined, end }
   const place: Place = { seq: state.first_seq - 1, record: Infinity }
-  return { place, gap: { first_available: state.first_seq } }
+  return { place, gap: { first_available: state.first_seq }, end }
 }

@@ -4,6 +4,7 @@ import { createChannelReader } from '../../platform/bus/channel-reader.ts'
 import type { ChannelReader } from '../../platform/bus/channel-reader.ts'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { readMessage } from '../../platform/bus/message.ts'
+import type { Message } from '../../platform/bus/message.ts'
 import { takenNs } from '../../platform/bus/puller.ts'
 import type { Pulled } from '../../platform/bus/puller.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
@@ -36,7 +37,8 @@ export interface TailOptions {
   readonly stallMs: number
   /** A message that comes so long after the stream took it may not be the first of those that were to come. */
   readonly lateMs: number
-  onDelivered(): void
+  /** Records of the message were written. */
+  onDelivered(message: Message, seq: number): void
   onStalled(): void
 }
 
@@ -111,12 +113,14 @@ export function startTail(first: ChannelReader, options: TailOptions): Tail {
     if (seq < place.seq) return
     const message = readMessage(msg)
     const records = message ? liveRecords(decodeMessage(message, seq), filter) : []
+    let isDelivered = false
     for (const { record, data } of records) {
       if (seq === place.seq && record <= place.record) continue
       await write(sseEvent({ id: `${seq}-${record}`, data }))
       if (isEnded) return
       place = { seq, record }
-      options.onDelivered()
+      if (message && !isDelivered) options.onDelivered(message, seq)
+      isDelivered = true
     }
     place = { seq, record: Infinity }
   }

@@ -212,6 +212,8 @@ describe('a live tail ends', () => {
     })
     await stream.ended
     expect(stream.events.at(-1)).toMatchObject({ type: 'end', data: { error: 'revoked' } })
+    const { text } = await api.call('GET', '/metrics')
+    expect(text).toContain('sluice_refused_total{protocol="sse",reason="revoked"} 1\n')
   })
 
   it('when the gateway stops, without holding it up', async () => {
@@ -235,6 +237,8 @@ it('only so many live tails are open at once', async () => {
   const first = await openEventStream(url, { authorization: site.auth })
   const second = await openEventStream(url, { authorization: site.auth })
   expect([first.status, second.status]).toEqual([200, 503])
+  const { text } = await createApi(own.url).call('GET', '/metrics')
+  expect(text).toContain('sluice_refused_total{protocol="sse",reason="too_many_live_readers"} 1\n')
   first.close()
   await eventually('there is room again', async () => {
     const third = await openEventStream(url, { authorization: site.auth })

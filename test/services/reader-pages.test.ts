@@ -1,5 +1,8 @@
 import { Client } from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sql } from 'kysely'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { createDatabase } from '../../platform/db/connect.ts'
+import { createDeadline } from '../../services/messages/deadline.ts'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
@@ -327,6 +330,20 @@ it('a query that takes too long is ended with an error that says so', async () =
     await blocker.end()
     await own.stop()
   }
+})
+
+it('a query has one time for all its statements, and not one for each', async () => {
+  const db = createDatabase({ url: gateway.ground.databaseUrl, maxConnections: 1 })
+  onTestFinished(() => db.destroy())
+  const deadline = createDeadline(300)
+  const slow = db.transaction().execute(async (trx) => {
+    // Each of them is short enough by itself.
+    for (let asked = 0; asked < 100; asked++) {
+      await deadline.apply(trx)
+      await sql`select pg_sleep(0.2)`.execute(trx)
+    }
+  })
+  await expect(slow).rejects.toMatchObject({ kind: 'unavailable' })
 })
 
 describe('a name', () => {
