@@ -3,7 +3,7 @@ import type { RawBuilder, Selectable, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
 import type { JsonMessagesTable, SamplesTable } from '../../platform/db/tables.ts'
 import type { MessageFilter } from './filter.ts'
-import { isBehind, isRow, orderBy } from './keyset.ts'
+import { isBehind, isRow, listOf, orderBy } from './keyset.ts'
 import type { KeyColumn, Keyset } from './keyset.ts'
 import { originConditions, sampleConditions, samplesOf } from './scope.ts'
 import type { Scope } from './scope.ts'
@@ -73,7 +73,7 @@ export function selectReadings(
   const order = filter.order ?? 'time'
   const type = READING_ORDER.get(order)
   const keys: Keyset = {
-    list: `readings:${type === undefined ? 'time' : order}:${filter.dir}`,
+    list: listOf('readings', scope.channelNo, filter),
     dir: filter.dir,
     columns: [
       ...(type === undefined ? [] : [{ column: order, type, isNullable: true }]),
@@ -141,7 +141,7 @@ export function selectJsonMessages(
   const order = filter.order ?? 'created'
   const type = JSON_ORDER.get(order)
   const keys: Keyset = {
-    list: `json:${type === undefined ? 'created' : order}:${dir}`,
+    list: listOf('json', channelId, filter),
     dir,
     columns: [
       type === undefined ? { column: 'created', type: 'bigint' } : { column: order, type, isNullable: true },
