@@ -23,6 +23,7 @@ import { createApp } from './http/app.ts'
 import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
+import { createSlowReaderGuard } from './http/slow.ts'
 import { createStrangers } from './http/strangers.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { showBus } from './bus-metrics.ts'
@@ -164,12 +165,16 @@ async function start(
     log,
   })
   const answer = app.callback()
+  const sendTimeoutMs = config.sendTimeoutS * 1_000
+  const watchForSlow = createSlowReaderGuard({ sendTimeoutMs, addressOf, log, metrics })
   const servers = await listen({
     host: config.host,
     ports: [...config.httpPorts, ...(config.compatPorts ? COMPAT_PORTS : [])],
     strangers,
     onRequest: (req, res) => {
-      if (!adapters.http?.handle(req, res)) void answer(req, res)
+      if (adapters.http?.handle(req, res)) return
+      watchForSlow(req, res)
+      void answer(req, res)
     },
     onUpgrade: adapters.onUpgrade,
   })
