@@ -72,7 +72,7 @@ export function startReading(parts: ReadingParts): Reading {
   const replays = createReplays({ bus: streamBus, turns, guard, metrics, limits: REPLAYS })
   return {
     endpoints: [
-      ...messageEndpoints(messages),
+      ...messageEndpoints({ messages, log, metrics, exportStallMs: config.exportStallS * 1_000 }),
       ...liveEndpoints(live),
       ...deadLetterEndpoints(deadLetters),
       ...replayEndpoints({ replays, bus: streamBus }),

@@ -23,6 +23,7 @@ import { createApp } from './http/app.ts'
 import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
+import { createSlowReaderGuard } from './http/slow.ts'
 import { createStrangers } from './http/strangers.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { showBus } from './bus-metrics.ts'
@@ -117,7 +118,8 @@ async function start(
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
     const { replayWindowS, messageRetentionDays: retentionDays } = config
-    startStorage({ ...common, ...database, replayWindowS, retentionDays })
+    const seriesLimits = { perChannel: config.maxChannelSeries, perDomain: config.maxDomainSeries }
+    startStorage({ ...common, ...database, replayWindowS, retentionDays, seriesLimits })
   }
 
   const backend = management?.backend ?? createRemoteBackend(bus)
@@ -163,12 +165,16 @@ async function start(
     log,
   })
   const answer = app.callback()
+  const sendTimeoutMs = config.sendTimeoutS * 1_000
+  const watchForSlow = createSlowReaderGuard({ sendTimeoutMs, addressOf, log, metrics })
   const servers = await listen({
     host: config.host,
     ports: [...config.httpPorts, ...(config.compatPorts ? COMPAT_PORTS : [])],
     strangers,
     onRequest: (req, res) => {
-      if (!adapters.http?.handle(req, res)) void answer(req, res)
+      if (adapters.http?.handle(req, res)) return
+      watchForSlow(req, res)
+      void answer(req, res)
     },
     onUpgrade: adapters.onUpgrade,
   })
