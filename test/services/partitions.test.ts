@@ -235,8 +235,7 @@ describe('retention', () => {
       await sql`insert into stream_positions (stream, created_at, seq) values ('messages', '2026-01-01', ${seq})
         on conflict (stream) do update set seq = excluded.seq`.execute(db)
     }
-    const left = async () =>
-      await Promise.all([kept, brief].map((channel) => countDays(db, channel, 'readings')))
+    const left = () => Promise.all([kept, brief].map((channel) => countDays(db, channel, 'readings')))
     await given(7)
     await markArrivals(db, now)
     await given(8)
