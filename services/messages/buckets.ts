@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
 import type { Aggregation, Fill, MessageFilter } from './filter.ts'
-import { isBehind, orderBy } from './keyset.ts'
+import { isBehind, listOf, orderBy } from './keyset.ts'
 import type { Keyset } from './keyset.ts'
 import { windowOf } from './repository.ts'
 import type { SampleRow, Selection } from './repository.ts'
@@ -19,7 +19,7 @@ export function selectBuckets(scope: Scope, filter: BucketFilter): Selection<Sam
   const { dir, intervalS, fill, cursor } = filter
   const isByName = (filter.names?.length ?? 1) > 1
   const keys: Keyset = {
-    list: `buckets:${dir}:${intervalS}`,
+    list: listOf('buckets', scope.channelNo, filter),
     dir,
     columns: [
       { column: 'n', type: 'bigint' },
@@ -30,6 +30,7 @@ export function selectBuckets(scope: Scope, filter: BucketFilter): Selection<Sam
   const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
   return {
     keyset: keys,
+    isSmall: true,
     total: 'in rows',
     // A page behind the last bucket is one row that has the total alone.
     rows: sql`

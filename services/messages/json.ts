@@ -25,6 +25,16 @@ export function toJson(value: unknown): string {
   return text.includes(MARK) ? text.replace(MARKED, '$1') : text
 }
 
+/** A document that also has a list of what is JSON already. */
+export function toJsonWith(
+  value: Readonly<Record<string, unknown>>,
+  list: string,
+  items: readonly string[],
+): string {
+  const text = toJson(value)
+  return `${text.slice(0, -1)}${text === '{}' ? '' : ','}${JSON.stringify(list)}:[${items.join(',')}]}`
+}
+
 /** What there is in each text with a number that a double does not hold: many digits, or a large exponent. */
 const MAYBE_LONG = /[\d.]{16,}|\d[eE][+-]?\d{3}/
 /** Strings too, so that what looks like a number in them is left alone. */
