@@ -10,6 +10,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import { deadLetterEndpoints } from '../services/messages/dead-letter-routes.ts'
 import { createDeadLetters } from '../services/messages/dead-letter-service.ts'
 import { createGuard } from '../services/messages/guard.ts'
+import type { WatchPermission } from '../services/messages/guard.ts'
 import { liveEndpoints } from '../services/messages/live-routes.ts'
 import { createLive } from '../services/messages/live.ts'
 import { replayEndpoints } from '../services/messages/replay-routes.ts'
@@ -41,15 +42,13 @@ export interface Reading {
 export function startReading(parts: ReadingParts): Reading {
   const { config, log, metrics, bus, publisher, authority, traffic, messages } = parts
   const { access } = messages
-  const guard = createGuard({
-    access,
-    // A service knows no adapters; what changes a permission is known there.
-    watchPermission: (admission, onChange) =>
-      authority.onChange((change) => {
-        if (isTouched(change, admission)) onChange()
-      }),
-    log,
-  })
+  // A service knows no adapters; what changes a permission is known there.
+  const watchPermission: WatchPermission = (admission, onChange) =>
+    authority.onChange((change) => {
+      if (isTouched(change, admission)) onChange()
+    })
+  const guard = createGuard({ letIn: access.admitLive, watchPermission, log })
+  const storedGuard = createGuard({ letIn: access.admit, watchPermission, log })
   const live = createLive({
     bus,
     guard,
@@ -62,7 +61,13 @@ export function startReading(parts: ReadingParts): Reading {
   const replays = createReplays({ bus, guard, maxReplays: MAX_REPLAYS })
   return {
     endpoints: [
-      ...messageEndpoints({ messages, log, metrics, exportStallMs: config.exportStallS * 1_000 }),
+      ...messageEndpoints({
+        messages,
+        guard: storedGuard,
+        log,
+        metrics,
+        exportStallMs: config.exportStallS * 1_000,
+      }),
       ...liveEndpoints(live),
       ...deadLetterEndpoints(deadLetters),
       ...replayEndpoints({ replays, bus }),
@@ -71,6 +76,7 @@ export function startReading(parts: ReadingParts): Reading {
       replays.stop()
       await live.stop()
       guard.stop()
+      storedGuard.stop()
     },
   }
 }

@@ -5,10 +5,12 @@ import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
-import { ChannelParams, readReader } from './caller.ts'
+import type { Reader } from './access.ts'
+import { ChannelParams, readReader, readReaderAgain } from './caller.ts'
 import { EXPORT_TYPES, createExportWriter } from './export-formats.ts'
 import type { ExportType } from './export-formats.ts'
 import { toStream } from './export-stream.ts'
+import type { Guard } from './guard.ts'
 import { toJsonWith } from './json.ts'
 import { MessagesQuery, echoFilter, toMessageFilter, toPage } from './query.ts'
 import type { Messages, Question } from './service.ts'
@@ -56,6 +58,7 @@ const Page = z.looseObject({
 
 export interface MessageRoutesParts {
   readonly messages: Messages
+  readonly guard: Pick<Guard, 'watch'>
   readonly log: Logger
   readonly metrics: Pick<Metrics, 'refused'>
   /** An export of which nothing is taken for so long is cut off. */
@@ -63,7 +66,13 @@ export interface MessageRoutesParts {
 }
 
 /** Reading stored messages: with the domain in the path, without it, and with the subtopic glued to the path (contract 16). */
-export function messageEndpoints({ messages, log, metrics, exportStallMs }: MessageRoutesParts): Endpoint[] {
+export function messageEndpoints({
+  messages,
+  guard,
+  log,
+  metrics,
+  exportStallMs,
+}: MessageRoutesParts): Endpoint[] {
   const dropped = createSlowReaders(log, metrics)
   return [
     endpoint({
@@ -91,13 +100,21 @@ export function messageEndpoints({ messages, log, metrics, exportStallMs }: Mess
         const question = readQuestion(ctx, type ?? 'application/json')
         if (type !== undefined) {
           const writer = createExportWriter(type, filter.format)
-          const { tag, domainId, document } = await messages.export(reader, params, filter, question, writer)
+          const { tag, admission, document } = await messages.export(reader, params, filter, question, writer)
           if (!document) return unchanged(tag)
           const stream = toStream(document, exportStallMs, () => {
-            dropped('export', domainId)
+            dropped('export', admission.domainId)
             ctx.req.socket.destroy()
           })
-          whenAnswered(ctx.res, () => stream.destroy())
+          const again = { readReader: () => readExporter(ctx, reader), reference: params }
+          // What began with a token goes on behind its end: only what it opened is to stay open.
+          const unwatch = guard.watch(again, { ...admission, expiresAtMs: undefined }, () =>
+            ctx.req.socket.destroy(),
+          )
+          whenAnswered(ctx.res, () => {
+            unwatch()
+            stream.destroy()
+          })
           return new Reply(200, stream, type, headersOf(tag))
         }
         const page = toPage(filter)
@@ -126,6 +143,12 @@ export function messageEndpoints({ messages, log, metrics, exportStallMs }: Mess
 }
 
 type Call = RouterContext<RequestState>
+
+/** Who exports, asked again as long as the token lasts that it began with. */
+async function readExporter(ctx: Call, reader: Reader): Promise<Reader> {
+  const endsAtMs = reader.kind === 'user' ? (reader.principal.expiresAtMs ?? Infinity) : Infinity
+  return Date.now() < endsAtMs ? readReaderAgain(ctx) : reader
+}
 
 /** `undefined` for a page: whoever has no wish, or wishes for what we do not write, gets JSON. */
 function exportType(ctx: Call): ExportType | undefined {

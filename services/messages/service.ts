@@ -109,13 +109,14 @@ export function createMessages({
       question: Question,
       writer: ExportWriter,
     ) {
-      const { channelId, domainId } = await access.admit(reader, reference)
+      const admission = await access.admit(reader, reference)
+      const { channelId, domainId } = admission
       const state = await inSnapshot(db, (trx) => findChannelState(trx, channelId))
       const tag = entityTag(state, question.text)
-      if (question.isKnown(tag)) return { tag, domainId, document: undefined }
+      if (question.isKnown(tag)) return { tag, admission, document: undefined }
       const { limit } = filter
       const document = await exports.open({ domainId, limit, writer, ask: (trx) => ask(trx, state, filter) })
-      return { tag, domainId, document }
+      return { tag, admission, document }
     },
   }
 }
