@@ -16,16 +16,19 @@ import { createLive } from '../services/messages/live.ts'
 import { replayEndpoints } from '../services/messages/replay-routes.ts'
 import { createReplays } from '../services/messages/replay.ts'
 import { messageEndpoints } from '../services/messages/routes.ts'
+import { createStreamTurns } from '../services/messages/stream-turns.ts'
 import type { Messages } from '../services/messages/service.ts'
 
-/** Replays that run at once; each reads the stream as fast as it can. */
-const MAX_REPLAYS = 8
+/** Replays under way at once. What they read is bounded besides, so this is about memory. */
+const REPLAYS = { total: 32, perDomain: 8, perCaller: 4 }
 
 export interface ReadingParts {
   readonly config: Config
   readonly log: Logger
   readonly metrics: Metrics
   readonly bus: Bus
+  /** For reading the stream on behalf of callers. */
+  readonly streamBus: Bus
   readonly publisher: Publisher
   readonly authority: Pick<Authority, 'onChange'>
   readonly traffic: Pick<Traffic, 'noteDelivery'>
@@ -40,7 +43,7 @@ export interface Reading {
 
 /** The role `reader`: stored messages out of Postgres, and those still in the stream. */
 export function startReading(parts: ReadingParts): Reading {
-  const { config, log, metrics, bus, publisher, authority, traffic, messages } = parts
+  const { config, log, metrics, bus, streamBus, publisher, authority, traffic, messages } = parts
   const { access } = messages
   // A service knows no adapters; what changes a permission is known there.
   const watchPermission: WatchPermission = (admission, onChange) =>
@@ -49,16 +52,23 @@ export function startReading(parts: ReadingParts): Reading {
     })
   const guard = createGuard({ letIn: access.admitLive, watchPermission, log })
   const storedGuard = createGuard({ letIn: access.admit, watchPermission, log })
+  const limits = {
+    total: config.maxLiveReaders,
+    perDomain: config.maxLiveReadersPerDomain,
+    perCaller: config.maxLiveReadersPerClient,
+  }
+  const turns = createStreamTurns(streamBus)
   const live = createLive({
-    bus,
+    bus: streamBus,
+    turns,
     guard,
     log,
     metrics,
     onDelivered: (clientId) => traffic.noteDelivery(clientId),
-    maxTails: config.maxLiveReaders,
+    limits,
   })
   const deadLetters = createDeadLetters({ bus, publisher, access })
-  const replays = createReplays({ bus, guard, maxReplays: MAX_REPLAYS })
+  const replays = createReplays({ bus: streamBus, turns, guard, metrics, limits: REPLAYS })
   return {
     endpoints: [
       ...messageEndpoints({
@@ -70,7 +80,7 @@ export function startReading(parts: ReadingParts): Reading {
       }),
       ...liveEndpoints(live),
       ...deadLetterEndpoints(deadLetters),
-      ...replayEndpoints({ replays, bus }),
+      ...replayEndpoints({ replays, bus: streamBus }),
     ],
     async stop() {
       replays.stop()

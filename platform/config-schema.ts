@@ -379,6 +379,18 @@ export const SETTINGS = {
     integer(0, 36_500),
     'Days that stored messages are kept, by the time of the reading; up to a week longer, since whole weeks are dropped. `0` keeps them for ever. A domain may have a number of its own.',
   ),
+  maxChannelSeries: setting(
+    'SLUICE_MAX_CHANNEL_SERIES',
+    '100000',
+    integer(1, 1_000_000_000),
+    'Series of one channel: what differs in sender, protocol, subtopic, name or unit. A message with one more becomes a dead letter.',
+  ),
+  maxDomainSeries: setting(
+    'SLUICE_MAX_DOMAIN_SERIES',
+    '1000000',
+    integer(1, 1_000_000_000),
+    'Series of all channels of one domain.',
+  ),
   streamReplicas: setting(
     'SLUICE_STREAM_REPLICAS',
     '1',
@@ -432,5 +444,17 @@ export const SETTINGS = {
     '500',
     integer(1, 1_000_000),
     'Live answers (`messages/live`) that are open at once.',
+  ),
+  maxLiveReadersPerDomain: setting(
+    'SLUICE_MAX_LIVE_READERS_PER_DOMAIN',
+    '100',
+    integer(1, 1_000_000),
+    'Those of one domain.',
+  ),
+  maxLiveReadersPerClient: setting(
+    'SLUICE_MAX_LIVE_READERS_PER_CLIENT',
+    '20',
+    integer(1, 1_000_000),
+    'Those of one client, or of one user.',
   ),
 } satisfies Record<string, Setting<unknown>>

@@ -10,7 +10,6 @@ import { createRefusals } from '../refusals.ts'
 import type { Traffic } from '../traffic.ts'
 import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
-import type { AedesClient } from './aedes-broker.ts'
 import { Reason } from './codes.ts'
 import { watchCertificates } from './certificate-watch.ts'
 import { Connection } from './connection.ts'
@@ -76,7 +75,6 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   }
   const all = new Set<Peer>()
   const byKey = new Map<string, Peer>()
-  const connectionOf = new WeakMap<object, Peer>()
 
   const letGo = async (key: string): Promise<void> => {
     const connection = byKey.get(key)
@@ -108,33 +106,13 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const connects = showConnections(metrics, all)
   showHoldings(metrics, sessions, retained)
 
-  const known = (client: AedesClient): Peer | undefined => connectionOf.get(client.conn)
-
-  const broker = await createAedesBroker(
-    {
-      sessionId: (client) => known(client)?.session?.key ?? '',
-      accepted: (client) => known(client)?.onAccepted(client),
-      isSessionPresent: (key) => byKey.get(key)?.isSessionPresent ?? false,
-      publish(client, packet, done) {
-        const connection = known(client)
-        if (connection) connection.onPublish(packet, done)
-        else done(new Error('publication without a connection'))
-      },
-      released: (client, packetId) => known(client)?.onReleased(packetId) ?? Promise.resolve(),
-      ready: (client) => known(client)?.onReady(),
-    },
-    {
-      maximumPacketSize: limits.maxPacketBytes,
-      receiveMaximum: limits.receiveMaximum,
-      sessionExpiryIntervalLimit: limits.sessionExpiryS,
-      pendingSessionsLimit: limits.maxConnections,
-    },
-  )
-  // An error event without a listener is thrown.
+  const broker = await createAedesBroker((key) => byKey.get(key)?.isSessionPresent ?? false, {
+    maximumPacketSize: limits.maxPacketBytes,
+    receiveMaximum: limits.receiveMaximum,
+    sessionExpiryIntervalLimit: limits.sessionExpiryS,
+    pendingSessionsLimit: limits.maxConnections,
+  })
   listenForErrors(broker, (error) => log.error({ err: error }, 'MQTT broker failed'))
-  broker.on('keepaliveTimeout', (client) => known(client as AedesClient)?.onKeepAliveTimeout())
-  broker.on('clientError', (client, error) => known(client as AedesClient)?.onAedesError(error))
-  broker.on('connectionError', (client, error) => known(client as AedesClient)?.onAedesError(error))
 
   const host: Host = {
     authority,
@@ -151,7 +129,6 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     lookBack: cluster.lookBack,
     refusals,
     traffic: options.traffic,
-    connectionOf,
     admitConnect({ transport, remoteAddress }) {
       if (!connectRate) return true
       if (connectRate.waitMs(transport) > 0) {

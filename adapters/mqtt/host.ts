@@ -55,8 +55,6 @@ export interface Host {
   readonly lookBack: LookBack
   readonly refusals: Refusals
   readonly traffic: Traffic
-  /** Aedes knows its stream alone. */
-  readonly connectionOf: WeakMap<object, Peer>
   /** Whether the transport's rate has room for one more connection; else it is a refusal, which is noted here. */
   admitConnect(info: ConnectionInfo): boolean
   /** Takes the session's name for the connection, and ends the one that had it in this process [MQTT-3.1.4-3]. */

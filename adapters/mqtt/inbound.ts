@@ -7,15 +7,14 @@ import { messageSubject } from '../../platform/bus/subject.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
 import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import type { DomainError, RateLimited } from '../../platform/errors.ts'
-import type { Authority, ChannelAddress } from '../authority.ts'
+import type { Authority } from '../authority.ts'
 import { SENML_TYPES } from '../content-type.ts'
 import type { Publish } from '../publish.ts'
 import type { MessageRate } from '../rates.ts'
-import { parseTopicName } from '../topics.ts'
 import type { TopicLimits } from '../topics.ts'
-import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
 import { ProtocolViolation, Reason } from './codes.ts'
+import { KnownTopics } from './known-topics.ts'
 import type { LookBack } from './look-back.ts'
 import { facetsOf } from './message-properties.ts'
 import type { Receipt, Session } from './sessions.ts'
@@ -61,16 +60,10 @@ interface Entry {
   error: Error | undefined
 }
 
-interface KnownTopic extends MessageAddress {
-  readonly isAscii: boolean
-}
-
 /** QoS 0 messages of one connection that may be on their way to the stream while the next ones are read. */
 const MAX_UNANSWERED = 256
 /** Larger ones are waited for, each: with the number above this bounds the bytes. */
 const MAX_UNANSWERED_BYTES = 4 * 1024
-/** Topics and prefixes whose addresses a connection remembers; forgotten all at once when there are more. */
-const MAX_KNOWN = 512
 
 /** The health topic: taken from anybody who is signed in, and kept nowhere (api.md 13). */
 const HEALTH = /^\/?hc\/[^/]+$/
@@ -83,8 +76,7 @@ const HEALTH = /^\/?hc\/[^/]+$/
  */
 export class Inbound {
   readonly #options: InboundOptions
-  readonly #topics = new Map<string, KnownTopic>()
-  readonly #prefixes = new Map<string, ChannelAddress>()
+  readonly #topics: KnownTopics
   readonly #lookups: { packet: AedesPublish; done: Done }[] = []
   readonly #line: Entry[] = []
   readonly #held: Done[] = []
@@ -93,18 +85,16 @@ export class Inbound {
   #unansweredQos1 = 0
   /** Packet identifiers of QoS 2 from PUBLISH to PUBREL, of this connection. */
   readonly #unreleased = new Set<number>()
-  /** Grows whenever what is known was forgotten: an answer asked for before that is not to be kept. */
-  #generation = 0
 
   constructor(options: InboundOptions) {
     this.#options = options
+    const { authority, session, topics } = options
+    this.#topics = new KnownTopics(authority, session.principal, topics)
   }
 
   /** Asks the authority again for everything from now on. */
   forget(): void {
-    this.#generation += 1
-    this.#topics.clear()
-    this.#prefixes.clear()
+    this.#topics.forget()
   }
 
   /** Resolves when everything taken so far is answered or given up. */
@@ -213,26 +203,9 @@ export class Inbound {
   }
 
   /** @returns `undefined` for what is taken and kept nowhere */
-  async #resolve(text: string): Promise<KnownTopic | undefined> {
+  async #resolve(text: string): Promise<MessageAddress | undefined> {
     if (HEALTH.test(text)) return undefined
-    const topic = parseTopicName(text, this.#options.topics)
-    const { authority, session } = this.#options
-    let channel = this.#prefixes.get(topic.prefix)
-    while (!channel) {
-      const generation = this.#generation
-      const found = await findAllowed(authority, session.principal, topic, 'publish')
-      if (generation !== this.#generation) continue
-      channel = found
-      remember(this.#prefixes, topic.prefix, channel)
-    }
-    const address: KnownTopic = {
-      domainId: channel.domainId,
-      channelId: channel.channelId,
-      levels: topic.levels,
-      isAscii: /^[\x20-\x7e]*$/.test(text),
-    }
-    remember(this.#topics, text, address)
-    return address
+    return this.#topics.resolve(text)
   }
 
   #store(address: MessageAddress, packet: AedesPublish, done: Done): void {
@@ -374,9 +347,4 @@ export class Inbound {
 function newReceipt(isDurable: boolean, since: number): Receipt {
   const messageId = isDurable ? randomUUID() : undefined
   return { messageId, since, isAccepted: false, isAsked: false, waiting: [] }
-}
-
-function remember<V>(known: Map<string, V>, key: string, value: V): void {
-  if (known.size >= MAX_KNOWN) known.clear()
-  known.set(key, value)
 }

@@ -2,19 +2,22 @@ import { isWrongRevision } from '../../platform/bus/records.ts'
 import type { RecordAt, Records } from '../../platform/bus/records.ts'
 import { Unavailable } from '../../platform/errors.ts'
 
-export interface LedgerOptions {
+/** What the ledgers of a process share. */
+export interface LedgerHost {
   readonly records: Records
-  readonly key: string
-  /** Of what was written when the session was taken. */
-  readonly revision: number
-  /** The session as it stands now. */
-  readonly snapshot: () => Uint8Array
-  /** Whether what was found instead of our last writing is our own, written while we thought it was not. */
-  readonly isOwn: (value: Uint8Array) => boolean
-  /** Another process has the session. */
-  readonly onTaken: () => void
   /** Writes down soon what {@link Ledger.touch} asked for. */
   readonly later: (ledger: Ledger) => void
+}
+
+/** What a ledger writes down. */
+export interface Recorded {
+  readonly key: string
+  /** As it stands now. */
+  encoded(): Uint8Array
+  /** Whether what was found instead of our last writing is our own, written while we thought it was not. */
+  isOwn(value: Uint8Array): boolean
+  /** Another process has it. */
+  onTaken(): void
 }
 
 type Done = (error?: Error) => void
@@ -28,7 +31,8 @@ const LAST_ATTEMPTS = 5
  * {@link commit}; all that asks while a writing is under way shares the next one.
  */
 export class Ledger {
-  readonly #options: LedgerOptions
+  readonly #host: LedgerHost
+  readonly #recorded: Recorded
   #revision: number
   #waiting: Done[] = []
   #isWriting = false
@@ -36,18 +40,16 @@ export class Ledger {
   /** Called when the writing under way has ended. */
   #onIdle: (() => void) | undefined
 
-  constructor(options: LedgerOptions) {
-    this.#options = options
-    this.#revision = options.revision
-  }
-
-  get key(): string {
-    return this.#options.key
+  /** @param revision of what was written when the session was taken */
+  constructor(host: LedgerHost, recorded: Recorded, revision: number) {
+    this.#host = host
+    this.#recorded = recorded
+    this.#revision = revision
   }
 
   /** The session has changed, and it is no harm if a crash forgets it. */
   touch(): void {
-    if (!this.#isOver) this.#options.later(this)
+    if (!this.#isOver) this.#host.later(this)
   }
 
   /** Calls back when the session as it stands now, or later, is written; with an error when it never will be by us. */
@@ -63,7 +65,7 @@ export class Ledger {
     this.#isWriting = true
     const waiting = this.#waiting
     this.#waiting = []
-    this.#put(this.#options.snapshot(), (error) => {
+    this.#put(this.#recorded.encoded(), (error) => {
       this.#isWriting = false
       if (this.#isOver) {
         for (const done of waiting) done(error ?? new Unavailable('the session has ended here'))
@@ -100,7 +102,7 @@ export class Ledger {
     }
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await (last ? this.#putLast(last) : this.#options.records.remove(this.#revision))
+        await (last ? this.#putLast(last) : this.#host.records.remove(this.#revision))
         return
       } catch (error) {
         if (this.#revision === 0) return
@@ -118,7 +120,7 @@ export class Ledger {
 
   /** @param done with an error when it may be tried again */
   #put(value: Uint8Array, done: Done): void {
-    this.#options.records.put(this.key, value, this.#revision, (error, revision) => {
+    this.#host.records.put(this.#recorded.key, value, this.#revision, (error, revision) => {
       if (!error) {
         this.#revision = revision
         return done()
@@ -130,21 +132,20 @@ export class Ledger {
 
   /** Somebody has written in between: ourselves, when an answer was lost, or who has the session now. */
   async #lookAgain(done: Done): Promise<void> {
-    const { records, isOwn, onTaken } = this.#options
     let found: RecordAt | undefined
     try {
-      found = await records.get(this.key)
+      found = await this.#host.records.get(this.#recorded.key)
     } catch (error) {
       return done(error as Error)
     }
-    if (found && isOwn(found.value)) {
+    if (found && this.#recorded.isOwn(found.value)) {
       this.#revision = found.revision
       return done(new Unavailable('an earlier writing was not answered'))
     }
     this.#revision = 0
     const wasOver = this.#isOver
     this.#isOver = true
-    if (!wasOver) onTaken()
+    if (!wasOver) this.#recorded.onTaken()
     done(new Unavailable('another process has the session'))
   }
 }

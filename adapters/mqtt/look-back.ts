@@ -28,6 +28,8 @@ const FRESH_MS = 5_000
 /** Sessions that read at a time: after a process has died, all of its clients come at once. */
 const MAX_READING = 8
 
+const SILENCE_MS = 5_000
+
 export function createLookBack(bus: Bus, lastPlace: () => Promise<number>): LookBack {
   const slots = createSlots(MAX_READING)
   /** By session and subject: whoever has two hundred publications to take up reads once for all of them. */
@@ -55,15 +57,20 @@ export function createLookBack(bus: Bus, lastPlace: () => Promise<number>): Look
       subject,
       hasPayloads: false,
     })
+    // What the stream gives up while it is read does not come, though it was counted.
+    const watchdog = setTimeout(() => void puller.stop(), SILENCE_MS)
     try {
       for (let { pending } = puller; pending > 0 && found.size < wanted.size && !session.isEnded;) {
-        for (const pulled of await puller.next(0)) {
+        const batch = await puller.next(0)
+        watchdog.refresh()
+        for (const pulled of batch) {
           pending = pulled.pending
           const messageId = readMessage(pulled.msg)?.messageId
           if (messageId !== undefined && wanted.has(messageId)) found.set(messageId, pulled.seq)
         }
       }
     } finally {
+      clearTimeout(watchdog)
       await puller.stop()
     }
     return found

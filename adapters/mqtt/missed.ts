@@ -7,7 +7,7 @@ import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { filterSubjects } from '../../platform/bus/subject.ts'
 import { createSlots } from '../../platform/slots.ts'
 import type { Bookmark } from './encode.ts'
-import { deliveriesFor } from './routes.ts'
+import { deliveriesFor } from './deliveries.ts'
 import type { Session } from './sessions.ts'
 
 /** Brings sessions what came while they were away, or while they were slow, from the stream. */

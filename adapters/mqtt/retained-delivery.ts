@@ -1,4 +1,4 @@
-import { commonOf, suffixOf } from './routes.ts'
+import { commonOf, suffixOf } from './deliveries.ts'
 import type { RetainedMessage, RetainedStore } from './retained-store.ts'
 import type { Route, Session } from './sessions.ts'
 

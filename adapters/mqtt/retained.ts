@@ -3,7 +3,7 @@ import type { Message } from '../../platform/bus/message.ts'
 import { propertyBytes } from '../../platform/bus/properties.ts'
 import { matchesFilter } from '../topics.ts'
 import { largestOf } from './largest.ts'
-import { suffixOf } from './routes.ts'
+import { suffixOf } from './deliveries.ts'
 
 /** Bounds over all channels. */
 const MAX_MESSAGES = 50_000

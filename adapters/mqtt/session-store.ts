@@ -12,17 +12,18 @@ import { bookmarkOf } from './bookmarks.ts'
 import type { Caretaker } from './caretaker.ts'
 import type { Claim, Claims } from './claims.ts'
 import type { Delivery } from './encode.ts'
-import { createLedgerClock, Ledger } from './ledger.ts'
+import { createLedgerClock } from './ledger.ts'
 import type { Missed } from './missed.ts'
 import type { OutboxOptions, Receiver } from './outbox.ts'
-import type { Connect } from './packets.ts'
+import type { Connect } from './connect-packet.ts'
+import { commonOf } from './deliveries.ts'
 import { sendOwed } from './retained-delivery.ts'
 import { readRetained } from './retained-store.ts'
 import type { RetainedStore } from './retained-store.ts'
-import { commonOf } from './routes.ts'
-import { decodeRecord, encodeRecord } from './session-record.ts'
+import { encodeRecord } from './session-record.ts'
 import type { InFlightRecord, SessionRecord } from './session-record.ts'
 import { Session } from './sessions.ts'
+import type { SessionHost } from './sessions.ts'
 import { parseFilter } from './shared.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import { willRecord } from './wills.ts'
@@ -98,12 +99,36 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
         isPresent = found !== undefined && !connect.cleanStart && outlived(found)
         // Before the record that holds it is replaced [MQTT-3.1.3-9]: owed when the session ends, or it is time.
         if (found?.will && (!isPresent || isDue(found))) await wills.send(found)
-        const base = isPresent && found ? found : EMPTY
-        return { ...base, identifier, principal, node, epoch, expiryS, endsAt: 0, will }
+        const { subscriptions, places, lastPacketId, inFlight, receipts } = isPresent && found ? found : EMPTY
+        // Written out: V8 makes an object of a class of its own of each copy with more fields, and this one is kept.
+        return {
+          identifier,
+          principal,
+          node,
+          epoch,
+          expiryS,
+          endsAt: 0,
+          will,
+          subscriptions,
+          places,
+          lastPacketId,
+          inFlight,
+          receipts,
+        }
       },
       { isProbablyNew: connect.cleanStart && expiryS === 0, isWanted },
     )
     return { ...claimed, isPresent }
+  }
+
+  const host: SessionHost = {
+    records,
+    later: clock.later,
+    outbox: options.outbox,
+    positionOf: (subject) => options.feed.positionOf(subject),
+    onDrop: options.onDrop,
+    onBehind: (slow, bookmark) => missed.catchUp(slow, bookmark),
+    onTaken: options.onTaken,
   }
 
   function create(
@@ -111,26 +136,9 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     { record, revision, isPresent }: Claim & { isPresent: boolean },
     resumedAt: number,
   ): Session {
-    const session = new Session({
-      key,
-      record,
-      isDurable: isPresent || record.expiryS > 0,
-      outbox: options.outbox,
-      account: backlog.account(record.principal.domainId),
-      positionOf: (subject) => options.feed.positionOf(subject),
-      onDrop: options.onDrop,
-      onBehind: (slow, bookmark) => missed.catchUp(slow, bookmark),
-      resumedAt,
-    })
-    session.ledger = new Ledger({
-      records,
-      key,
-      revision,
-      snapshot: () => session.encoded(),
-      isOwn: (value) => decodeRecord(value)?.epoch === record.epoch,
-      onTaken: () => options.onTaken(session),
-      later: clock.later,
-    })
+    const isDurable = isPresent || record.expiryS > 0
+    const account = backlog.account(record.principal.domainId)
+    const session = new Session(host, { key, record, revision, isDurable, account, resumedAt })
     sessions.set(key, session)
     return session
   }

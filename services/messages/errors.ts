@@ -12,16 +12,6 @@ export class QueryTimeout extends DomainError {
   }
 }
 
-/** As many as may run at once are running. */
-export class TooManyReplays extends DomainError {
-  readonly kind = 'rate_limited'
-  readonly code = 'too_many_replays'
-  override readonly retryAfterS = 5
-  constructor() {
-    super('too many replays at once')
-  }
-}
-
 /**
  * Waits for an answer of NATS.
  *

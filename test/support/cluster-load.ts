@@ -71,6 +71,8 @@ export async function startClusterLoad({ nodes }: Cluster, size: LoadSize) {
       username: member.id,
       password: member.credentials.secret,
       reconnectPeriod: 100,
+      // Refused for now, since whom the process has to ask is being killed.
+      reconnectOnConnackError: true,
       connectTimeout: 5_000,
       resubscribe: false,
       ...(protocolVersion === 5 ? { properties: { sessionExpiryInterval: 600 } } : {}),

@@ -86,7 +86,7 @@ export function subscribeOverSocket(
     for (let turn = 0; !isStopped; turn += 1) {
       current = await open(urls[turn % urls.length] ?? '', path, auth)
       if (current) {
-        const ends = once(current, 'close')
+        const ends = new Promise((resolve) => current?.once('close', resolve))
         take(current)
         if (isStopped) current.terminate()
         await ends
