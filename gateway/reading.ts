@@ -18,6 +18,7 @@ import { createReplays } from '../services/messages/replay.ts'
 import { messageEndpoints } from '../services/messages/routes.ts'
 import { createStreamTurns } from '../services/messages/stream-turns.ts'
 import type { Messages } from '../services/messages/service.ts'
+import { createSlowReaders } from '../services/messages/slow-readers.ts'
 
 /** Replays under way at once. What they read is bounded besides, so this is about memory. */
 const REPLAYS = { total: 32, perDomain: 8, perCaller: 4 }
@@ -44,7 +45,8 @@ export interface Reading {
 /** The role `reader`: stored messages out of Postgres, and those still in the stream. */
 export function startReading(parts: ReadingParts): Reading {
   const { config, log, metrics, bus, streamBus, publisher, authority, traffic, messages } = parts
-  const { access } = messages
+  const { access, unread } = messages
+  const dropped = createSlowReaders(log, metrics)
   // A service knows no adapters; what changes a permission is known there.
   const watchPermission: WatchPermission = (admission, onChange) =>
     authority.onChange((change) => {
@@ -67,19 +69,18 @@ export function startReading(parts: ReadingParts): Reading {
     onDelivered: (clientId) => traffic.noteDelivery(clientId),
     limits,
   })
-  const deadLetters = createDeadLetters({ bus, publisher, access })
+  const deadLetters = createDeadLetters({ bus, publisher, access, unread })
   const replays = createReplays({ bus: streamBus, turns, guard, metrics, limits: REPLAYS })
   return {
     endpoints: [
       ...messageEndpoints({
         messages,
         guard: storedGuard,
-        log,
-        metrics,
+        dropped,
         exportStallMs: config.exportStallS * 1_000,
       }),
       ...liveEndpoints(live),
-      ...deadLetterEndpoints(deadLetters),
+      ...deadLetterEndpoints(deadLetters, { unread, dropped }),
       ...replayEndpoints({ replays, bus: streamBus }),
     ],
     async stop() {

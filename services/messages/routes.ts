@@ -3,8 +3,6 @@ import { z } from 'zod'
 import { whenAnswered } from '../../platform/http/answered.ts'
 import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
-import type { Logger } from '../../platform/log.ts'
-import type { Metrics } from '../../platform/metrics.ts'
 import type { Reader } from './access.ts'
 import { ChannelParams, readReader, readReaderAgain } from './caller.ts'
 import { EXPORT_TYPES, createExportWriter } from './export-formats.ts'
@@ -14,8 +12,9 @@ import type { Guard } from './guard.ts'
 import { toJsonWith } from './json.ts'
 import { MessagesQuery, echoFilter, toMessageFilter, toPage } from './query.ts'
 import type { Messages, Question } from './service.ts'
-import { createSlowReaders } from './slow-readers.ts'
+import type { SlowReaders } from './slow-readers.ts'
 import { isMatched } from './state.ts'
+import { holdPage } from './unread-page.ts'
 
 const Params = ChannelParams.extend({
   /** One SDK glues the subtopic to the path. */
@@ -59,8 +58,7 @@ const Page = z.looseObject({
 export interface MessageRoutesParts {
   readonly messages: Messages
   readonly guard: Pick<Guard, 'watch'>
-  readonly log: Logger
-  readonly metrics: Pick<Metrics, 'refused'>
+  readonly dropped: SlowReaders
   /** An export of which nothing is taken for so long is cut off. */
   readonly exportStallMs: number
 }
@@ -69,11 +67,9 @@ export interface MessageRoutesParts {
 export function messageEndpoints({
   messages,
   guard,
-  log,
-  metrics,
+  dropped,
   exportStallMs,
 }: MessageRoutesParts): Endpoint[] {
-  const dropped = createSlowReaders(log, metrics)
   return [
     endpoint({
       method: 'get',
@@ -130,12 +126,7 @@ export function messageEndpoints({
           ...echoFilter(ctx.query),
         }
         const body = Buffer.from(toJsonWith(head, 'messages', answer.messages))
-        const { domainId } = answer
-        const cut = () => {
-          dropped('page', domainId)
-          ctx.req.socket.destroy()
-        }
-        whenAnswered(ctx.res, messages.unread.hold(domainId, body.length, cut))
+        holdPage({ unread: messages.unread, dropped }, ctx.res, answer.domainId, body.length)
         return new Reply(200, body, 'application/json', headersOf(answer.tag))
       },
     }),

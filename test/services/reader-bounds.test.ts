@@ -82,6 +82,8 @@ describe('pages that are asked for and not read', () => {
       const { status, body, headers } = await ask(site)
       return status === 429 && body.error === 'too_many_unread' && Number(headers.get('retry-after')) > 0
     })
+    const deadLetters = `/${site.domain.id}/channels/${site.channel.id}/dead-letters`
+    expect((await api.call('GET', deadLetters, { token: site.token })).status).toBe(429)
     expect((await ask(other)).status).toBe(200)
     socket.destroy()
     await eventually('the domain is answered again', async () => (await ask(site)).status === 200)
