@@ -52,7 +52,7 @@ export function startReading(parts: ReadingParts): Reading {
     authority.onChange((change) => {
       if (isTouched(change, admission)) onChange()
     })
-  const guard = createGuard({ letIn: access.admitLive, watchPermission, log })
+  const guard = createGuard({ letIn: (...asked) => access.admitLive(...asked), watchPermission, log })
   const storedGuard = createGuard({ letIn: access.admit, watchPermission, log })
   const limits = {
     total: config.maxLiveReaders,
