@@ -47,6 +47,9 @@ export function startReading(parts: ReadingParts): Reading {
   const { config, log, metrics, bus, streamBus, publisher, authority, traffic, messages } = parts
   const { access, unread } = messages
   const dropped = createSlowReaders(log, metrics)
+  metrics.gauge('sluice_http_unread_bytes', 'Pages of messages that wait for their readers', () =>
+    unread.bytes(),
+  )
   // A service knows no adapters; what changes a permission is known there.
   const watchPermission: WatchPermission = (admission, onChange) =>
     authority.onChange((change) => {
