@@ -81,13 +81,14 @@ async function sizesAndQueries(): Promise<Row[]> {
     ...Object.entries(times).map(([what, [before = Number.NaN, ms = Number.NaN]]) => {
       // In 3 days there are not 30 to ask for.
       const isComparable = !what.includes(`over ${DAYS} days`)
+      const bar = QUERY_BARS[what]
       return {
         what: `${what}, p95 ms; beside: a tenth`,
         measured: ms,
-        bar: QUERY_BARS[what] ?? 0,
+        bar: bar ?? '',
         beside: isComparable ? before : '',
         ratio: isComparable ? ms / before : '',
-        'ratio bar': isComparable ? GROWTH_BAR : '',
+        'ratio bar': isComparable && bar !== undefined ? GROWTH_BAR : '',
       }
     }),
   ]

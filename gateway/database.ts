@@ -70,6 +70,7 @@ export async function openDatabase(parts: DatabaseParts) {
       maxAtOnce: Math.max(1, config.readConnections >> 2),
       maxWaiting: MAX_WAITING_DOMAIN_READS,
       timeoutMs: config.readTimeoutS * 1_000,
+      maxCounted: config.totalMaxRows,
     },
     unread: { maxBytes: config.maxUnreadBytes, maxDomainBytes: config.maxUnreadBytes / 4 },
     vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),

@@ -442,6 +442,12 @@ export const SETTINGS = {
     integer(1, 3_600),
     'Seconds after which a request for a page of messages is ended, with an error that says so.',
   ),
+  totalMaxRows: setting(
+    'SLUICE_TOTAL_MAX_ROWS',
+    '100000',
+    integer(1, 1_000_000_000),
+    'Stored messages that are looked at to count the total of a page with a filter. Where there are more, the total is a minimum, and says so.',
+  ),
   maxUnreadBytes: setting(
     'SLUICE_MAX_UNREAD_BYTES',
     '67108864',

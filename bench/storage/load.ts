@@ -26,7 +26,7 @@ export async function loadSamples(db: Client, readings: number, all: number): Pr
   const channelId = rows[0]?.channel_id ?? ''
   await db.query(
     `insert into series (key, channel_no, publisher, subtopic, protocol, name, unit)
-     select gen_random_uuid(), 1, gen_random_uuid(), '', 'mqtt', 'urn:dev:mac:0024befffe80' || to_hex(i) || ':temperature', 'Cel'
+     select gen_random_uuid(), 1, gen_random_uuid(), '', case when i % 10 = 0 then 'http' else 'mqtt' end, 'urn:dev:mac:0024befffe80' || to_hex(i) || ':temperature', 'Cel'
      from generate_series(1, $1) as i`,
     [SERIES],
   )

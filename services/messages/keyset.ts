@@ -4,6 +4,7 @@ import type { RawBuilder, SqlBool } from 'kysely'
 import { z } from 'zod'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import type { MessageFilter } from './filter.ts'
+import type { Total } from './totals.ts'
 
 const MAX_BIGINT = 2n ** 63n - 1n
 /** A cursor travels in a URL. */
@@ -84,18 +85,21 @@ export function isRow(keyset: Keyset, row: object): boolean {
  *
  * @returns `undefined` when the row is ordered by a text that is too long to carry around
  */
-export function cursorBehind(keyset: Keyset, row: object, total: number): string | undefined {
+export function cursorBehind(keyset: Keyset, row: object, { count, isMinimum }: Total): string | undefined {
   const key = keyOf(keyset, row)
   const isLong = key.some((part) => typeof part === 'string' && part.length > MAX_TEXT)
-  return isLong ? undefined : encodeCursor(keyset.list, [total, ...key])
+  return isLong ? undefined : encodeCursor(keyset.list, [count, isMinimum, ...key])
 }
 
 /** @throws {InvalidInput} not a cursor of this list */
-export function readCursor({ list, columns }: Keyset, cursor: string) {
+export function readCursor(
+  { list, columns }: Keyset,
+  cursor: string,
+): { readonly total: Total; readonly key: readonly unknown[] } {
   const parts = columns.map(({ type, isNullable }) => (isNullable ? TYPES[type].nullable() : TYPES[type]))
-  const schema: z.ZodType<unknown[]> = z.tuple([z.number().int().min(0), ...parts])
-  const [total, ...key] = decodeCursor(list, schema, cursor)
-  return { total: Number(total), key }
+  const schema: z.ZodType<unknown[]> = z.tuple([z.number().int().min(0), z.boolean(), ...parts])
+  const [count, isMinimum, ...key] = decodeCursor(list, schema, cursor)
+  return { total: { count: Number(count), isMinimum: isMinimum === true }, key }
 }
 
 /**

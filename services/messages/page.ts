@@ -14,6 +14,7 @@ import type { JsonMessageRow, Selection } from './repository.ts'
 import { findScope } from './scope.ts'
 import type { Scope } from './scope.ts'
 import type { ChannelState } from './state.ts'
+import type { Total } from './totals.ts'
 
 /** What a question is answered with: rows of one kind, and how to show them. */
 export interface Answer<Row> {
@@ -52,19 +53,26 @@ function selectSamples(db: Db, channel: ChannelState, scope: Scope, filter: Mess
 /** What a page is written in at the most, as long as it has one message; what does not fit is behind its cursor. */
 const MAX_PAGE_BYTES = 4_194_304
 
+export interface PageLimits {
+  readonly deadline: Deadline
+  /** Rows that are looked at to count all there are, at the most. */
+  readonly maxCounted: number
+}
+
 /**
  * One page of what a channel has for a question, its messages in JSON, with the cursor of the next.
  *
  * @throws {InvalidInput} a cursor of another question
  * @throws {QueryTimeout}
  */
-export async function readPage(db: Db, channel: ChannelState, filter: PageFilter, deadline: Deadline) {
+export async function readPage(db: Db, channel: ChannelState, filter: PageFilter, limits: PageLimits) {
+  const { deadline, maxCounted } = limits
   const { selection, present } = await ask(db, channel, filter)
-  if (!selection) return { total: 0, messages: [], cursor: undefined }
+  if (!selection) return { total: exactly(0), messages: [], cursor: undefined }
   await deadline.apply(db)
   const page = await collect(db, selection, present, filter.limit, deadline)
   await deadline.apply(db)
-  const total = await totalOf(selection, filter, page)
+  const total = await totalOf(selection, filter, page, maxCounted)
   const { messages, last, hasMore } = page
   return {
     total,
@@ -117,11 +125,17 @@ async function collect<Row extends object>(
 async function totalOf<Row>(
   { keyset, total }: Selection<Row>,
   { cursor, offset }: PageFilter,
-  page: Collected<unknown>,
-): Promise<number> {
+  { messages, hasMore, total: inRows }: Collected<unknown>,
+  maxCounted: number,
+): Promise<Total> {
   if (cursor !== undefined) return readCursor(keyset, cursor).total
-  if (total === 'in rows') return page.total ?? 0
+  if (total === 'in rows') return exactly(inRows ?? 0)
+  const end = offset + messages.length
   // The last page says itself how many there are; that spares dashboards the count.
-  const count = page.messages.length
-  return !page.hasMore && (count > 0 || offset === 0) ? offset + count : total()
+  if (!hasMore && (messages.length > 0 || offset === 0)) return exactly(end)
+  const counted = await total(maxCounted)
+  // Who goes on as long as the total is larger than the offset comes to the end of what was not counted, too.
+  return hasMore && counted.isMinimum ? { ...counted, count: Math.max(counted.count, end + 1) } : counted
 }
+
+const exactly = (count: number): Total => ({ count, isMinimum: false })

@@ -8,7 +8,8 @@ import type { KeyColumn, Keyset } from './keyset.ts'
 import { originConditions, sampleConditions, samplesOf } from './scope.ts'
 import type { Scope } from './scope.ts'
 import type { ChannelState } from './state.ts'
-import { countDays, countSamples } from './totals.ts'
+import { countAmong, countDays, countSamples } from './totals.ts'
+import type { Total } from './totals.ts'
 
 /** A sample, or a bucket of them, which has a time and a value alone. What its series says is not in it. */
 export type SampleRow = Pick<Selectable<SamplesTable>, 'series_id' | 'time' | 'value'> &
@@ -34,8 +35,11 @@ export interface Selection<Row> {
   readonly keyset: Keyset
   /** Whether no row has more than numbers. */
   readonly isSmall: boolean
-  /** Of all pages together, without the cursor; where it costs nothing, it stands in each row instead. */
-  readonly total: (() => Promise<number>) | 'in rows'
+  /**
+   * Of all pages together, without the cursor, looking at so many rows at the most; where it costs nothing, it stands in each
+   * row instead.
+   */
+  readonly total: ((most: number) => Promise<Total>) | 'in rows'
 }
 
 /** Rows of the answer to a selection. Where the total stands in each, there is one that has nothing else when there is no other. */
@@ -88,7 +92,7 @@ export function selectReadings(
     keyset: keys,
     // The column that orders is in the row, too.
     isSmall: scope.isPlain && type !== 'text',
-    total: () => countSamples(db, channel, scope, filter),
+    total: (most) => countSamples(db, channel, scope, filter, most),
   }
 }
 
@@ -135,11 +139,11 @@ export function selectJsonMessages(
   filter: MessageFilter,
 ): Selection<JsonMessageRow> {
   const { dir, format, cursor } = filter
-  const conditions = originConditions(filter)
-  if (filter.from !== undefined) conditions.push(sql`created >= ${toNs(filter.from)}`)
-  if (filter.to !== undefined) conditions.push(sql`created < ${toNs(filter.to)}`)
-  const isWhole = conditions.length === 0
-  conditions.push(sql`channel_id = ${channelId}`, sql`format = ${format}`)
+  const origin = originConditions(filter)
+  const indexed = [sql<SqlBool>`channel_id = ${channelId}`, sql<SqlBool>`format = ${format}`]
+  if (filter.from !== undefined) indexed.push(sql`created >= ${toNs(filter.from)}`)
+  if (filter.to !== undefined) indexed.push(sql`created < ${toNs(filter.to)}`)
+  const isWhole = origin.length === 0 && filter.from === undefined && filter.to === undefined
   const order = filter.order ?? 'created'
   const type = JSON_ORDER.get(order)
   const keys: Keyset = {
@@ -151,7 +155,7 @@ export function selectJsonMessages(
       { column: 'record', type: 'int' },
     ],
   }
-  const where = sql.join(conditions, sql` and `)
+  const where = sql.join([...indexed, ...origin], sql` and `)
   const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
   return {
     rows: sql`
@@ -161,11 +165,12 @@ export function selectJsonMessages(
       order by ${orderBy(keys)} ${windowOf(filter)}`,
     keyset: keys,
     isSmall: false,
-    async total() {
-      if (isWhole) return countDays(db, channelId, `json:${format}`)
-      const { rows } = await sql<{ total: number }>`
-        select count(*) as total from json_messages where ${where}`.execute(db)
-      return rows[0]?.total ?? 0
+    async total(most) {
+      if (isWhole) return { count: await countDays(db, channelId, `json:${format}`), isMinimum: false }
+      const walk = sql`
+        select publisher, subtopic, protocol from json_messages where ${sql.join(indexed, sql` and `)}
+        order by created desc limit ${most + 1}`
+      return countAmong(db, walk, origin, most)
     },
   }
 }

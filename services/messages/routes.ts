@@ -47,7 +47,10 @@ const Page = z.looseObject({
   offset: z.number(),
   limit: z.number(),
   format: z.string(),
+  /** Of all pages, as counted for the first of them. */
   total: z.number(),
+  /** That there may be more: not all of what a filter might pass was looked at. */
+  total_is_minimum: z.literal(true).optional(),
   /** Where the next page begins; absent on the last. */
   cursor: optionalText,
   /** Everything at or before this place of the stream is in the answer; a live tail goes on behind it. */
@@ -120,7 +123,8 @@ export function messageEndpoints({
           offset: page.offset,
           limit: page.limit,
           format: page.format,
-          total: answer.total,
+          total: answer.total.count,
+          total_is_minimum: answer.total.isMinimum || undefined,
           cursor: answer.cursor,
           position: answer.position,
           ...echoFilter(ctx.query),

@@ -78,10 +78,7 @@ export function samplesOf(
     sql`(select ${columns} from samples where ${where(scope)} ${order}) as samples`
   const isOfChannel = sql<SqlBool>`channel_no = ${channelNo}`
   if (series === undefined && matching.length > 0) {
-    const isWanted = sql.join(matching, sql` and `)
-    return whole(
-      sql`${isOfChannel} and series_id in (select id from series where ${isOfChannel} and ${isWanted})`,
-    )
+    return whole(sql`${isOfChannel} and series_id in (${seriesThat(channelNo, matching)})`)
   }
   if (series === undefined) return whole(isOfChannel)
   if (series.length === 1) return whole(sql`series_id = ${series[0]}`)
@@ -91,6 +88,36 @@ export function samplesOf(
   }
   return sql`(select each.* from unnest(${series}::int[]) as wanted cross join lateral
     (select ${columns} from samples where ${where(sql`series_id = wanted`)} ${order}) as each) as samples`
+}
+
+const seriesThat = (channelNo: number, matching: Scope['matching']) => sql`
+  select id from series where channel_no = ${channelNo} and ${sql.join(matching, sql` and `)}`
+
+/**
+ * The samples of a scope, each found by the index and at most so many of them looked at, and what holds of those that pass
+ * the filter: few may. Newest first, so that an index is what Postgres walks: without an order it would rather read whole
+ * partitions, past what all other channels have there.
+ */
+export function walkOf(
+  { channelNo, series, matching, isPlain }: Scope,
+  filter: MessageFilter,
+  limit: number,
+): { readonly rows: RawBuilder<unknown>; readonly conditions: RawBuilder<SqlBool>[] } {
+  const conditions = contentConditions(filter)
+  const walk = (columns: RawBuilder<unknown>, scope: RawBuilder<SqlBool>) => sql`
+    select ${columns} from samples where ${sql.join([scope, ...timeConditions(filter)], sql` and `)}
+    order by time desc limit ${limit}`
+  if (series !== undefined && series.length <= MANY_SERIES) {
+    const columns = isPlain ? PLAIN_COLUMNS : sql`*`
+    return {
+      rows: sql`select each.* from unnest(${series}::int[]) as wanted cross join lateral
+        (${walk(columns, sql`series_id = wanted`)}) as each limit ${limit}`,
+      conditions,
+    }
+  }
+  if (series !== undefined) conditions.push(sql`series_id = any(${series}::int[])`)
+  if (matching.length > 0) conditions.push(sql`series_id in (${seriesThat(channelNo, matching)})`)
+  return { rows: walk(sql`*`, sql`channel_no = ${channelNo}`), conditions }
 }
 
 /** Conditions that a message's origin makes: for series and for JSON messages, whose columns have the same names. */
@@ -110,10 +137,20 @@ export function originConditions({
 
 /** Conditions on samples: their time and what they hold. */
 export function sampleConditions(filter: MessageFilter): RawBuilder<SqlBool>[] {
-  const { value, boolValue, stringValue, dataValue, from, to, comparator } = filter
+  return [...timeConditions(filter), ...contentConditions(filter)]
+}
+
+function timeConditions({ from, to }: MessageFilter): RawBuilder<SqlBool>[] {
   const conditions: RawBuilder<SqlBool>[] = []
   if (from !== undefined) conditions.push(sql`time >= ${from}`)
   if (to !== undefined) conditions.push(sql`time < ${to}`)
+  return conditions
+}
+
+/** What no index finds. */
+export function contentConditions(filter: MessageFilter): RawBuilder<SqlBool>[] {
+  const { value, boolValue, stringValue, dataValue, comparator } = filter
+  const conditions: RawBuilder<SqlBool>[] = []
   if (value !== undefined) conditions.push(sql`value ${sql.raw(COMPARISONS[comparator])} ${value}`)
   if (boolValue !== undefined) conditions.push(sql`bool_value = ${boolValue}`)
   if (stringValue !== undefined) conditions.push(textCondition(sql`string_value`, comparator, stringValue))

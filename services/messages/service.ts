@@ -11,6 +11,7 @@ import type { PageFilter } from './page.ts'
 import { inSnapshot } from './snapshot.ts'
 import { entityTag, findChannelState } from './state.ts'
 import { createTurns } from './turns.ts'
+import type { Total } from './totals.ts'
 import type { TurnLimits } from './turns.ts'
 import { createUnread } from './unread.ts'
 import type { UnreadLimits } from './unread.ts'
@@ -28,6 +29,8 @@ export interface MessagesParts extends AccessParts {
 export interface ReadLimits extends TurnLimits {
   /** Of a page, from when it is asked for. */
   readonly timeoutMs: number
+  /** Rows that are looked at for the total of a page, at the most. */
+  readonly maxCounted: number
 }
 
 /** One page, or that it is what the caller has already. */
@@ -38,7 +41,7 @@ export type MessagePage =
       readonly isUnchanged: false
       /** Whose page it is. */
       readonly domainId: string
-      readonly total: number
+      readonly total: Total
       /** In JSON. */
       readonly messages: readonly string[]
       readonly cursor: string | undefined
@@ -56,12 +59,12 @@ export interface Question {
 export function createMessages({
   db,
   exports: exportLimits,
-  unread: limits,
+  unread: unreadLimits,
   reads,
   ...parts
 }: MessagesParts) {
   const access = createChannelAccess(parts)
-  const unread = createUnread(limits)
+  const unread = createUnread(unreadLimits)
   const exports = createExports(db, exportLimits)
   const turns = createTurns(reads)
   return {
@@ -85,12 +88,13 @@ export function createMessages({
     ): Promise<MessagePage> {
       const { channelId, domainId } = await access.admit(reader, reference)
       const deadline = createDeadline(reads.timeoutMs)
+      const limits = { deadline, maxCounted: reads.maxCounted }
       const ask = async (trx: Trx): Promise<MessagePage> => {
         await deadline.apply(trx)
         const state = await findChannelState(trx, channelId)
         const tag = entityTag(state, question.text)
         if (question.isKnown(tag)) return { tag, isUnchanged: true }
-        const page = await readPage(trx, state, filter, deadline)
+        const page = await readPage(trx, state, filter, limits)
         return { tag, isUnchanged: false, domainId, position: state.position, ...page }
       }
       return turns.take(domainId, deadline.remainingMs(), async () => {

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { Expression, SqlBool } from 'kysely'
+import type { RawBuilder, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
 import type { MessageFilter } from './filter.ts'
-import { sampleConditions, samplesOf } from './scope.ts'
+import { contentConditions, walkOf } from './scope.ts'
 import type { Scope } from './scope.ts'
 import type { ChannelState } from './state.ts'
 
@@ -10,32 +10,66 @@ export const DAY_S = 86_400
 /** Days are counted from the Unix epoch; what lies further off than about 2,700 years is counted at that end. */
 export const LAST_DAY = 1_000_000
 
+/** How many there are. */
+export interface Total {
+  readonly count: number
+  /** Whether there may be more: they were not all looked at. */
+  readonly isMinimum: boolean
+}
+
 /**
- * How many samples of a scope pass the filter, exactly. Of a whole channel, with or without bounds in time, from the days
- * that the writer counts; of single series by counting in their index.
+ * How many samples of a scope pass the filter. Of a whole channel, with or without bounds in time, from the days that the
+ * writer counts; else by counting, at most so many that a page does not wait for it.
+ *
+ * @param most samples to look at, whether they pass or not
  */
 export async function countSamples(
   db: Db,
   { channelId, readings }: ChannelState,
   scope: Scope,
   filter: MessageFilter,
-): Promise<number> {
+  most: number,
+): Promise<Total> {
   const { from, to } = filter
-  const conditions = sampleConditions(filter)
-  const bounds = Number(from !== undefined) + Number(to !== undefined)
+  const count = (bounds: Partial<MessageFilter> = {}) => {
+    const walk = walkOf(scope, { ...filter, ...bounds }, most + 1)
+    return countAmong(db, walk.rows, walk.conditions, most)
+  }
   const isWhole = scope.series === undefined && scope.matching.length === 0
-  if (!isWhole || conditions.length > bounds) return count(db, scope, conditions)
-  if (bounds === 0) return readings
-  if (isFarOff(from) || isFarOff(to)) return count(db, scope, conditions)
+  if (!isWhole || contentConditions(filter).length > 0) return count()
+  if (from === undefined && to === undefined) return { count: readings, isMinimum: false }
+  if (isFarOff(from) || isFarOff(to)) return count()
   const firstDay = from === undefined ? -LAST_DAY : Math.ceil(from / DAY_S)
   const endDay = to === undefined ? LAST_DAY + 1 : Math.floor(to / DAY_S)
-  if (firstDay >= endDay) return count(db, scope, conditions)
+  if (firstDay >= endDay) return count()
+  const none: Total = { count: 0, isMinimum: false }
   const [whole, before, behind] = await Promise.all([
     countDays(db, channelId, 'readings', firstDay, endDay),
-    from === undefined ? 0 : countBetween(db, scope, from, firstDay * DAY_S),
-    to === undefined ? 0 : countBetween(db, scope, endDay * DAY_S, to),
+    from === undefined || from === firstDay * DAY_S ? none : count({ to: firstDay * DAY_S }),
+    to === undefined || to === endDay * DAY_S ? none : count({ from: endDay * DAY_S }),
   ])
-  return whole + before + behind
+  return {
+    count: whole + before.count + behind.count,
+    isMinimum: before.isMinimum || behind.isMinimum,
+  }
+}
+
+/**
+ * How many rows meet the conditions, as far as they were looked at.
+ *
+ * @param rows all of them, or one more than may be looked at
+ */
+export async function countAmong(
+  db: Db,
+  rows: RawBuilder<unknown>,
+  conditions: readonly RawBuilder<SqlBool>[],
+  most: number,
+): Promise<Total> {
+  const passes = conditions.length === 0 ? sql`true` : sql.join(conditions, sql` and `)
+  const counted = await sql<{ found: number; seen: number }>`
+    select count(*) filter (where ${passes}) as found, count(*) as seen from (${rows}) as walked`.execute(db)
+  const { found = 0, seen = 0 } = counted.rows[0] ?? {}
+  return { count: found, isMinimum: seen > most }
 }
 
 /** Rows of a kind stored of a channel whose time lies in these days. */
@@ -53,13 +87,3 @@ export async function countDays(
 }
 
 const isFarOff = (time: number | undefined) => time !== undefined && Math.abs(time) >= LAST_DAY * DAY_S
-
-function countBetween(db: Db, scope: Scope, from: number, to: number): Promise<number> {
-  return from < to ? count(db, scope, [sql`time >= ${from}`, sql`time < ${to}`]) : Promise.resolve(0)
-}
-
-async function count(db: Db, scope: Scope, conditions: readonly Expression<SqlBool>[]): Promise<number> {
-  const { rows } = await sql<{ total: number }>`
-    select count(*) as total from ${samplesOf(scope, conditions)}`.execute(db)
-  return rows[0]?.total ?? 0
-}

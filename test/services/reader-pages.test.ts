@@ -204,8 +204,8 @@ describe('pages by cursor', () => {
     ['format=orders', [1, 1, 1]],
   ])('of "%s" do not begin at %j', async (query, place) => {
     const { cursor } = await read(`${query}&limit=1`)
-    const [list, total] = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    const changed = Buffer.from(JSON.stringify([list, total, ...place])).toString('base64url')
+    const [list, total, isMinimum] = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    const changed = Buffer.from(JSON.stringify([list, total, isMinimum, ...place])).toString('base64url')
     const answer = await api.call('GET', `${path}?${query}&cursor=${changed}`, { token: site.token })
     expect([answer.status, answer.body.message]).toEqual([400, expect.stringContaining('cursor')])
   })
