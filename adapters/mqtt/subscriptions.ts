@@ -8,9 +8,11 @@ export interface Subscriptions {
   /**
    * Waits until the bus delivers here, then lets the route have its messages; replaces the session's with the same filter.
    *
+   * @param how.isRestored whether the session had it before: it was granted then, and is not refused now
    * @throws {Unavailable} the bus is away
+   * @throws {QuotaExceeded} the channel's filters place their wildcards in too many ways
    */
-  add(route: Route): Promise<void>
+  add(route: Route, how?: { readonly isRestored: boolean }): Promise<void>
   /** @returns whether there was one */
   remove(session: Session, filter: string): boolean
 }
@@ -30,9 +32,9 @@ export function createSubscriptions({
 }): Subscriptions {
   const routesOf = (session: Session): Routes => (session.isDurable ? stored : live)
   return {
-    add(route) {
+    add(route, how) {
       const { group } = parseFilter(route.filter)
-      return group === undefined ? routesOf(route.session).add(route) : shares.add(route, group)
+      return group === undefined ? routesOf(route.session).add(route, how) : shares.add(route, group)
     },
     remove(session, filter) {
       const route = session.subscriptions.get(filter)
