@@ -10,6 +10,8 @@ import { createRemover } from '../../platform/bus/records.ts'
 import { findLastStored } from '../../platform/bus/stored.ts'
 import { RETAINED_STREAM } from '../../platform/bus/streams.ts'
 import { messageSubject } from '../../platform/bus/subject.ts'
+import type { ChannelAddress } from '../authority.ts'
+import { createLookUpShare } from './look-up-share.ts'
 import { createRetained } from './retained.ts'
 import type { Retained, RetainedOptions } from './retained.ts'
 
@@ -24,7 +26,7 @@ export interface RetainedStore {
    *
    * @throws {Unavailable}
    */
-  find(channelId: string, filter: readonly string[]): Promise<RetainedMessage[]>
+  find(channel: ChannelAddress, filter: readonly string[]): Promise<RetainedMessage[]>
   stop(): Promise<void>
 }
 
@@ -57,6 +59,7 @@ export async function createRetainedStore(
   const remove = createRemover(bus, manager, RETAINED_STREAM)
   const seqOf = new WeakMap<Message, number>()
   const empty = new Map<number, number>()
+  const share = createLookUpShare()
   let waiting: { seq: number; resolve: () => void }[] = []
   let position = 0
   let isStopped = false
@@ -155,9 +158,12 @@ export async function createRetainedStore(
       const subject = PREFIX + messageSubject(message).slice('m.'.length)
       publisher.publish(subject, message.payload, messageHeaders(message), done)
     },
-    async find(channelId, filter) {
+    async find({ domainId, channelId }, filter) {
       await caughtUp()
-      return mirror.find(channelId, filter).map((message) => ({ message, seq: seqOf.get(message) ?? 0 }))
+      const { found } = await share.run(domainId, () => mirror.find(channelId, filter))
+      return found
+        .map((message) => ({ message, seq: seqOf.get(message) ?? 0 }))
+        .sort((one, other) => one.seq - other.seq)
     },
     async stop() {
       isStopped = true
