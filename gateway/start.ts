@@ -5,6 +5,7 @@ import { createRefusals } from '../adapters/refusals.ts'
 import { createRemoteSink } from '../adapters/traffic-rpc.ts'
 import { createAttempts } from '../platform/attempts.ts'
 import { connectBus } from '../platform/bus/connect.ts'
+import type { Bus } from '../platform/bus/connect.ts'
 import { createNodes } from '../platform/bus/nodes.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
@@ -22,6 +23,7 @@ import { createApp } from './http/app.ts'
 import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
+import { createSlowReaderGuard } from './http/slow.ts'
 import { createStrangers } from './http/strangers.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { showBus } from './bus-metrics.ts'
@@ -116,7 +118,8 @@ async function start(
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
     const { replayWindowS, messageRetentionDays: retentionDays } = config
-    startStorage({ ...common, ...database, replayWindowS, retentionDays })
+    const seriesLimits = { perChannel: config.maxChannelSeries, perDomain: config.maxDomainSeries }
+    startStorage({ ...common, ...database, replayWindowS, retentionDays, seriesLimits })
   }
 
   const backend = management?.backend ?? createRemoteBackend(bus)
@@ -141,6 +144,7 @@ async function start(
           authority,
           traffic: adapters.traffic,
           messages: database.services.messages,
+          streamBus: await connectReaders(natsUrl, common),
         })
       : undefined
 
@@ -161,12 +165,16 @@ async function start(
     log,
   })
   const answer = app.callback()
+  const sendTimeoutMs = config.sendTimeoutS * 1_000
+  const watchForSlow = createSlowReaderGuard({ sendTimeoutMs, addressOf, log, metrics })
   const servers = await listen({
     host: config.host,
     ports: [...config.httpPorts, ...(config.compatPorts ? COMPAT_PORTS : [])],
     strangers,
     onRequest: (req, res) => {
-      if (!adapters.http?.handle(req, res)) void answer(req, res)
+      if (adapters.http?.handle(req, res)) return
+      watchForSlow(req, res)
+      void answer(req, res)
     },
     onUpgrade: adapters.onUpgrade,
   })
@@ -186,6 +194,20 @@ async function start(
     firstAdmin,
     stop: () => life.stop(),
   }
+}
+
+/**
+ * A connection of their own for those who read the stream for somebody: the server cuts a connection that takes too slowly
+ * what it has asked for, and that must not be the one that devices publish over and the writer reads from.
+ */
+async function connectReaders(
+  servers: string,
+  { life, log }: { life: Lifecycle; log: Logger },
+): Promise<Bus> {
+  const name = 'sluice stream readers'
+  const bus = await connectBus({ servers, name, log: log.child({ connection: name }) })
+  life.onStop(name, () => bus.drain())
+  return bus
 }
 
 async function createFirstAdmin(config: Config, { users }: Services): Promise<Gateway['firstAdmin']> {

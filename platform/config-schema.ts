@@ -267,6 +267,27 @@ export const SETTINGS = {
     integer(1, 10_000_000),
     'Connections of devices that are open at once.',
   ),
+  maxClientConnections: setting(
+    'SLUICE_MAX_CLIENT_CONNECTIONS',
+    '1000',
+    integer(1, 10_000_000),
+    'Connections that one client has open at once, over MQTT and WebSocket together, with each process. One more is refused: MQTT 5 reason 0x97, MQTT 3.1.1 return code 3, WebSocket HTTP 429. A client that comes back under a name that is in use takes the place of its other connection.',
+  ),
+  maxDomainConnections: optional(
+    'SLUICE_MAX_DOMAIN_CONNECTIONS',
+    integer(1, 10_000_000),
+    'The same for all clients of one domain. Without it three quarters of `SLUICE_MAX_CONNECTIONS`, so that there is room for others whatever one tenant does; with one tenant alone, set it to as many.',
+  ),
+  maxClientConnectsPerS: optional(
+    'SLUICE_MAX_CLIENT_CONNECTS_PER_S',
+    integer(1, 1_000_000),
+    'New connections of one client in a second, over MQTT and WebSocket together, with each process. What is too much: MQTT 5 reason 0x9F, MQTT 3.1.1 return code 3, WebSocket HTTP 429. Without it any number.',
+  ),
+  maxDomainConnectsPerS: optional(
+    'SLUICE_MAX_DOMAIN_CONNECTS_PER_S',
+    integer(1, 1_000_000),
+    'The same for all clients of one domain.',
+  ),
   maxUnauthenticatedPerAddress: setting(
     'SLUICE_MAX_UNAUTHENTICATED_PER_ADDRESS',
     '100',
@@ -313,6 +334,12 @@ export const SETTINGS = {
     '10000',
     integer(1, 1_000_000),
     'Filters that one MQTT session may be subscribed to.',
+  ),
+  maxDomainSubscriptions: setting(
+    'SLUICE_MAX_DOMAIN_SUBSCRIPTIONS',
+    '500000',
+    integer(1, 100_000_000),
+    'Filters that all connected MQTT sessions of one domain are subscribed to, with each process.',
   ),
   maxClientMessagesPerS: optional(
     'SLUICE_MAX_CLIENT_MESSAGES_PER_S',
@@ -379,6 +406,18 @@ export const SETTINGS = {
     integer(0, 36_500),
     'Days that stored messages are kept, by the time of the reading; up to a week longer, since whole weeks are dropped. `0` keeps them for ever. A domain may have a number of its own.',
   ),
+  maxChannelSeries: setting(
+    'SLUICE_MAX_CHANNEL_SERIES',
+    '100000',
+    integer(1, 1_000_000_000),
+    'Series of one channel: what differs in sender, protocol, subtopic, name or unit. A message with one more becomes a dead letter.',
+  ),
+  maxDomainSeries: setting(
+    'SLUICE_MAX_DOMAIN_SERIES',
+    '1000000',
+    integer(1, 1_000_000_000),
+    'Series of all channels of one domain.',
+  ),
   streamReplicas: setting(
     'SLUICE_STREAM_REPLICAS',
     '1',
@@ -395,13 +434,25 @@ export const SETTINGS = {
     'SLUICE_READ_CONNECTIONS',
     '8',
     integer(2, 1_000),
-    'Connections to Postgres for reading messages. Exports take half of them at the most.',
+    'Connections to Postgres for reading messages. Exports take half of them at the most. The pages of one domain take a quarter, and so do its exports.',
   ),
   readTimeoutS: setting(
     'SLUICE_READ_TIMEOUT_S',
     '10',
     integer(1, 3_600),
-    'Seconds after which a query for messages is ended, with an error that says so.',
+    'Seconds after which a request for a page of messages is ended, with an error that says so.',
+  ),
+  maxUnreadBytes: setting(
+    'SLUICE_MAX_UNREAD_BYTES',
+    '67108864',
+    integer(4_096, Number.MAX_SAFE_INTEGER),
+    'Pages of messages that have been asked for and that their readers have not taken, in bytes. One domain may have a quarter; beyond that it is answered 429. When all together have so much, the oldest of the domain that has most is cut off.',
+  ),
+  sendTimeoutS: setting(
+    'SLUICE_SEND_TIMEOUT_S',
+    '60',
+    integer(1, 3_600),
+    'Seconds after which an answer over HTTP of which its caller takes nothing is cut off.',
   ),
   exportMaxRows: setting(
     'SLUICE_EXPORT_MAX_ROWS',
@@ -409,10 +460,28 @@ export const SETTINGS = {
     integer(1, Number.MAX_SAFE_INTEGER),
     'Messages in one export. A longer one is cut off, which its reader can tell.',
   ),
+  exportStallS: setting(
+    'SLUICE_EXPORT_STALL_S',
+    '300',
+    integer(1, 3_600),
+    'Seconds after which an export of which its reader takes nothing is cut off. The network takes some megabytes at a time, so this is what the slowest reader needs for so much.',
+  ),
   maxLiveReaders: setting(
     'SLUICE_MAX_LIVE_READERS',
     '500',
     integer(1, 1_000_000),
     'Live answers (`messages/live`) that are open at once.',
+  ),
+  maxLiveReadersPerDomain: setting(
+    'SLUICE_MAX_LIVE_READERS_PER_DOMAIN',
+    '100',
+    integer(1, 1_000_000),
+    'Those of one domain.',
+  ),
+  maxLiveReadersPerClient: setting(
+    'SLUICE_MAX_LIVE_READERS_PER_CLIENT',
+    '20',
+    integer(1, 1_000_000),
+    'Those of one client, or of one user.',
   ),
 } satisfies Record<string, Setting<unknown>>

@@ -38,6 +38,7 @@ const CREATIONS_BETWEEN_COUNTS = 20
 const MAX_COUNTED_CLIENTS = 10_000
 const MAX_TIMER_MS = 2 ** 31 - 1
 const RETRY_MS = 1_000
+const MAX_RETRY_MS = 60_000
 
 export function createCaretaker(options: CaretakerOptions): Caretaker {
   const { bus, nodes, records, wills, onEvict, roundMs = 300_000, firstRoundMs = 12_000 } = options
@@ -65,15 +66,18 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
     const found = decodeRecord(value)
     if (!found || !isAbandoned(found) || !isOverdue(found)) return
     const now = Date.now()
-    let record = found.endsAt === 0 ? disconnected(found, now) : found
-    if (record.will && (record.will.dueAt <= now || record.endsAt <= now)) {
-      await wills.send(record)
-      record = { ...record, will: undefined }
+    const record = found.endsAt === 0 ? disconnected(found, now) : found
+    let { will } = record
+    let nextVisitAt = will?.dueAt ?? 0
+    if (will && (will.dueAt <= now || record.endsAt <= now)) {
+      if (await wills.settle(record)) will = undefined
+      // The longer it has been tried in vain, the longer until the next time.
+      else nextVisitAt = now + Math.min(Math.max(RETRY_MS, now - will.dueAt), MAX_RETRY_MS)
     }
-    if (record.endsAt <= now && !record.will) return records.remove(revision)
-    record = { ...record, node: record.will ? nodes.id : '' }
-    await put(key, record, revision)
-    if (record.will) visitAt(key, record.will.dueAt)
+    if (record.endsAt <= now && !will) return records.remove(revision)
+    const isOnFile = record === found && record.will === will && record.node === nodes.id
+    if (!isOnFile) await put(key, { ...record, will, node: will ? nodes.id : '' }, revision)
+    if (will) visitAt(key, nextVisitAt)
   }
 
   function put(key: string, record: SessionRecord, revision: number): Promise<void> {
@@ -93,7 +97,7 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
       () => {
         timers.delete(key)
         void visit(key).catch((error: unknown) => {
-          bus.log.warn({ err: error }, 'will could not be sent; trying again')
+          bus.log.warn({ err: error }, 'session could not be looked after; trying again')
           visitAt(key, Date.now() + RETRY_MS)
         })
       },
@@ -142,9 +146,12 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
 
   async function evictBeyondBound(principal: ClientPrincipal): Promise<void> {
     const kept: { revision: number; record: SessionRecord }[] = []
+    const now = Date.now()
     await records.scan((_key, { value, revision }) => {
       const record = decodeRecord(value)
-      if (record && record.endsAt > 0) kept.push({ revision, record })
+      // One whose will is being sent has still to say so, and goes by itself.
+      const isOwing = record?.will !== undefined && record.will.dueAt <= now
+      if (record && record.endsAt > 0 && !isOwing) kept.push({ revision, record })
     }, clientPrefix(principal))
     kept.sort((a, b) => a.record.endsAt - b.record.endsAt)
     for (const { revision, record } of kept.slice(0, Math.max(0, kept.length - MAX_KEPT_PER_CLIENT))) {

@@ -45,6 +45,21 @@ export class Form {
     if (exact?.delete(route) && exact.size === 0) this.#exact.delete(suffix)
   }
 
+  /** Routes that a message was promised to, or any, where it is not known which one it was. */
+  *owed(message: Message | undefined): Iterable<Route> {
+    if (!message) {
+      for (const routes of [...this.#exact.values(), this.#wildcard.all()])
+        for (const route of routes) if (route.qos > 0) yield route
+      return
+    }
+    const exact = this.#exact.get(suffixOf(message.levels)) ?? []
+    for (const routes of [exact, ...this.#wildcard.find(message.levels)]) {
+      for (const route of routes) {
+        if (wants(route, message) && matchOf(route, message, 0).qos > 0) yield route
+      }
+    }
+  }
+
   deliver(message: Message, common: Common, seq: number): void {
     const suffix = suffixOf(message.levels)
     const topic = this.#prefix + suffix

@@ -23,6 +23,8 @@ export interface MqttLimits {
   readonly maxSubscriptionsPerRequest: number
   /** Of one session. */
   readonly maxSubscriptions: number
+  /** Of all sessions of one domain in this process. */
+  readonly maxDomainSubscriptions: number
   /** Messages that wait for one session. */
   readonly maxQueuedMessages: number
   /** Unacknowledged QoS 1 and 2 messages to one session. */
@@ -57,7 +59,11 @@ export interface Host {
   readonly traffic: Traffic
   /** Whether the transport's rate has room for one more connection; else it is a refusal, which is noted here. */
   admitConnect(info: ConnectionInfo): boolean
-  /** Takes the session's name for the connection, and ends the one that had it in this process [MQTT-3.1.4-3]. */
+  /**
+   * Takes the session's name for the connection, and ends the one that had it in this process [MQTT-3.1.4-3].
+   *
+   * @throws {QuotaExceeded}, {RateLimited} the client or its domain has too many connections, or makes too many
+   */
   claim(connection: Peer, key: string): Promise<void>
   /** Last place of the stream. @throws {Unavailable} */
   lastPlace(): Promise<number>

@@ -1,6 +1,7 @@
 import type { Db } from '../../platform/db/connect.ts'
 import { readPage } from '../../services/messages/page.ts'
 import { MessagesQuery, toMessageFilter, toPage } from '../../services/messages/query.ts'
+import { createDeadline } from '../../services/messages/deadline.ts'
 import { inSnapshot } from '../../services/messages/snapshot.ts'
 import { findChannelState } from '../../services/messages/state.ts'
 import { percentile, timed } from '../support/percentile.ts'
@@ -43,7 +44,12 @@ async function questionsTo({ db, fleet }: Measured): Promise<Record<string, () =
   const read = (query: Record<string, unknown>) =>
     inSnapshot(db, async (trx) => {
       const state = await findChannelState(trx, channelId)
-      return readPage(trx, state, toPage(toMessageFilter(MessagesQuery.parse(query), undefined)))
+      return readPage(
+        trx,
+        state,
+        toPage(toMessageFilter(MessagesQuery.parse(query), undefined)),
+        createDeadline(10_000),
+      )
     })
   const someName = () =>
     `urn:dev:mac:0024befffe80${(1 + Math.floor(Math.random() * SERIES)).toString(16)}:temperature`

@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { whenAnswered } from '../../platform/http/answered.ts'
 import { explainPort } from '../start-error.ts'
 import { answerUnreadable, finish } from './last-words.ts'
 import type { Strangers } from './strangers.ts'
@@ -66,7 +67,7 @@ function trackRequests(serve: RequestListener) {
   let onNone: (() => void) | undefined
   const onRequest: RequestListener = (req, res) => {
     underWay += 1
-    res.once('close', () => {
+    whenAnswered(res, () => {
       underWay -= 1
       if (underWay === 0) onNone?.()
     })

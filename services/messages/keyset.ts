@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
 import { z } from 'zod'
 import { decodeCursor, encodeCursor } from './cursor.ts'
+import type { MessageFilter } from './filter.ts'
 
 const MAX_BIGINT = 2n ** 63n - 1n
 /** A cursor travels in a URL. */
@@ -37,10 +39,25 @@ export interface KeyColumn {
  * type bigint as text; in its statement they are columns of `page`.
  */
 export interface Keyset {
-  /** Name of the list in its cursors. */
+  /** What {@link listOf} calls it. */
   readonly list: string
   readonly columns: readonly KeyColumn[]
   readonly dir: 'asc' | 'desc'
+}
+
+/**
+ * Names a list in its cursors so that they are taken for no other: of another channel, by another filter, in another order.
+ * How much of it a page has is none of its business.
+ */
+export function listOf(
+  kind: string,
+  channel: string | number,
+  { offset: _offset, limit: _limit, cursor: _cursor, ...filter }: MessageFilter,
+): string {
+  const hash = createHash('sha256')
+    .update(JSON.stringify([channel, filter]))
+    .digest('base64url')
+  return `${kind}:${hash.slice(0, 16)}`
 }
 
 /** Names the table: a column of the answer may have the same name and be the text of it. */

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { SqlBool } from 'kysely'
 import type { MessageFilter } from './filter.ts'
-import { isBehind, orderBy } from './keyset.ts'
+import { isBehind, listOf, orderBy } from './keyset.ts'
 import type { Keyset } from './keyset.ts'
 import { SAMPLE, windowOf } from './repository.ts'
 import type { SampleRow, Selection } from './repository.ts'
@@ -14,14 +14,19 @@ import type { Scope } from './scope.ts'
  */
 export function selectLatest(scope: Scope, filter: MessageFilter): Selection<SampleRow> {
   const { dir, cursor } = filter
-  const keys: Keyset = { list: `latest:${dir}`, dir, columns: [{ column: 'name', type: 'text' }] }
+  const keys: Keyset = {
+    list: listOf('latest', scope.channelNo, filter),
+    dir,
+    columns: [{ column: 'name', type: 'text' }],
+  }
   const ofScope = scope.series
     ? sql`series.id = any(${[...scope.series]}::int[])`
-    : sql`series.channel_no = ${scope.channelNo}`
+    : sql.join([sql`series.channel_no = ${scope.channelNo}`, ...scope.matching], sql` and `)
   const conditions = [sql<SqlBool>`samples.series_id = series.id`, ...sampleConditions(filter)]
   const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
   return {
     keyset: keys,
+    isSmall: scope.isPlain,
     total: 'in rows',
     rows: sql`
       with latest as (

@@ -5,6 +5,7 @@ import { looksLikeSenml } from '../../senml/looks-like.ts'
 import { fromJsonValue, parseCbor, parseJson } from '../../senml/parse.ts'
 import type { ResolvedRecord, SenmlRecord } from '../../senml/record.ts'
 import { resolve } from '../../senml/resolve.ts'
+import { mayHaveLongNumbers, parseExact } from './json.ts'
 import { MAX_RECORDS } from './place.ts'
 import { findUnstorable, findUnstorableText } from './storable.ts'
 import type { Content } from './types.ts'
@@ -14,6 +15,13 @@ export const SENML_OPTIONS = { maxVersion: Infinity } as const
 
 /** An index takes no more; names are ASCII. */
 const MAX_NAME = 2_048
+/** RFC 8428's own have at most ten characters; a series keeps its unit, and readers keep their series. */
+const MAX_UNIT = 256
+/** In an index too: a JSON message's format, which may be of characters that take three bytes each. */
+const MAX_FORMAT = 512
+
+/** Objects of one message: each is a row, a hundred times as large as the empty object that asks for it. */
+const MAX_OBJECTS = 1_000
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -55,18 +63,27 @@ function mediaType(contentType: string): string {
 }
 
 function decodeJson(message: Message): Content {
+  let text: string
   let value: unknown
   try {
-    value = JSON.parse(utf8.decode(message.payload))
+    text = utf8.decode(message.payload)
+    value = JSON.parse(text)
   } catch {
     // A declaration or a bracket says that it was meant as JSON; then somebody wants to know that it was lost.
     return { kind: 'broken', reason: 'invalid_json: the payload is not JSON in UTF-8' }
   }
   if (looksLikeSenml(value)) return toReadings(fromJsonValue(value, SENML_OPTIONS), message)
+  // Only now: in SenML a number is a double.
+  if (mayHaveLongNumbers(text)) value = parseExact(text)
   const reason = findUnstorable(value)
   if (reason !== undefined) return { kind: 'broken', reason }
   const objects = Array.isArray(value) ? value : [value]
-  return objects.length > 0 && objects.every(isObject) ? { kind: 'json', objects } : { kind: 'opaque' }
+  if (objects.length === 0 || !objects.every(isObject)) return { kind: 'opaque' }
+  if (objects.length > MAX_OBJECTS)
+    return { kind: 'broken', reason: `too_large: more than ${MAX_OBJECTS} objects` }
+  if (formatOf(message).length > MAX_FORMAT)
+    return { kind: 'broken', reason: `invalid_format: more than ${MAX_FORMAT} characters in the last level` }
+  return { kind: 'json', objects }
 }
 
 function beginsLikeJson(payload: Uint8Array): boolean {
@@ -91,6 +108,7 @@ function toReadings(pack: SenmlRecord[], message: Message): Content {
 /** What SenML allows and the tables do not hold. */
 function unstorable({ n, u, vs }: ResolvedRecord): string | undefined {
   if (n.length > MAX_NAME) return `invalid_name: more than ${MAX_NAME} characters`
+  if (u !== undefined && u.length > MAX_UNIT) return `invalid_unit: more than ${MAX_UNIT} characters`
   return (
     (u === undefined ? undefined : findUnstorableText(u)) ??
     (vs === undefined ? undefined : findUnstorableText(vs))

@@ -3,7 +3,7 @@ import type { RawBuilder, Selectable, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
 import type { JsonMessagesTable, SamplesTable } from '../../platform/db/tables.ts'
 import type { MessageFilter } from './filter.ts'
-import { isBehind, isRow, orderBy } from './keyset.ts'
+import { isBehind, isRow, listOf, orderBy } from './keyset.ts'
 import type { KeyColumn, Keyset } from './keyset.ts'
 import { originConditions, sampleConditions, samplesOf } from './scope.ts'
 import type { Scope } from './scope.ts'
@@ -17,10 +17,12 @@ export type SampleRow = Pick<Selectable<SamplesTable>, 'series_id' | 'time' | 'v
   }
 export type JsonMessageRow = Omit<
   Selectable<JsonMessagesTable>,
-  'stream_seq' | 'record' | 'domain_id' | 'format' | 'created'
+  'stream_seq' | 'record' | 'domain_id' | 'format' | 'created' | 'payload'
 > & {
   /** All the digits. */
   readonly created: string
+  /** JSON, with all the digits of its numbers. */
+  readonly payload: string
 }
 
 /** A row, beside the columns of its keyset. */
@@ -30,6 +32,8 @@ export type Keyed<Row> = Row & { readonly total?: number }
 export interface Selection<Row> {
   readonly rows: RawBuilder<Keyed<Row>>
   readonly keyset: Keyset
+  /** Whether no row has more than numbers. */
+  readonly isSmall: boolean
   /** Of all pages together, without the cursor; where it costs nothing, it stands in each row instead. */
   readonly total: (() => Promise<number>) | 'in rows'
 }
@@ -71,7 +75,7 @@ export function selectReadings(
   const order = filter.order ?? 'time'
   const type = READING_ORDER.get(order)
   const keys: Keyset = {
-    list: `readings:${type === undefined ? 'time' : order}:${filter.dir}`,
+    list: listOf('readings', scope.channelNo, filter),
     dir: filter.dir,
     columns: [
       ...(type === undefined ? [] : [{ column: order, type, isNullable: true }]),
@@ -82,6 +86,8 @@ export function selectReadings(
   return {
     rows: type === undefined ? samplesByTime(scope, filter, keys) : samplesBy(order, scope, filter, keys),
     keyset: keys,
+    // The column that orders is in the row, too.
+    isSmall: scope.isPlain && type !== 'text',
     total: () => countSamples(db, channel, scope, filter),
   }
 }
@@ -137,7 +143,7 @@ export function selectJsonMessages(
   const order = filter.order ?? 'created'
   const type = JSON_ORDER.get(order)
   const keys: Keyset = {
-    list: `json:${type === undefined ? 'created' : order}:${dir}`,
+    list: listOf('json', channelId, filter),
     dir,
     columns: [
       type === undefined ? { column: 'created', type: 'bigint' } : { column: order, type, isNullable: true },
@@ -149,11 +155,12 @@ export function selectJsonMessages(
   const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
   return {
     rows: sql`
-      select channel_id, publisher, subtopic, protocol, created::text as created, payload, stream_seq::text as stream_seq,
-        record
+      select channel_id, publisher, subtopic, protocol, created::text as created, payload::text as payload,
+        stream_seq::text as stream_seq, record
       from json_messages as page where ${where} and ${behind}
       order by ${orderBy(keys)} ${windowOf(filter)}`,
     keyset: keys,
+    isSmall: false,
     async total() {
       if (isWhole) return countDays(db, channelId, `json:${format}`)
       const { rows } = await sql<{ total: number }>`

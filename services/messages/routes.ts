@@ -1,16 +1,20 @@
-import { Readable } from 'node:stream'
 import type { RouterContext } from '@koa/router'
 import { z } from 'zod'
+import { whenAnswered } from '../../platform/http/answered.ts'
 import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
-import { ChannelParams, readReader } from './caller.ts'
+import type { Reader } from './access.ts'
+import { ChannelParams, readReader, readReaderAgain } from './caller.ts'
 import { EXPORT_TYPES, createExportWriter } from './export-formats.ts'
-import type { ExportType, ExportWriter } from './export-formats.ts'
-import type { ExportedRows } from './export.ts'
-import { toJson } from './json.ts'
+import type { ExportType } from './export-formats.ts'
+import { toStream } from './export-stream.ts'
+import type { Guard } from './guard.ts'
+import { toJsonWith } from './json.ts'
 import { MessagesQuery, echoFilter, toMessageFilter, toPage } from './query.ts'
 import type { Messages, Question } from './service.ts'
+import type { SlowReaders } from './slow-readers.ts'
 import { isMatched } from './state.ts'
+import { holdPage } from './unread-page.ts'
 
 const Params = ChannelParams.extend({
   /** One SDK glues the subtopic to the path. */
@@ -51,11 +55,21 @@ const Page = z.looseObject({
   messages: z.array(Message),
 })
 
-/** An export that its reader does not take, or that Postgres does not find, for as long as this ends. */
-const EXPORT_IDLE_MS = 120_000
+export interface MessageRoutesParts {
+  readonly messages: Messages
+  readonly guard: Pick<Guard, 'watch'>
+  readonly dropped: SlowReaders
+  /** An export of which nothing is taken for so long is cut off. */
+  readonly exportStallMs: number
+}
 
 /** Reading stored messages: with the domain in the path, without it, and with the subtopic glued to the path (contract 16). */
-export function messageEndpoints(messages: Messages): Endpoint[] {
+export function messageEndpoints({
+  messages,
+  guard,
+  dropped,
+  exportStallMs,
+}: MessageRoutesParts): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -82,31 +96,50 @@ export function messageEndpoints(messages: Messages): Endpoint[] {
         const question = readQuestion(ctx, type ?? 'application/json')
         if (type !== undefined) {
           const writer = createExportWriter(type, filter.format)
-          const { tag, rows } = await messages.export(reader, params, filter, question)
-          if (!rows) return unchanged(tag)
-          ctx.res.setTimeout(EXPORT_IDLE_MS)
-          return new Reply(200, toStream(rows, writer), type, headersOf(tag))
+          const { tag, admission, document } = await messages.export(reader, params, filter, question, writer)
+          if (!document) return unchanged(tag)
+          const stream = toStream(document, exportStallMs, () => {
+            dropped('export', admission.domainId)
+            ctx.req.socket.destroy()
+          })
+          const again = { readReader: () => readExporter(ctx, reader), reference: params }
+          // What began with a token goes on behind its end: only what it opened is to stay open.
+          const unwatch = guard.watch(again, { ...admission, expiresAtMs: undefined }, () =>
+            ctx.req.socket.destroy(),
+          )
+          whenAnswered(ctx.res, () => {
+            unwatch()
+            stream.destroy()
+          })
+          return new Reply(200, stream, type, headersOf(tag))
         }
         const page = toPage(filter)
         const answer = await messages.list(reader, params, page, question)
         if (answer.isUnchanged) return unchanged(answer.tag)
-        const body = {
+        const head = {
           offset: page.offset,
           limit: page.limit,
           format: page.format,
           total: answer.total,
           cursor: answer.cursor,
           position: answer.position,
-          messages: answer.messages,
           ...echoFilter(ctx.query),
         }
-        return new Reply(200, toJson(body), 'application/json', headersOf(answer.tag))
+        const body = Buffer.from(toJsonWith(head, 'messages', answer.messages))
+        holdPage({ unread: messages.unread, dropped }, ctx.res, answer.domainId, body.length)
+        return new Reply(200, body, 'application/json', headersOf(answer.tag))
       },
     }),
   ]
 }
 
 type Call = RouterContext<RequestState>
+
+/** Who exports, asked again as long as the token lasts that it began with. */
+async function readExporter(ctx: Call, reader: Reader): Promise<Reader> {
+  const endsAtMs = reader.kind === 'user' ? (reader.principal.expiresAtMs ?? Infinity) : Infinity
+  return Date.now() < endsAtMs ? readReaderAgain(ctx) : reader
+}
 
 /** `undefined` for a page: whoever has no wish, or wishes for what we do not write, gets JSON. */
 function exportType(ctx: Call): ExportType | undefined {
@@ -133,17 +166,3 @@ const headersOf = (tag: string) => ({
 })
 
 const unchanged = (tag: string) => new Reply(304, undefined, undefined, headersOf(tag))
-
-/** The document as the caller takes it. */
-function toStream({ first, rest }: ExportedRows, writer: ExportWriter): Readable {
-  async function* chunks(): AsyncGenerator<Buffer> {
-    yield Buffer.concat([Buffer.from(writer.begin()), write(first)])
-    for await (const rows of rest) yield write(rows)
-    yield Buffer.from(writer.end())
-  }
-  const write = (rows: readonly object[]) => Buffer.concat(rows.map((row) => Buffer.from(writer.write(row))))
-  const stream = Readable.from(chunks(), { objectMode: false, highWaterMark: 65_536 })
-  // Also when nobody has read anything of it: the query behind it ends.
-  stream.once('close', () => void rest.return(undefined).catch(() => undefined))
-  return stream
-}

@@ -37,3 +37,22 @@ export async function insertReadings(
     [input.channelId, no],
   )
 }
+
+/** Stores JSON messages of the format `large` a second apart in the same way, the first half of them small. */
+export async function insertLargeMessages(
+  db: Client,
+  input: {
+    readonly domainId: string
+    readonly channelId: string
+    readonly count: number
+    readonly start: number
+  },
+): Promise<void> {
+  await db.query(
+    `insert into json_messages (stream_seq, record, domain_id, channel_id, subtopic, protocol, format, created, payload)
+     select n, 0, $1, $2, 'large', 'mqtt', 'large', ($3::bigint + n) * 1000000000,
+       jsonb_build_object('text', repeat('x', case when n < $4::bigint / 2 then 10 else 250000 end))
+     from generate_series(0, $4::bigint - 1) as n`,
+    [input.domainId, input.channelId, input.start, input.count],
+  )
+}
