@@ -1,5 +1,4 @@
 import type { Message } from '../../platform/bus/message.ts'
-import { matchesFilter } from '../topics.ts'
 import { newShare } from './backlog.ts'
 import type { Share } from './backlog.ts'
 import { bookmarkOf } from './bookmarks.ts'
@@ -95,10 +94,11 @@ export function toDelivery(topic: string, { payload }: Message, match: Match, co
  */
 export function deliveriesFor(session: Session, message: Message, seq: number): Delivery[] {
   const byPrefix = new Map<string, Match>()
-  for (const route of session.subscriptions.values()) {
-    if (route.grant.channel.channelId !== message.channelId || seq <= route.since) continue
-    if (!matchesFilter(message.levels, route.levels) || !wants(route, message)) continue
-    merge(byPrefix, route.prefix, matchOf(route, message, seq))
+  for (const routes of session.subscriptions.reading(message)) {
+    for (const route of routes) {
+      if (seq <= route.since || !wants(route, message)) continue
+      merge(byPrefix, route.prefix, matchOf(route, message, seq))
+    }
   }
   const common = commonOf(message)
   const suffix = suffixOf(message.levels)

@@ -39,7 +39,7 @@ export async function sendOwed(retained: RetainedStore, session: Session): Promi
   for (const route of owing) {
     const { owed, grant, levels } = route
     if (!owed) continue
-    const found = grant.isAllowed ? await retained.find(grant.channel.channelId, levels) : []
+    const found = grant.isAllowed ? await retained.find(grant.channel, levels) : []
     if (session.isEnded) return
     sendRetained(
       route,

@@ -7,9 +7,11 @@ import type { Publisher } from '../../platform/bus/publisher.ts'
 import { createPuller } from '../../platform/bus/puller.ts'
 import type { Pulled } from '../../platform/bus/puller.ts'
 import { createRemover } from '../../platform/bus/records.ts'
-import { findLastStored } from '../../platform/bus/stored.ts'
+import { findLastStored, findStored } from '../../platform/bus/stored.ts'
 import { RETAINED_STREAM } from '../../platform/bus/streams.ts'
 import { messageSubject } from '../../platform/bus/subject.ts'
+import type { ChannelAddress } from '../authority.ts'
+import { createLookUpShare } from './look-up-share.ts'
 import { createRetained } from './retained.ts'
 import type { Retained, RetainedOptions } from './retained.ts'
 
@@ -24,7 +26,7 @@ export interface RetainedStore {
    *
    * @throws {Unavailable}
    */
-  find(channelId: string, filter: readonly string[]): Promise<RetainedMessage[]>
+  find(channel: ChannelAddress, filter: readonly string[]): Promise<RetainedMessage[]>
   stop(): Promise<void>
 }
 
@@ -57,8 +59,10 @@ export async function createRetainedStore(
   const remove = createRemover(bus, manager, RETAINED_STREAM)
   const seqOf = new WeakMap<Message, number>()
   const empty = new Map<number, number>()
+  const share = createLookUpShare()
   let waiting: { seq: number; resolve: () => void }[] = []
   let position = 0
+  let emptyPlace = 0
   let isStopped = false
   let stopReading = (): Promise<void> => Promise.resolve()
 
@@ -115,11 +119,25 @@ export async function createRetainedStore(
     }
   }
 
+  /**
+   * Place of the last message on file. To be told the last of all subjects, the server goes through each of them, 8 ms of its
+   * time with 50,000: it is asked that only where the last place of the stream has no message any more, once for each such.
+   */
+  async function lastOnFile(): Promise<number> {
+    const { last_seq: last } = (await manager.streams.info(RETAINED_STREAM)).state
+    if (last <= position || last === emptyPlace) return position
+    if (await findStored(manager, RETAINED_STREAM, last)) return last
+    const found = (await findLastStored(manager, RETAINED_STREAM, `${PREFIX}>`))?.seq ?? 0
+    // Nothing that is on file lies between what is here and that place.
+    if (found <= position) emptyPlace = last
+    return found
+  }
+
   /** Resolves when everything that is on file now is here. */
   async function caughtUp(): Promise<void> {
     let seq: number
     try {
-      seq = (await findLastStored(manager, RETAINED_STREAM, `${PREFIX}>`))?.seq ?? 0
+      seq = await lastOnFile()
     } catch (error) {
       throw new Unavailable('retained messages cannot be looked up', { cause: error })
     }
@@ -155,9 +173,12 @@ export async function createRetainedStore(
       const subject = PREFIX + messageSubject(message).slice('m.'.length)
       publisher.publish(subject, message.payload, messageHeaders(message), done)
     },
-    async find(channelId, filter) {
+    async find({ domainId, channelId }, filter) {
       await caughtUp()
-      return mirror.find(channelId, filter).map((message) => ({ message, seq: seqOf.get(message) ?? 0 }))
+      const { found } = await share.run(domainId, () => mirror.find(channelId, filter))
+      return found
+        .map((message) => ({ message, seq: seqOf.get(message) ?? 0 }))
+        .sort((one, other) => one.seq - other.seq)
     },
     async stop() {
       isStopped = true

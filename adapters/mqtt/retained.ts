@@ -1,9 +1,8 @@
 import { isExpired } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import { propertyBytes } from '../../platform/bus/properties.ts'
-import { matchesFilter } from '../topics.ts'
+import { TopicTree } from '../topic-tree.ts'
 import { largestOf } from './largest.ts'
-import { suffixOf } from './deliveries.ts'
 
 /** Bounds over all channels. */
 const MAX_MESSAGES = 50_000
@@ -17,8 +16,12 @@ export interface Retained {
    * @returns what is kept of it
    */
   set(message: Message): Message | undefined
-  /** Those of one channel that a filter matches, in the order in which they were set. */
-  find(channelId: string, filter: readonly string[]): Message[]
+  /**
+   * Those of one channel that a filter matches, in no order.
+   *
+   * @returns them, and how many places the look-up has come to
+   */
+  find(channelId: string, filter: readonly string[]): { found: Message[]; visits: number }
 }
 
 export interface RetainedOptions {
@@ -47,7 +50,7 @@ interface Shelf {
  */
 export function createRetained(options: RetainedOptions): Retained {
   const { maxMessages = MAX_MESSAGES, maxBytes = MAX_BYTES, onEvict } = options
-  const channels = new Map<string, Map<string, Message>>()
+  const channels = new Map<string, TopicTree<Message>>()
   /** By domain. */
   const shelves = new Map<string, Shelf>()
   let count = 0
@@ -62,14 +65,17 @@ export function createRetained(options: RetainedOptions): Retained {
     bytes -= sizeBytes
     count -= 1
     const channel = channels.get(message.channelId)
-    channel?.delete(suffixOf(message.levels))
-    if (channel?.size === 0) channels.delete(message.channelId)
+    channel?.delete(message.levels)
+    if (channel?.isEmpty) channels.delete(message.channelId)
   }
 
-  function add(message: Message, suffix: string): void {
-    const channel = channels.get(message.channelId)
-    if (channel) channel.set(suffix, message)
-    else channels.set(message.channelId, new Map([[suffix, message]]))
+  function add(message: Message): void {
+    let channel = channels.get(message.channelId)
+    if (!channel) {
+      channel = new TopicTree()
+      channels.set(message.channelId, channel)
+    }
+    channel.set(message.levels, message)
     const sizeBytes = bytesOf(message)
     const shelf = shelves.get(message.domainId)
     if (shelf) {
@@ -97,24 +103,26 @@ export function createRetained(options: RetainedOptions): Retained {
       return { messages: count, bytes }
     },
     set(message) {
-      const suffix = suffixOf(message.levels)
-      const before = channels.get(message.channelId)?.get(suffix)
+      const before = channels.get(message.channelId)?.get(message.levels)
       if (before) remove(before)
       if (message.payload.length === 0) return undefined
       // A copy: the payload is a view into all that one read of the socket brought, and would keep that alive.
       const kept = { ...message, payload: Uint8Array.from(message.payload) }
-      add(kept, suffix)
+      add(kept)
       while (count > maxMessages || bytes > maxBytes) evict(message.domainId)
       return kept
     },
     find(channelId, filter) {
-      const found: Message[] = []
+      const channel = channels.get(channelId)
+      if (!channel) return { found: [], visits: 0 }
+      const before = channel.visits
       const now = Date.now()
-      for (const message of channels.get(channelId)?.values() ?? []) {
+      const found: Message[] = []
+      for (const message of channel.find(filter)) {
         if (isExpired(message, now)) remove(message)
-        else if (matchesFilter(message.levels, filter)) found.push(message)
+        else found.push(message)
       }
-      return found
+      return { found, visits: channel.visits - before }
     },
   }
 }

@@ -2,20 +2,11 @@ import { createHash } from 'node:crypto'
 import type { Logger } from '../../platform/log.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { Following } from '../../platform/bus/subscriptions.ts'
+import { QuotaExceeded } from '../../platform/errors.ts'
 import type { ChannelAddress } from '../authority.ts'
-import { matchesFilter } from '../topics.ts'
-import { bookmarkOf } from './bookmarks.ts'
-import { commonOf, matchOf, merge, suffixOf, toDelivery, wants } from './deliveries.ts'
-import type { Common, Match } from './deliveries.ts'
+import { commonOf } from './deliveries.ts'
+import { Form, isExact } from './forms.ts'
 import type { Route, Session } from './sessions.ts'
-
-/** Subscriptions that share a channel and the way of writing it. */
-interface Form {
-  readonly prefix: string
-  /** Filters without wildcards, by what stands behind the prefix. */
-  readonly exact: Map<string, Set<Route>>
-  readonly wildcard: Set<Route>
-}
 
 /** Where routes get their messages from. */
 export interface Feed {
@@ -43,17 +34,21 @@ export interface Routes {
    * Waits until the bus delivers the channel here, then lets the route have its messages; replaces the session's route
    * with the same filter. Does nothing for a session that ended meanwhile.
    *
+   * @param how.isRestored whether the session had it before: it was granted then, and is not refused now
    * @throws {Unavailable} the bus is away
+   * @throws {QuotaExceeded} the channel's filters place their wildcards in too many ways
    */
-  add(route: Route): Promise<void>
+  add(route: Route, how?: { readonly isRestored: boolean }): Promise<void>
   /** @returns whether there was one */
   remove(session: Session, filter: string): boolean
   stop(): void
 }
 
-function isExact(levels: readonly string[]): boolean {
-  return !levels.includes('+') && levels.at(-1) !== '#'
-}
+/**
+ * Ways of placing wildcards in the filters of one channel. Each costs a look-up for every message of the channel, so they
+ * are what a hostile tenant could slow the process down with; the number of filters costs nothing.
+ */
+const MAX_SHAPES = 256
 
 /**
  * Who gets which message. Everything comes from the bus, whoever published it and on whichever node, so there is one way of
@@ -77,12 +72,12 @@ export function createRoutes(
       channel.address,
       (message, seq) => {
         const common = commonOf(message)
-        for (const form of channel.forms.values()) deliver(form, message, common, seq)
+        for (const form of channel.forms.values()) form.deliver(message, common, seq)
         onDelivered(message.receivedAtNs)
       },
       (message) => {
         for (const form of channel.forms.values()) {
-          for (const route of owedIn(form, message)) onMissed(route.session)
+          for (const route of form.owed(message)) onMissed(route.session)
         }
       },
     )
@@ -107,33 +102,30 @@ export function createRoutes(
     const channel = channels.get(route.grant.channel.channelId)
     const form = channel?.forms.get(route.prefix)
     if (!channel || !form) return
-    const suffix = suffixOf(route.levels)
-    const exact = form.exact.get(suffix)
-    form.wildcard.delete(route)
-    if (exact?.delete(route) && exact.size === 0) form.exact.delete(suffix)
-    if (form.exact.size === 0 && form.wildcard.size === 0) channel.forms.delete(route.prefix)
+    form.delete(route)
+    if (form.isEmpty) channel.forms.delete(route.prefix)
     releaseGrant(route)
     release(channel)
+  }
+
+  function isTooWide({ forms }: Channel, { prefix, levels }: Route): boolean {
+    if (isExact(levels) || forms.get(prefix)?.hasShapeOf(levels)) return false
+    let shapes = 0
+    for (const form of forms.values()) shapes += form.width
+    return shapes >= MAX_SHAPES
   }
 
   function attach(channel: Channel, route: Route): void {
     let form = channel.forms.get(route.prefix)
     if (!form) {
-      form = { prefix: route.prefix, exact: new Map(), wildcard: new Set() }
+      form = new Form(route.prefix)
       channel.forms.set(route.prefix, form)
     }
-    if (!isExact(route.levels)) {
-      form.wildcard.add(route)
-      return
-    }
-    const suffix = suffixOf(route.levels)
-    const exact = form.exact.get(suffix)
-    if (exact) exact.add(route)
-    else form.exact.set(suffix, new Set([route]))
+    form.add(route)
   }
 
   return {
-    async add(route) {
+    async add(route, { isRestored } = { isRestored: false }) {
       const { session, filter, grant } = route
       const { channelId } = grant.channel
       let channel = channels.get(channelId)
@@ -157,6 +149,12 @@ export function createRoutes(
       if (session.isEnded) {
         releaseGrant(route)
         return release(channel)
+      }
+      if (!isRestored && isTooWide(channel, route)) {
+        releaseGrant(route)
+        release(channel)
+        const message = `filters of the channel place wildcards in more than ${MAX_SHAPES} ways`
+        throw new QuotaExceeded('too_many_wildcard_shapes', message)
       }
       if (route.noLocal) session.origin ??= originOf(session)
       // In this order, so that no message falls between the old and the new.
@@ -187,67 +185,7 @@ export function releaseGrant({ session, grant }: Route): void {
   session.bookmarks.drop(grant.channel.channelId)
 }
 
-function deliver(form: Form, message: Message, common: Common, seq: number): void {
-  const suffix = suffixOf(message.levels)
-  const topic = form.prefix + suffix
-  const exact = form.exact.get(suffix)
-  if (exact && form.wildcard.size === 0 && exact.size === 1) {
-    // The usual case, one device on its own topic, costs no map.
-    for (const route of exact) {
-      if (!admits(route, message, seq)) continue
-      const match = matchOf(route, message, seq)
-      route.session.outbox.deliver(toDelivery(topic, message, match, common))
-    }
-    return
-  }
-  const matches = new Map<Session, Match>()
-  if (exact) for (const route of exact) collect(matches, route, message, seq)
-  for (const route of form.wildcard) {
-    if (matchesFilter(message.levels, route.levels)) collect(matches, route, message, seq)
-  }
-  for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match, common))
-}
-
-/** Routes that a message was promised to, or any, where it is not known which one it was. */
-function* owedIn({ exact, wildcard }: Form, message: Message | undefined): Iterable<Route> {
-  if (!message) {
-    for (const routes of [...exact.values(), wildcard])
-      for (const route of routes) if (route.qos > 0) yield route
-    return
-  }
-  for (const routes of [exact.get(suffixOf(message.levels)) ?? [], wildcard]) {
-    for (const route of routes) {
-      if (!matchesFilter(message.levels, route.levels) || !wants(route, message)) continue
-      if (matchOf(route, message, 0).qos > 0) yield route
-    }
-  }
-}
-
-function admits(route: Route, message: Message, seq: number): boolean {
-  if (!wants(route, message)) return false
-  return route.place === undefined || takes(route, message, seq)
-}
-
 /** A name for the session that says nothing of it, the same on each node. */
 function originOf({ key }: Session): string {
   return createHash('sha256').update(key).digest('base64url').slice(0, 22)
-}
-
-/** Whether a session that reads from the stream takes this message now, rather than later from there. */
-function takes({ session, place, since }: Route, message: Message, seq: number): boolean {
-  if (!place || seq <= since) return false
-  const bookmark = bookmarkOf(place, message.levels)
-  if (seq <= bookmark.at) return false
-  // Decided once a message, whatever number of filters match: `newest` is the last one decided on.
-  if (bookmark.isLive && bookmark.newest !== seq && session.outbox.isFull) {
-    bookmark.at = seq - 1
-    bookmark.isLive = false
-    session.onBehind(bookmark)
-  }
-  bookmark.newest = seq
-  return bookmark.isLive
-}
-
-function collect(matches: Map<Session, Match>, route: Route, message: Message, seq: number): void {
-  if (admits(route, message, seq)) merge(matches, route.session, matchOf(route, message, seq))
 }

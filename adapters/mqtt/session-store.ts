@@ -179,7 +179,8 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
             })
           : undefined
       const from = since > lastSeq ? 0 : since
-      await subscriptions.add({ session, filter, prefix, levels, grant, place, since: from, ...how })
+      const route = { session, filter, prefix, levels, grant, place, since: from, ...how }
+      await subscriptions.add(route, { isRestored: true })
     }
     const inFlight = record.inFlight.map(
       async (sent) => [sent.packetId, sent.isReleased ? undefined : await fetchAgain(session, sent)] as const,

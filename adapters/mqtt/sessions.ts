@@ -11,6 +11,7 @@ import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
 import { decodeRecord, encodeRecord } from './session-record.ts'
 import type { Owed, SessionRecord, SubscriptionRecord } from './session-record.ts'
+import { SessionSubscriptions } from './session-subscriptions.ts'
 import { SparseMap } from './sparse-map.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
@@ -90,8 +91,7 @@ export class Session implements Recorded {
   readonly outbox: Outbox
   /** Whether it reads from the stream and is written down as it goes. */
   readonly isDurable: boolean
-  /** By filter, as written. */
-  readonly subscriptions = new SparseMap<string, Route>()
+  readonly subscriptions = new SessionSubscriptions<Route>()
   /** By channel id. */
   readonly grants = new SparseMap<string, ReceiveGrant>()
   readonly bookmarks = new Bookmarks()

@@ -86,8 +86,7 @@ async function grant(
     // Retained messages are none of a group's (MQTT 5 section 4.8.2).
     const isAsking = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && isNew)
     const wantsRetained = isAsking && group === undefined
-    const { channelId } = route.grant.channel
-    const retained = wantsRetained ? await host.retained.find(channelId, topic.levels) : []
+    const retained = wantsRetained ? await host.retained.find(route.grant.channel, topic.levels) : []
     oweRetained(route, retained)
     return { code: qos, route, retained }
   } catch (error) {

@@ -8,9 +8,11 @@ export interface Subscriptions {
   /**
    * Waits until the bus delivers here, then lets the route have its messages; replaces the session's with the same filter.
    *
+   * @param how.isRestored whether the session had it before: it was granted then, and is not refused now
    * @throws {Unavailable} the bus is away
+   * @throws {QuotaExceeded} the channel's filters place their wildcards in too many ways
    */
-  add(route: Route): Promise<void>
+  add(route: Route, how?: { readonly isRestored: boolean }): Promise<void>
   /** @returns whether there was one */
   remove(session: Session, filter: string): boolean
   /** How many the sessions of a domain have. */
@@ -40,11 +42,11 @@ export function createSubscriptions({
   }
 
   return {
-    async add(route) {
+    async add(route, how) {
       const { session, filter } = route
       const { group } = parseFilter(filter)
       const before = session.subscriptions.get(filter)
-      await (group === undefined ? routesOf(session).add(route) : shares.add(route, group))
+      await (group === undefined ? routesOf(session).add(route, how) : shares.add(route, group))
       // Not of a session that has ended meanwhile.
       if (!before && session.subscriptions.get(filter) === route) count(session, 1)
     },

@@ -34,7 +34,14 @@ function set(domainId: string, level: string, sizeBytes = 1, properties?: Messag
 }
 
 const kept = (domainId: string): (string | undefined)[] =>
-  retained.find(`channel of ${domainId}`, ['#']).map(({ levels }) => levels[0])
+  retained.find(`channel of ${domainId}`, ['#']).found.map(({ levels }) => levels[0])
+
+it('looks where a filter leads, not at all that is retained', () => {
+  for (let index = 0; index < 10; index += 1) set('domain', `${index}`)
+  expect(retained.find('channel of domain', ['7', '#'])).toMatchObject({ found: [{ levels: ['7'] }] })
+  expect(retained.find('channel of domain', ['7', '#']).visits).toBeLessThan(4)
+  expect(retained.find('channel of domain', ['nothing', '#'])).toEqual({ found: [], visits: 1 })
+})
 
 describe('when more messages are retained than may be', () => {
   it('a domain with ever more topics pushes out its own, oldest first, and none of another', () => {
