@@ -38,6 +38,10 @@ const CREATIONS_BETWEEN_COUNTS = 20
 const MAX_COUNTED_CLIENTS = 10_000
 const MAX_TIMER_MS = 2 ** 31 - 1
 const RETRY_MS = 1_000
+/** Twice as long after each failure, up to this: what failed may have been too much for the bus, or cost it dearly. */
+const MAX_RETRY_MS = 60_000
+/** Of records that are due, kept from the look through all; those beyond are fetched again, one at a time. */
+const MAX_DUE_BYTES = 16 * 1_048_576
 
 export function createCaretaker(options: CaretakerOptions): Caretaker {
   const { bus, nodes, records, wills, onEvict, roundMs = 300_000, firstRoundMs = 12_000 } = options
@@ -48,6 +52,8 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
   let isStopped = false
   let round: Promise<void> | undefined
   let isAnotherWanted = false
+  let failures = 0
+  let retry: NodeJS.Timeout | undefined
 
   /** Whether nobody who is there looks after it. */
   function isAbandoned({ node, epoch }: SessionRecord): boolean {
@@ -109,28 +115,49 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
   }
 
   async function lookThrough(): Promise<void> {
-    const due: [string, RecordAt][] = []
+    const due: [string, RecordAt | undefined][] = []
+    let dueBytes = 0
     await records.scan((key, record) => {
       const decoded = decodeRecord(record.value)
-      if (decoded && isAbandoned(decoded) && isOverdue(decoded)) due.push([key, record])
+      if (!decoded || !isAbandoned(decoded) || !isOverdue(decoded)) return
+      dueBytes += record.value.length
+      due.push([key, dueBytes <= MAX_DUE_BYTES ? record : undefined])
     })
+    const failed: unknown[] = []
     for (const [key, record] of due) {
       if (isStopped) return
-      await tidy(key, record)
+      try {
+        await (record ? tidy(key, record) : visit(key))
+      } catch (error) {
+        if (!bus.isConnected) throw error
+        // One that cannot be written, such as in a stream that is full, is no reason to keep those that can be removed.
+        failed.push(error)
+      }
     }
     if (due.length > 0) bus.log.info({ count: due.length }, 'sessions without a connection looked after')
+    if (failed.length > 0) throw failed[0]
   }
 
   function startRound(): void {
-    if (isStopped) return
+    if (isStopped || retry) return
     if (round) {
       isAnotherWanted = true
       return
     }
     round = lookThrough()
+      .then(() => {
+        failures = 0
+      })
       .catch((error: unknown) => {
-        bus.log.warn({ err: error }, 'sessions could not be looked through; trying again')
-        setTimeout(startRound, RETRY_MS).unref()
+        const delayMs = Math.min(RETRY_MS * 2 ** failures, MAX_RETRY_MS)
+        failures += 1
+        bus.log.warn({ err: error, delayMs }, 'sessions could not be looked through; trying again')
+        // Whatever else asks for a round meanwhile waits too: a reconnect that this failure has caused, for one.
+        retry = setTimeout(() => {
+          retry = undefined
+          startRound()
+        }, delayMs)
+        retry.unref()
       })
       .finally(() => {
         round = undefined
@@ -179,6 +206,7 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
     stop() {
       isStopped = true
       clearTimeout(first)
+      clearTimeout(retry)
       clearInterval(rounds)
       for (const timer of timers.values()) clearTimeout(timer)
       for (const remove of removeListeners) remove()
