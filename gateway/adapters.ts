@@ -148,6 +148,8 @@ const mqttLimits = (config: Config): MqttLimits => ({
   connectTimeoutMs: config.connectTimeoutS * 1_000,
   maxSubscriptionsPerRequest: config.maxSubscriptionsPerRequest,
   maxSubscriptions: config.maxSubscriptions,
+  maxSessionBytes: config.maxSessionBytes,
+  maxDomainSessionBytes: config.maxDomainSessionBytes,
   maxQueuedMessages: config.maxQueuedMessages,
   maxInflight: config.maxInflight,
   receiveMaximum: config.receiveMaximum,

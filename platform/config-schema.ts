@@ -348,6 +348,18 @@ export const SETTINGS = {
     integer(0, 4_294_967_295),
     'Seconds that the session of an absent MQTT client is kept.',
   ),
+  maxSessionBytes: setting(
+    'SLUICE_MAX_SESSION_BYTES',
+    '262144',
+    integer(4_096, 4_194_304),
+    'What is kept of one MQTT session that outlives its connection, in bytes: its subscriptions above all, some 400 bytes each; a filter beyond is refused. What goes on in the session may make it twice as large. Messages that wait are not part of it. NATS must take it too.',
+  ),
+  maxDomainSessionBytes: setting(
+    'SLUICE_MAX_DOMAIN_SESSION_BYTES',
+    '134217728',
+    integer(1_048_576, Number.MAX_SAFE_INTEGER),
+    'What is kept of all MQTT sessions of one domain, in bytes, over all processes: one costs 1 to 2 KiB and what its subscriptions take. Beyond, new ones are refused; those that are there may grow to twice as much. One client gets a sixteenth for its sessions without a connection. All domains share 512 MiB.',
+  ),
   maxKeepAliveS: setting(
     'SLUICE_MAX_KEEP_ALIVE_S',
     '1200',

@@ -13,6 +13,7 @@ export type ErrorKind =
   | 'unsupported_media_type'
   | 'unprocessable'
   | 'rate_limited'
+  | 'quota_exceeded'
   | 'unavailable'
   | 'internal'
 
@@ -108,6 +109,16 @@ export class Unavailable extends DomainError {
   readonly kind = 'unavailable'
   readonly code = 'unavailable'
   override readonly retryAfterS = 1
+}
+
+/** As much is kept as may be, for this caller or for all: trying again makes sense once something was given up. */
+export class QuotaExceeded extends DomainError {
+  readonly kind = 'quota_exceeded'
+  readonly code: string
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
 }
 
 /** Too many failures, or too many requests of a kind that is counted, from one account or address. */

@@ -97,9 +97,14 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     onDelivered,
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
     sessionExpiryS: limits.sessionExpiryS,
+    bounds: limits,
     onStored,
     letGo,
     onTaken: (session) => byKey.get(session.key)?.close(Reason.sessionTakenOver),
+    onUnwritable(session, error) {
+      refusals.noteError(error, { clientId: session.principal.id })
+      byKey.get(session.key)?.close(Reason.quotaExceeded, error.message)
+    },
   })
 
   const { sessions } = cluster

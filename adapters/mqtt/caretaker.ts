@@ -1,10 +1,12 @@
 import type { Bus } from '../../platform/bus/connect.ts'
 import type { Nodes } from '../../platform/bus/nodes.ts'
 import { isWrongRevision } from '../../platform/bus/records.ts'
-import type { RecordAt, Records } from '../../platform/bus/records.ts'
+import type { RecordAt } from '../../platform/bus/records.ts'
 import type { ClientPrincipal } from './access.ts'
 import { clientPrefix, decodeRecord, encodeRecord } from './session-record.ts'
 import type { SessionRecord } from './session-record.ts'
+import { writtenOf } from './session-records.ts'
+import type { SessionRecords, Written } from './session-records.ts'
 import type { Wills } from './wills.ts'
 
 /** Looks after sessions that no connection has: sends wills that are due, ends what has expired, and takes on what a process that died has left. */
@@ -22,9 +24,11 @@ export interface Caretaker {
 export interface CaretakerOptions {
   readonly bus: Bus
   readonly nodes: Nodes
-  readonly records: Records
+  readonly records: SessionRecords
   readonly wills: Wills
-  readonly onEvict: (record: SessionRecord) => void
+  /** Bytes that the sessions of one client may have without a connection. */
+  readonly maxKeptBytesPerClient: number
+  readonly onEvict: (principal: ClientPrincipal) => void
   /** Between looking through all sessions. */
   readonly roundMs?: number
   /** After the start, when every process that is alive has been heard of. */
@@ -44,7 +48,16 @@ const MAX_RETRY_MS = 60_000
 const MAX_DUE_BYTES = 16 * 1_048_576
 
 export function createCaretaker(options: CaretakerOptions): Caretaker {
-  const { bus, nodes, records, wills, onEvict, roundMs = 300_000, firstRoundMs = 12_000 } = options
+  const {
+    bus,
+    nodes,
+    records,
+    wills,
+    onEvict,
+    maxKeptBytesPerClient,
+    roundMs = 300_000,
+    firstRoundMs = 12_000,
+  } = options
   const owned = new Set<string>()
   const timers = new Map<string, NodeJS.Timeout>()
   /** By client, sessions made since they were counted. */
@@ -67,8 +80,8 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
     return endsAt === 0 || endsAt <= now || (will !== undefined && (will.dueAt <= now || node !== nodes.id))
   }
 
-  async function tidy(key: string, { value, revision }: RecordAt): Promise<void> {
-    const found = decodeRecord(value)
+  async function tidy(key: string, at: RecordAt): Promise<void> {
+    const found = decodeRecord(at.value)
     if (!found || !isAbandoned(found) || !isOverdue(found)) return
     const now = Date.now()
     let record = found.endsAt === 0 ? disconnected(found, now) : found
@@ -76,19 +89,20 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
       await wills.send(record)
       record = { ...record, will: undefined }
     }
-    if (record.endsAt <= now && !record.will) return records.remove(revision)
+    if (record.endsAt <= now && !record.will) return records.remove(key, writtenOf(at))
     record = { ...record, node: record.will ? nodes.id : '' }
-    await put(key, record, revision)
+    await put(key, record, writtenOf(at))
     if (record.will) visitAt(key, record.will.dueAt)
   }
 
-  function put(key: string, record: SessionRecord, revision: number): Promise<void> {
+  function put(key: string, record: SessionRecord, replaced: Written): Promise<void> {
     return new Promise((resolve, reject) => {
-      records.put(key, encodeRecord(record), revision, (error) => {
+      const done = (error: Error | undefined): void => {
         // Somebody has the session, or has tidied up: either is fine.
         if (error && !isWrongRevision(error)) reject(error)
         else resolve()
-      })
+      }
+      records.put(key, encodeRecord(record), replaced, done, { isOwed: true })
     })
   }
 
@@ -168,15 +182,22 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
   }
 
   async function evictBeyondBound(principal: ClientPrincipal): Promise<void> {
-    const kept: { revision: number; record: SessionRecord }[] = []
-    await records.scan((_key, { value, revision }) => {
-      const record = decodeRecord(value)
-      if (record && record.endsAt > 0) kept.push({ revision, record })
+    const kept: { key: string; endsAt: number; written: Written }[] = []
+    let keptBytes = 0
+    await records.scan((key, at) => {
+      const record = decodeRecord(at.value)
+      if (!record || record.endsAt === 0) return
+      keptBytes += at.value.length
+      kept.push({ key, endsAt: record.endsAt, written: writtenOf(at) })
     }, clientPrefix(principal))
-    kept.sort((a, b) => a.record.endsAt - b.record.endsAt)
-    for (const { revision, record } of kept.slice(0, Math.max(0, kept.length - MAX_KEPT_PER_CLIENT))) {
-      onEvict(record)
-      await records.remove(revision)
+    kept.sort((a, b) => a.endsAt - b.endsAt)
+    let count = kept.length
+    for (const { key, written } of kept) {
+      if (count <= MAX_KEPT_PER_CLIENT && keptBytes <= maxKeptBytesPerClient) return
+      count -= 1
+      keptBytes -= written.sizeBytes
+      onEvict(principal)
+      await records.remove(key, written)
     }
   }
 

@@ -17,6 +17,8 @@ import { createMissed } from './missed.ts'
 import type { OutboxOptions } from './outbox.ts'
 import { createRoutes } from './routes.ts'
 import type { Routes } from './routes.ts'
+import { createSessionRecords } from './session-records.ts'
+import type { SessionBounds } from './session-records.ts'
 import { createSessionStore } from './session-store.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Session } from './sessions.ts'
@@ -39,12 +41,15 @@ export interface ClusterOptions {
   readonly onDelivered: (receivedAtNs: bigint) => void
   readonly outbox: OutboxOptions
   readonly sessionExpiryS: number
+  readonly bounds: SessionBounds
   /** A will is on the stream. */
   readonly onStored: (message: Message) => void
   /** Another process takes the session: resolves when it is written. */
   readonly letGo: (key: string) => Promise<void>
   /** Another process has taken the session. */
   readonly onTaken: (session: Session) => void
+  /** What the session has to say cannot be written down: it cannot go on. */
+  readonly onUnwritable: (session: Session, error: Error) => void
 }
 
 /** What makes any number of processes one broker: sessions that all of them can take up. */
@@ -58,9 +63,13 @@ export interface Cluster {
   stop(): Promise<void>
 }
 
+/** Of what a domain may keep, one client may a sixteenth. */
+const CLIENT_SHARE = 16
+
 export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   const { bus, publisher, nodes, authority, publish, refusals, letGo } = options
-  const records = await createRecords(bus, publisher, SESSIONS_STREAM)
+  const { bounds } = options
+  const records = createSessionRecords(await createRecords(bus, publisher, SESSIONS_STREAM), bounds)
   const feed = createStreamFeed(bus)
   const storedRoutes = createRoutes(storedFeed(feed), options.log, options.onDelivered)
   const shares = createShares(bus, options.sessionExpiryS)
@@ -72,8 +81,8 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     nodes,
     records,
     wills,
-    onEvict: ({ principal }) =>
-      refusals.note('session_evicted', { domainId: principal.domainId, clientId: principal.id }),
+    maxKeptBytesPerClient: bounds.maxDomainSessionBytes / CLIENT_SHARE,
+    onEvict: ({ domainId, id }) => refusals.note('session_evicted', { domainId, clientId: id }),
   })
   const lastPlace = shared(async () => {
     const manager = await bus.connection.jetstreamManager({ checkAPI: false })
@@ -99,6 +108,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     sessionExpiryS: options.sessionExpiryS,
     onDrop: (session, reason) => refusals.note(reason, { clientId: session.principal.id }),
     onTaken: options.onTaken,
+    onUnwritable: options.onUnwritable,
   })
   // Others may have thought that we were gone, and taken what we had.
   const removeOnReconnect = bus.onReconnect(() => sessions.confirmAll())

@@ -47,6 +47,7 @@ const PUBLISH: Record<ErrorKind, ReasonCode> = {
   unsupported_media_type: Reason.payloadFormatInvalid,
   unprocessable: Reason.payloadFormatInvalid,
   rate_limited: Reason.quotaExceeded,
+  quota_exceeded: Reason.quotaExceeded,
   unavailable: Reason.quotaExceeded,
   internal: Reason.unspecified,
 }

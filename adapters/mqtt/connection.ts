@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import type { Usage } from '../traffic.ts'
-import { DomainError } from '../../platform/errors.ts'
+import { DomainError, QuotaExceeded } from '../../platform/errors.ts'
 import { checkForAedes, checkLength, readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
 import {
@@ -193,7 +193,7 @@ export class Connection implements Peer {
   #fail(error: unknown): void {
     if (error instanceof ProtocolViolation) return this.#refuse(error.reason, error.code, error.message)
     this.#host.refusals.noteError(error, this.facts)
-    this.close(Reason.unspecified)
+    this.close(error instanceof QuotaExceeded ? Reason.quotaExceeded : Reason.unspecified)
   }
 
   readonly #onData = (chunk: Buffer): void => {

@@ -10,11 +10,12 @@ import type { AedesBroker } from './aedes-broker.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
 import type { RetainedStore } from './retained-store.ts'
+import type { SessionBounds } from './session-records.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
 /** Limits of the adapter, out of the configuration. */
-export interface MqttLimits {
+export interface MqttLimits extends SessionBounds {
   readonly maxPacketBytes: number
   readonly topics: TopicLimits
   /** From the first byte of a connection to its CONNECT being accepted. */

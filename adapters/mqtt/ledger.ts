@@ -1,12 +1,14 @@
 import { isWrongRevision } from '../../platform/bus/records.ts'
-import type { RecordAt, Records } from '../../platform/bus/records.ts'
+import type { RecordAt } from '../../platform/bus/records.ts'
 import { Unavailable } from '../../platform/errors.ts'
+import { NOT_WRITTEN, writtenOf } from './session-records.ts'
+import type { SessionRecords, Written } from './session-records.ts'
 
 export interface LedgerOptions {
-  readonly records: Records
+  readonly records: SessionRecords
   readonly key: string
   /** Of what was written when the session was taken. */
-  readonly revision: number
+  readonly written: Written
   /** The session as it stands now. */
   readonly snapshot: () => Uint8Array
   /** Whether what was found instead of our last writing is our own, written while we thought it was not. */
@@ -29,7 +31,7 @@ const LAST_ATTEMPTS = 5
  */
 export class Ledger {
   readonly #options: LedgerOptions
-  #revision: number
+  #written: Written
   #waiting: Done[] = []
   #isWriting = false
   #isOver = false
@@ -38,7 +40,7 @@ export class Ledger {
 
   constructor(options: LedgerOptions) {
     this.#options = options
-    this.#revision = options.revision
+    this.#written = options.written
   }
 
   get key(): string {
@@ -70,7 +72,7 @@ export class Ledger {
         return this.#onIdle?.()
       }
       if (error && !(error instanceof Unavailable)) {
-        // Such as a session of more than a message can hold: trying again would say the same for ever.
+        // Such as a session of more than it may be: trying again would say the same for ever.
         for (const done of waiting) done(error)
         return
       }
@@ -100,10 +102,10 @@ export class Ledger {
     }
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await (last ? this.#putLast(last) : this.#options.records.remove(this.#revision))
+        await (last ? this.#putLast(last) : this.#options.records.remove(this.key, this.#written))
         return
       } catch (error) {
-        if (this.#revision === 0) return
+        if (this.#written === NOT_WRITTEN) return
         if (attempt === LAST_ATTEMPTS || !(error instanceof Unavailable)) throw error
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
@@ -112,15 +114,15 @@ export class Ledger {
 
   #putLast(last: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#put(last, (error) => (error && this.#revision > 0 ? reject(error) : resolve()))
+      this.#put(last, (error) => (error && this.#written !== NOT_WRITTEN ? reject(error) : resolve()))
     })
   }
 
   /** @param done with an error when it may be tried again */
   #put(value: Uint8Array, done: Done): void {
-    this.#options.records.put(this.key, value, this.#revision, (error, revision) => {
+    this.#options.records.put(this.key, value, this.#written, (error, written) => {
       if (!error) {
-        this.#revision = revision
+        this.#written = written
         return done()
       }
       if (isWrongRevision(error)) void this.#lookAgain(done)
@@ -138,10 +140,10 @@ export class Ledger {
       return done(error as Error)
     }
     if (found && isOwn(found.value)) {
-      this.#revision = found.revision
+      this.#written = writtenOf(found)
       return done(new Unavailable('an earlier writing was not answered'))
     }
-    this.#revision = 0
+    this.#written = NOT_WRITTEN
     const wasOver = this.#isOver
     this.#isOver = true
     if (!wasOver) onTaken()

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { readMessage } from '../../platform/bus/message.ts'
-import type { Records } from '../../platform/bus/records.ts'
 import { findStored } from '../../platform/bus/stored.ts'
 import type { StreamFeed } from '../../platform/bus/stream-feed.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
+import { QuotaExceeded } from '../../platform/errors.ts'
 import type { Authority } from '../authority.ts'
 import type { ClientPrincipal } from './access.ts'
 import { createBacklog } from './backlog.ts'
@@ -19,6 +19,7 @@ import type { Connect } from './packets.ts'
 import { commonOf } from './routes.ts'
 import { decodeRecord, encodeRecord } from './session-record.ts'
 import type { InFlightRecord, SessionRecord } from './session-record.ts'
+import type { SessionRecords } from './session-records.ts'
 import { Session } from './sessions.ts'
 import { parseFilter } from './shared.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -30,6 +31,7 @@ export interface SessionStore {
    * The session to go on with, or a new one; `isPresent` is what CONNACK says [MQTT-3.2.2-2].
    *
    * @throws {Unavailable}
+   * @throws {QuotaExceeded}
    */
   open(
     key: string,
@@ -56,7 +58,7 @@ export interface SessionStore {
 export interface SessionStoreOptions {
   readonly bus: Bus
   readonly node: string
-  readonly records: Records
+  readonly records: SessionRecords
   readonly claims: Claims
   readonly caretaker: Caretaker
   readonly wills: Wills
@@ -69,6 +71,7 @@ export interface SessionStoreOptions {
   readonly sessionExpiryS: number
   readonly onDrop: (session: Session, reason: string) => void
   readonly onTaken: (session: Session) => void
+  readonly onUnwritable: (session: Session, error: Error) => void
 }
 
 export function createSessionStore(options: SessionStoreOptions): SessionStore {
@@ -104,7 +107,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
 
   function create(
     key: string,
-    { record, revision, isPresent }: Claim & { isPresent: boolean },
+    { record, written, isPresent }: Claim & { isPresent: boolean },
     resumedAt: number,
   ): Session {
     const session = new Session({
@@ -115,13 +118,14 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       account: backlog.account(record.principal.domainId),
       positionOf: (subject) => options.feed.positionOf(subject),
       onDrop: options.onDrop,
+      onUnwritable: options.onUnwritable,
       onBehind: (slow, bookmark) => missed.catchUp(slow, bookmark),
       resumedAt,
     })
     session.ledger = new Ledger({
       records,
       key,
-      revision,
+      written,
       snapshot: () => session.encoded(),
       isOwn: (value) => decodeRecord(value)?.epoch === record.epoch,
       onTaken: () => options.onTaken(session),
@@ -218,7 +222,10 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       if (waits) caretaker.visitAt(key, waits.dueAt)
     } catch (error) {
       // Whoever cleans up finds it as of the last writing: for QoS 2 exact, for QoS 1 at worst a message twice.
-      bus.log.warn({ err: error, clientId: record.principal.id }, 'session could not be written at its end')
+      // A tenant that has no room left has as many of these as it likes.
+      if (error instanceof QuotaExceeded) options.onDrop(session, error.code)
+      else
+        bus.log.warn({ err: error, clientId: record.principal.id }, 'session could not be written at its end')
     } finally {
       caretaker.disown(record.epoch)
     }

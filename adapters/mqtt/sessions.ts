@@ -1,3 +1,4 @@
+import { Unavailable } from '../../platform/errors.ts'
 import type { ChannelAddress } from '../authority.ts'
 import type { ClientPrincipal } from './access.ts'
 import type { Account } from './backlog.ts'
@@ -61,6 +62,8 @@ export interface SessionOptions {
   /** Place in the stream up to which messages of a subject that is followed live have been handed over. */
   readonly positionOf: (subject: string) => number | undefined
   readonly onDrop: (session: Session, reason: string) => void
+  /** What the session has to say cannot be written down, and never will be: it cannot go on. */
+  readonly onUnwritable: (session: Session, error: Error) => void
   /** The session is too slow for a bookmark's messages as they come. */
   readonly onBehind: (session: Session, bookmark: Bookmark) => void
   /** Last place of the stream when the client came back: what lies before it waited for the client. */
@@ -107,7 +110,7 @@ export class Session {
     this.#roomForMissed = outbox.maxQueuedMessages
     const journal = {
       touch: () => this.ledger.touch(),
-      commit: (done: (error?: Error) => void) => this.ledger.commit(done),
+      commit: (done: (error?: Error) => void) => this.#commit(done),
     }
     this.outbox = new Outbox(
       outbox,
@@ -129,9 +132,18 @@ export class Session {
     if (!this.receipts.delete(packetId) || !this.isDurable) return
     await new Promise<void>((resolve) => {
       // When it never will be, the connection is ending, and nothing more is said on it.
-      this.ledger.commit((error) => {
+      this.#commit((error) => {
         if (!error) resolve()
       })
+    })
+  }
+
+  /** For what the client has no answer to wait for: when it cannot be written, the connection ends. */
+  #commit(done: (error?: Error) => void): void {
+    this.ledger.commit((error) => {
+      done(error)
+      // Before that it was told to end, or another process has the session.
+      if (error && !(error instanceof Unavailable)) this.#options.onUnwritable(this, error)
     })
   }
 

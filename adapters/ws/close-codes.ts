@@ -25,6 +25,7 @@ const CLOSE_CODE: Record<ErrorKind, number> = {
   unsupported_media_type: CLOSE.policyViolation,
   unprocessable: CLOSE.policyViolation,
   rate_limited: CLOSE.tryAgainLater,
+  quota_exceeded: CLOSE.tryAgainLater,
   internal: CLOSE.internalError,
   unavailable: CLOSE.tryAgainLater,
 }

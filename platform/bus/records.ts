@@ -5,6 +5,7 @@ import type { Bus } from './connect.ts'
 import { ackSequence, WRONG_REVISION } from './publisher.ts'
 import type { Publisher } from './publisher.ts'
 import { createPuller } from './puller.ts'
+import type { Pulled } from './puller.ts'
 import { findLastStored, findNextStored, NO_MESSAGE_FOUND } from './stored.ts'
 
 /** One value with the place it was written at; the next writer names that place, and only one of two does so in time. */
@@ -29,14 +30,16 @@ export interface Records {
     expected: number,
     done: (error: Error | undefined, revision: number) => void,
   ): void
-  /** Takes the value away if it is still that revision, else does nothing. */
-  remove(revision: number): Promise<void>
+  /** Takes the value away if it is still that revision, else does nothing. @returns whether it did */
+  remove(revision: number): Promise<boolean>
   /**
    * Hands over all that is there, some at a time.
    *
    * @param prefix only keys below it, such as `a.b`
    */
   scan(onRecord: (key: string, record: RecordAt) => void, prefix?: string): Promise<void>
+  /** Counts what is there below a prefix, without having it sent. */
+  measure(prefix: string): Promise<{ records: number; bytes: number }>
 }
 
 /** Whether a value was not written because another was there than expected. */
@@ -63,17 +66,23 @@ function checkConnected(bus: Bus): void {
   if (!bus.isConnected) throw new Unavailable('the bus is disconnected')
 }
 
-/** @returns takes a message off a stream; does nothing when it is gone, or was replaced by a later one of its subject */
+/**
+ * @returns takes a message off a stream, and says whether it did; does nothing when it is gone, or was replaced by a later one
+ *   of its subject
+ */
 export function createRemover(
   bus: Bus,
   manager: JetStreamManager,
   stream: string,
-): (seq: number) => Promise<void> {
+): (seq: number) => Promise<boolean> {
   return async (seq) => {
     checkConnected(bus)
-    await manager.streams.deleteMessage(stream, seq, false).catch((error: unknown) => {
-      if (!isNoMessage(error)) throw error
-    })
+    try {
+      return await manager.streams.deleteMessage(stream, seq, false)
+    } catch (error) {
+      if (isNoMessage(error)) return false
+      throw error
+    }
   }
 }
 
@@ -90,6 +99,36 @@ export async function createRecords(
   const manager = await bus.connection.jetstreamManager({ checkAPI: false })
   const subjectOf = (key: string): string => `${stream}.${key}`
 
+  async function walk(
+    { prefix, isHeadersOnly = false }: { prefix: string | undefined; isHeadersOnly?: boolean },
+    onMessage: (pulled: Pulled) => void,
+  ): Promise<void> {
+    checkConnected(bus)
+    const subject = subjectOf(prefix === undefined ? '>' : `${prefix}.>`)
+    // What is written from here on need not be seen: a scan of a busy stream would never end.
+    const end = (await findLastStored(manager, stream, subject))?.seq ?? 0
+    const puller = await createPuller(bus, {
+      stream,
+      fromSeq: 1,
+      subject,
+      isHeadersOnly,
+      maxBytes: scanBytes,
+    })
+    try {
+      let { pending } = puller
+      for (let at = 0; pending > 0 && at < end;) {
+        const batch = await puller.next(0, SCAN_WAIT_MS)
+        for (const pulled of batch) onMessage(pulled)
+        const last = batch.at(-1)
+        if (last) [at, pending] = [last.seq, last.pending]
+        // Not slow, but done: what was counted as pending has been removed meanwhile.
+        else if (!(await findNextStored(manager, stream, subject, at + 1))) break
+      }
+    } finally {
+      await puller.stop()
+    }
+  }
+
   return {
     async get(key) {
       checkConnected(bus)
@@ -105,26 +144,17 @@ export async function createRecords(
     },
     remove: createRemover(bus, manager, stream),
     async scan(onRecord, prefix) {
-      checkConnected(bus)
-      const subject = subjectOf(prefix === undefined ? '>' : `${prefix}.>`)
-      // What is written from here on need not be seen: a scan of a busy stream would never end.
-      const end = (await findLastStored(manager, stream, subject))?.seq ?? 0
-      const puller = await createPuller(bus, { stream, fromSeq: 1, subject, maxBytes: scanBytes })
-      try {
-        let { pending } = puller
-        for (let at = 0; pending > 0 && at < end;) {
-          const batch = await puller.next(0, SCAN_WAIT_MS)
-          for (const { seq, msg } of batch) {
-            onRecord(msg.subject.slice(stream.length + 1), { value: msg.data, revision: seq })
-          }
-          const last = batch.at(-1)
-          if (last) [at, pending] = [last.seq, last.pending]
-          // Not slow, but done: what was counted as pending has been removed meanwhile.
-          else if (!(await findNextStored(manager, stream, subject, at + 1))) break
-        }
-      } finally {
-        await puller.stop()
-      }
+      await walk({ prefix }, ({ seq, msg }) => {
+        onRecord(msg.subject.slice(stream.length + 1), { value: msg.data, revision: seq })
+      })
+    },
+    async measure(prefix) {
+      const sum = { records: 0, bytes: 0 }
+      await walk({ prefix, isHeadersOnly: true }, ({ msg }) => {
+        sum.records += 1
+        sum.bytes += Number(msg.headers?.get('Nats-Msg-Size'))
+      })
+      return sum
     },
   }
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createCaretaker } from '../../../adapters/mqtt/caretaker.ts'
 import type { Caretaker } from '../../../adapters/mqtt/caretaker.ts'
+import { createSessionRecords } from '../../../adapters/mqtt/session-records.ts'
 import { createNodes } from '../../../platform/bus/nodes.ts'
 import type { Nodes } from '../../../platform/bus/nodes.ts'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
@@ -8,7 +9,7 @@ import type { Publisher } from '../../../platform/bus/publisher.ts'
 import { createRecords } from '../../../platform/bus/records.ts'
 import { startTestBus } from '../../support/bus.ts'
 import type { TestBus } from '../../support/bus.ts'
-import { eventually } from './support.ts'
+import { eventually, LIMITS } from './support.ts'
 
 let testBus: TestBus
 let publisher: Publisher
@@ -30,13 +31,14 @@ afterAll(async () => {
 describe('the look through all sessions', () => {
   it('that fails is repeated after a longer while each time, however often it is asked for', async () => {
     const { bus, lines } = testBus
-    const records = await createRecords(bus, publisher, 'sessions')
+    const records = createSessionRecords(await createRecords(bus, publisher, 'sessions'), LIMITS)
     await (await bus.connection.jetstreamManager()).streams.delete('sessions')
     caretaker = createCaretaker({
       bus,
       nodes,
       records,
       wills: { send: () => Promise.resolve() },
+      maxKeptBytesPerClient: LIMITS.maxDomainSessionBytes,
       onEvict: () => undefined,
       firstRoundMs: 0,
       roundMs: 10,

@@ -71,7 +71,7 @@ describe('looking through all records', () => {
     const prefix = randomUUID()
     const revisions: number[] = []
     for (let index = 0; index < 20; index += 1) revisions.push(await put(`${prefix}.${index}`, 100 * KIB))
-    const removals: Promise<void>[] = []
+    const removals: Promise<boolean>[] = []
     const found = await keysBelow(prefix, () => {
       removals.push(...revisions.splice(1).map((revision) => records.remove(revision)))
     })
