@@ -19,6 +19,8 @@ export interface Retained {
   set(message: Message): Message | undefined
   /** Those of one channel that a filter matches. */
   find(channelId: string, filter: readonly string[]): Message[]
+  /** Lets go of those that have expired. @returns them */
+  sweep(): Message[]
 }
 
 export interface RetainedOptions {
@@ -111,10 +113,18 @@ export function createRetained(options: RetainedOptions): Retained {
       const found: Message[] = []
       const now = Date.now()
       for (const message of channels.get(channelId)?.values() ?? []) {
-        if (isExpired(message, now)) remove(message)
-        else if (matchesFilter(message.levels, filter)) found.push(message)
+        if (!isExpired(message, now) && matchesFilter(message.levels, filter)) found.push(message)
       }
       return found
+    },
+    sweep() {
+      const expired: Message[] = []
+      const now = Date.now()
+      for (const { messages } of shelves.values()) {
+        for (const message of messages) if (isExpired(message, now)) expired.push(message)
+      }
+      for (const message of expired) remove(message)
+      return expired
     },
   }
 }
