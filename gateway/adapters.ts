@@ -148,6 +148,7 @@ const mqttLimits = (config: Config): MqttLimits => ({
   connectTimeoutMs: config.connectTimeoutS * 1_000,
   maxSubscriptionsPerRequest: config.maxSubscriptionsPerRequest,
   maxSubscriptions: config.maxSubscriptions,
+  maxGroupsPerDomain: config.maxDomainGroups,
   maxSessionBytes: config.maxSessionBytes,
   maxDomainSessionBytes: config.maxDomainSessionBytes,
   maxQueuedMessages: config.maxQueuedMessages,

@@ -348,6 +348,12 @@ export const SETTINGS = {
     integer(0, 4_294_967_295),
     'Seconds that the session of an absent MQTT client is kept.',
   ),
+  maxDomainGroups: setting(
+    'SLUICE_MAX_DOMAIN_GROUPS',
+    '2000',
+    integer(1, 100_000),
+    'Groups of shared MQTT subscriptions that one domain may have, over all processes: one for each group and filter, and two where the filter ends in `#`. Each costs the NATS server some 60 KiB.',
+  ),
   maxSessionBytes: setting(
     'SLUICE_MAX_SESSION_BYTES',
     '262144',

@@ -98,6 +98,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
     sessionExpiryS: limits.sessionExpiryS,
     bounds: limits,
+    maxGroupsPerDomain: limits.maxGroupsPerDomain,
     onStored,
     letGo,
     onTaken: (session) => byKey.get(session.key)?.close(Reason.sessionTakenOver),

@@ -13,6 +13,7 @@ import type { Refusals } from '../refusals.ts'
 import { createCaretaker } from './caretaker.ts'
 import { createClaims } from './claims.ts'
 import { storedFeed } from './feeds.ts'
+import { createGroups } from './groups.ts'
 import { createMissed } from './missed.ts'
 import type { OutboxOptions } from './outbox.ts'
 import { createRoutes } from './routes.ts'
@@ -42,6 +43,7 @@ export interface ClusterOptions {
   readonly outbox: OutboxOptions
   readonly sessionExpiryS: number
   readonly bounds: SessionBounds
+  readonly maxGroupsPerDomain: number
   /** A will is on the stream. */
   readonly onStored: (message: Message) => void
   /** Another process takes the session: resolves when it is written. */
@@ -72,7 +74,8 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   const records = createSessionRecords(await createRecords(bus, publisher, SESSIONS_STREAM), bounds)
   const feed = createStreamFeed(bus)
   const storedRoutes = createRoutes(storedFeed(feed), options.log, options.onDelivered)
-  const shares = createShares(bus, options.sessionExpiryS)
+  const groups = createGroups({ bus, records, maxPerDomain: options.maxGroupsPerDomain })
+  const shares = createShares(bus, groups, options.sessionExpiryS)
   const subscriptions = createSubscriptions({ live: options.liveRoutes, stored: storedRoutes, shares })
   const wills = createWills({ authority, publish, refusals, onStored: options.onStored })
   const claims = createClaims({ bus, nodes, records, letGo })
@@ -124,6 +127,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
       caretaker.stop()
       sessions.stop()
       shares.stop()
+      groups.stop()
       storedRoutes.stop()
       await feed.stop()
     },

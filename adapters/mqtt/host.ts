@@ -23,6 +23,8 @@ export interface MqttLimits extends SessionBounds {
   readonly maxSubscriptionsPerRequest: number
   /** Of one session. */
   readonly maxSubscriptions: number
+  /** What the groups of shared subscriptions of one domain may have on the stream, over all processes. */
+  readonly maxGroupsPerDomain: number
   /** Messages that wait for one session. */
   readonly maxQueuedMessages: number
   /** Unacknowledged QoS 1 and 2 messages to one session. */

@@ -12,8 +12,8 @@ import { readSubscribe, readUnsubscribe } from './packets.ts'
 import type { Subscription } from './packets.ts'
 import { commonOf, suffixOf } from './routes.ts'
 import type { Route, Session } from './sessions.ts'
-import { parseFilter } from './shared.ts'
-import type { Filter } from './shared.ts'
+import { parseFilter } from './shared-filter.ts'
+import type { Filter } from './shared-filter.ts'
 
 /** What one filter of a SUBSCRIBE came to. */
 interface Granted {

@@ -41,6 +41,7 @@ export const LIMITS: MqttLimits = {
   connectTimeoutMs: 5_000,
   maxSubscriptionsPerRequest: 8,
   maxSubscriptions: 100,
+  maxGroupsPerDomain: 100,
   maxSessionBytes: 64 * 1024,
   maxDomainSessionBytes: 16 * 1_048_576,
   maxQueuedMessages: 50,
