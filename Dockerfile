@@ -27,6 +27,6 @@ COPY --from=build /app/dist dist
 RUN mkdir /data && chown node:node /data
 VOLUME /data
 USER node
-EXPOSE 8080 1883
+EXPOSE 8080 1883 8883
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["node", "bin/healthcheck.mjs"]
 CMD ["node", "bin/run.mjs"]

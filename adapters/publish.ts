@@ -4,6 +4,12 @@ import type { Publisher } from '../platform/bus/publisher.ts'
 import { messageSubject } from '../platform/bus/subject.ts'
 import type { StoredAcks } from './stored.ts'
 
+/** A message on its way to the stream. */
+export interface Publication extends Message {
+  /** Place where the stream has it already: it was found there, and is not put there again. */
+  readonly storedAt?: number | undefined
+}
+
 /**
  * Puts a message on the stream.
  *
@@ -12,11 +18,16 @@ import type { StoredAcks } from './stored.ts'
  * stored (away, full, too slow), with `TooLarge` or `InvalidInput` when the bus cannot carry it. It may be called before
  * this returns. Never throws.
  */
-export type Publish = (message: Message, done: (error?: Error) => void) => void
+export type Publish = (message: Publication, done: (error?: Error) => void) => void
 
 /** @param stored when given, acknowledgements wait until the message is in the database */
 export function createPublish(publisher: Publisher, stored?: StoredAcks): Publish {
   return (message, done) => {
+    if (message.storedAt !== undefined) {
+      if (stored) stored.follow(message.storedAt, done)
+      else done()
+      return
+    }
     let headers
     try {
       headers = messageHeaders(message)

@@ -18,6 +18,8 @@ export interface StoredAcks {
    * again may see it twice.
    */
   wait(done: PublishDone): PublishDone
+  /** The same for a message that has its place in the stream already. */
+  follow(seq: number, done: PublishDone): void
   stop(): void
 }
 
@@ -79,6 +81,14 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
     else waiting.splice(at, 0, entry)
   }
 
+  function admit(entry: Waiting): void {
+    if (entry.seq <= committedSeq) return entry.done()
+    if (waiting.length - head >= maxWaiting) {
+      return entry.done(new Unavailable('too many messages wait for the database'))
+    }
+    add(entry)
+  }
+
   const sweep = setInterval(
     () => {
       const now = Date.now()
@@ -106,13 +116,10 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
           counting = ''
           committedSeq = 0
         }
-        if (seq <= committedSeq) return done()
-        if (waiting.length - head >= maxWaiting) {
-          return done(new Unavailable('too many messages wait for the database'))
-        }
-        add({ seq, done, deadlineMs })
+        admit({ seq, done, deadlineMs })
       }
     },
+    follow: (seq, done) => admit({ seq, done, deadlineMs: Date.now() + timeoutMs }),
     stop() {
       clearInterval(sweep)
       subscription.stop()

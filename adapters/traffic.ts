@@ -53,6 +53,8 @@ export interface Traffic {
   begin(clientId: string, protocol: SeenOver, countSubscriptions: () => number): Usage
   /** The client has published over HTTP. */
   noteRequest(clientId: string): void
+  /** The client was handed a message over something that is no connection of its own, and says nothing of its being there. */
+  noteDelivery(clientId: string): void
   /** Reports what is left, once. */
   stop(): Promise<void>
 }
@@ -216,6 +218,10 @@ export function startTraffic({
       // A connection, or the end of one that is not told yet, says more.
       if (entry.seenAtMs === 0 && entry.links.size === 0) entry.protocol = 'http'
       entry.seenAtMs = Date.now()
+    },
+
+    noteDelivery(clientId) {
+      entryOf(clientId).delivered += 1
     },
 
     async stop() {

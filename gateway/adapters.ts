@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Authority } from '../adapters/authority.ts'
 import { createHttpAdapter } from '../adapters/http/adapter.ts'
 import type { HttpAdapter } from '../adapters/http/adapter.ts'
@@ -9,7 +10,7 @@ import { createPublish } from '../adapters/publish.ts'
 import { createMessageRates, limitPublish } from '../adapters/rates.ts'
 import { createStoredAcks } from '../adapters/stored.ts'
 import { startTraffic } from '../adapters/traffic.ts'
-import type { TrafficSink } from '../adapters/traffic.ts'
+import type { Traffic, TrafficSink } from '../adapters/traffic.ts'
 import type { TopicLimits } from '../adapters/topics.ts'
 import { createWsAdapter } from '../adapters/ws/adapter.ts'
 import type { Bus } from '../platform/bus/connect.ts'
@@ -38,10 +39,13 @@ export interface AdaptersParts {
   readonly nodes: Nodes
   readonly authority: Authority
   readonly addressOf: AddressReader
+  readonly letIn: (socket: Socket) => void
   readonly trafficSink: TrafficSink
 }
 
 export interface Adapters {
+  /** What clients do, whatever they do it over. */
+  readonly traffic: Traffic
   readonly http: HttpAdapter | undefined
   /** Asked in this order, before anything else has an upgrade. */
   readonly onUpgrade: readonly UpgradeHandler[]
@@ -75,6 +79,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     ? createHttpAdapter({
         authority,
         addressOf,
+        letIn: parts.letIn,
         publish: limitPublish(publish, rates?.('http')),
         traffic,
         log,
@@ -134,7 +139,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     secured = await listenSecured(parts, mqtt)
   }
 
-  return { http, onUpgrade, mqttPort, mqttsPort: secured?.port, reload: secured?.reload }
+  return { traffic, http, onUpgrade, mqttPort, mqttsPort: secured?.port, reload: secured?.reload }
 }
 
 const topicLimits = ({ maxTopicLevels, maxTopicBytes }: Config): TopicLimits => ({

@@ -27,6 +27,9 @@ export interface DatabaseParts {
 /** Reads of stored messages that wait for a connection. Beyond so many, waiting helps nobody. */
 const MAX_WAITING_READS = 100
 
+/** Those of one domain that wait for the ones before them. */
+const MAX_WAITING_DOMAIN_READS = 50
+
 /** The database, and the services over it. */
 export async function openDatabase(parts: DatabaseParts) {
   const { config, databaseUrl, life, log, metrics, attempts, secretBrake } = parts
@@ -56,8 +59,19 @@ export async function openDatabase(parts: DatabaseParts) {
   const services = await createServices({
     db,
     storedDb,
-    // Half of the connections stay for pages.
-    exports: { maxRows: config.exportMaxRows, maxAtOnce: Math.max(1, config.readConnections >> 1) },
+    exports: {
+      maxRows: config.exportMaxRows,
+      // Half of the connections stay for pages, and half of the rest for other domains.
+      maxAtOnce: Math.max(1, config.readConnections >> 1),
+      maxDomainAtOnce: Math.max(1, config.readConnections >> 2),
+      stallMs: config.exportStallS * 1_000,
+    },
+    reads: {
+      maxAtOnce: Math.max(1, config.readConnections >> 2),
+      maxWaiting: MAX_WAITING_DOMAIN_READS,
+      timeoutMs: config.readTimeoutS * 1_000,
+    },
+    unread: { maxBytes: config.maxUnreadBytes, maxDomainBytes: config.maxUnreadBytes / 4 },
     vault: createVault(loadMasterKey(config.secretKey, config.dataDir)),
     lifetimes: { accessTokenS: config.accessTokenS, refreshTokenS: config.refreshTokenS },
     signingKeyS: config.signingKeyS,

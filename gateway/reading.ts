@@ -1,5 +1,6 @@
 import { isTouched } from '../adapters/authority.ts'
 import type { Authority } from '../adapters/authority.ts'
+import type { Traffic } from '../adapters/traffic.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import type { Publisher } from '../platform/bus/publisher.ts'
 import type { Config } from '../platform/config.ts'
@@ -14,18 +15,22 @@ import { createLive } from '../services/messages/live.ts'
 import { replayEndpoints } from '../services/messages/replay-routes.ts'
 import { createReplays } from '../services/messages/replay.ts'
 import { messageEndpoints } from '../services/messages/routes.ts'
+import { createStreamTurns } from '../services/messages/stream-turns.ts'
 import type { Messages } from '../services/messages/service.ts'
 
-/** Replays that run at once; each reads the stream as fast as it can. */
-const MAX_REPLAYS = 8
+/** Replays under way at once. What they read is bounded besides, so this is about memory. */
+const REPLAYS = { total: 32, perDomain: 8, perCaller: 4 }
 
 export interface ReadingParts {
   readonly config: Config
   readonly log: Logger
   readonly metrics: Metrics
   readonly bus: Bus
+  /** For reading the stream on behalf of callers. */
+  readonly streamBus: Bus
   readonly publisher: Publisher
   readonly authority: Pick<Authority, 'onChange'>
+  readonly traffic: Pick<Traffic, 'noteDelivery'>
   readonly messages: Messages
 }
 
@@ -37,7 +42,7 @@ export interface Reading {
 
 /** The role `reader`: stored messages out of Postgres, and those still in the stream. */
 export function startReading(parts: ReadingParts): Reading {
-  const { config, log, metrics, bus, publisher, authority, messages } = parts
+  const { config, log, metrics, bus, streamBus, publisher, authority, traffic, messages } = parts
   const { access } = messages
   const guard = createGuard({
     access,
@@ -48,15 +53,29 @@ export function startReading(parts: ReadingParts): Reading {
       }),
     log,
   })
-  const live = createLive({ bus, guard, log, metrics, maxTails: config.maxLiveReaders })
+  const limits = {
+    total: config.maxLiveReaders,
+    perDomain: config.maxLiveReadersPerDomain,
+    perCaller: config.maxLiveReadersPerClient,
+  }
+  const turns = createStreamTurns(streamBus)
+  const live = createLive({
+    bus: streamBus,
+    turns,
+    guard,
+    log,
+    metrics,
+    onDelivered: (clientId) => traffic.noteDelivery(clientId),
+    limits,
+  })
   const deadLetters = createDeadLetters({ bus, publisher, access })
-  const replays = createReplays({ bus, guard, maxReplays: MAX_REPLAYS })
+  const replays = createReplays({ bus: streamBus, turns, guard, metrics, limits: REPLAYS })
   return {
     endpoints: [
-      ...messageEndpoints(messages),
+      ...messageEndpoints({ messages, log, metrics, exportStallMs: config.exportStallS * 1_000 }),
       ...liveEndpoints(live),
       ...deadLetterEndpoints(deadLetters),
-      ...replayEndpoints({ replays, bus }),
+      ...replayEndpoints({ replays, bus: streamBus }),
     ],
     async stop() {
       replays.stop()

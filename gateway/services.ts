@@ -17,7 +17,9 @@ import { createGroups } from '../services/groups/service.ts'
 import { createJournalReader } from '../services/journal/reader.ts'
 import { createJournal } from '../services/journal/service.ts'
 import { createMessages } from '../services/messages/service.ts'
-import type { ExportLimits } from '../services/messages/service.ts'
+import type { ReadLimits } from '../services/messages/service.ts'
+import type { ExportLimits } from '../services/messages/export.ts'
+import type { UnreadLimits } from '../services/messages/unread.ts'
 import { createTelemetry } from '../services/messages/telemetry.ts'
 import { createAccounts } from '../services/users/accounts.ts'
 import type { Links } from '../services/users/links.ts'
@@ -35,6 +37,8 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'>, DomainRules {
   readonly vault: Vault
   readonly signup: SignupRules
   readonly exports: ExportLimits
+  readonly unread: UnreadLimits
+  readonly reads: ReadLimits
   readonly attempts: Attempts
   readonly secretBrake: SecretBrake
   readonly mailer: Mailer
@@ -44,7 +48,7 @@ export interface ServicesParts extends Omit<AuthParts, 'journal'>, DomainRules {
 
 /** All services, from left to right as their imports point. */
 export async function createServices(parts: ServicesParts) {
-  const { db, storedDb, vault, attempts, secretBrake, exports } = parts
+  const { db, storedDb, vault, attempts, secretBrake, exports, unread, reads } = parts
   const journal = createJournal()
   const auth = await createAuth({ ...parts, journal })
   const { policy, roles, tokens, pats } = auth
@@ -60,7 +64,17 @@ export async function createServices(parts: ServicesParts) {
   const clients = createClients({ db, journal, policy, vault })
   const channels = createChannels({ db, journal, policy })
   const telemetry = createTelemetry({ db, policy, domains, clients })
-  const messages = createMessages({ db: storedDb, exports, policy, domains, channels, clients, secretBrake })
+  const messages = createMessages({
+    db: storedDb,
+    exports,
+    unread,
+    reads,
+    policy,
+    domains,
+    channels,
+    clients,
+    secretBrake,
+  })
   return {
     auth,
     attempts,

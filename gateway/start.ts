@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { createAuthority } from '../adapters/authority-cache.ts'
 import { createRemoteBackend } from '../adapters/authority-rpc.ts'
+import { createRefusals } from '../adapters/refusals.ts'
 import { createRemoteSink } from '../adapters/traffic-rpc.ts'
 import { createAttempts } from '../platform/attempts.ts'
 import { connectBus } from '../platform/bus/connect.ts'
+import type { Bus } from '../platform/bus/connect.ts'
 import { createNodes } from '../platform/bus/nodes.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
@@ -21,6 +23,8 @@ import { createApp } from './http/app.ts'
 import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
+import { createSlowReaderGuard } from './http/slow.ts'
+import { createStrangers } from './http/strangers.ts'
 import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { showBus } from './bus-metrics.ts'
 import { startInfrastructure } from './infrastructure.ts'
@@ -102,7 +106,8 @@ async function start(
   const attempts = createAttempts(limits)
   const proxies = config.trustProxy ?? []
   // Counted apart from people's: devices of one address that try secrets keep nobody there from signing in.
-  const secretBrake = createSecretBrake({ ...limits, isShared: createAddressList(proxies) })
+  const isShared = createAddressList(proxies)
+  const secretBrake = createSecretBrake({ ...limits, isShared })
   const addressOf = createAddressReader(proxies)
   const database =
     databaseUrl === undefined
@@ -113,7 +118,8 @@ async function start(
   const management = database && has('api') ? await startManagement({ ...common, ...database }) : undefined
   if (database && has('writer')) {
     const { replayWindowS, messageRetentionDays: retentionDays } = config
-    startStorage({ ...common, ...database, replayWindowS, retentionDays })
+    const seriesLimits = { perChannel: config.maxChannelSeries, perDomain: config.maxDomainSeries }
+    startStorage({ ...common, ...database, replayWindowS, retentionDays, seriesLimits })
   }
 
   const backend = management?.backend ?? createRemoteBackend(bus)
@@ -122,10 +128,24 @@ async function start(
   life.onStop('authority', () => authority.stop())
   await authority.ready
   signal?.throwIfAborted()
-  const adapters = await startAdapters({ ...common, authority, addressOf, trafficSink })
+  const refusals = createRefusals({ protocol: 'http', log, metrics })
+  const strangers = createStrangers({
+    maxConnections: config.maxConnections,
+    maxPerAddress: config.maxUnauthenticatedHttpPerAddress,
+    isShared,
+    onRefused: (reason, address) => refusals.note(reason, { address }),
+  })
+  const { letIn } = strangers
+  const adapters = await startAdapters({ ...common, authority, addressOf, letIn, trafficSink })
   const reading =
     database && has('reader')
-      ? startReading({ ...common, authority, messages: database.services.messages })
+      ? startReading({
+          ...common,
+          authority,
+          traffic: adapters.traffic,
+          messages: database.services.messages,
+          streamBus: await connectReaders(natsUrl, common),
+        })
       : undefined
 
   const endpoints = withDocs(
@@ -140,16 +160,21 @@ async function start(
     endpoints,
     authenticate: database && ((token) => database.services.auth.authenticate(token)),
     addressOf,
+    letIn,
     maxBodyBytes: config.maxBodyBytes,
     log,
   })
   const answer = app.callback()
+  const sendTimeoutMs = config.sendTimeoutS * 1_000
+  const watchForSlow = createSlowReaderGuard({ sendTimeoutMs, addressOf, log, metrics })
   const servers = await listen({
     host: config.host,
     ports: [...config.httpPorts, ...(config.compatPorts ? COMPAT_PORTS : [])],
-    maxConnections: config.maxConnections,
+    strangers,
     onRequest: (req, res) => {
-      if (!adapters.http?.handle(req, res)) void answer(req, res)
+      if (adapters.http?.handle(req, res)) return
+      watchForSlow(req, res)
+      void answer(req, res)
     },
     onUpgrade: adapters.onUpgrade,
   })
@@ -169,6 +194,20 @@ async function start(
     firstAdmin,
     stop: () => life.stop(),
   }
+}
+
+/**
+ * A connection of their own for those who read the stream for somebody: the server cuts a connection that takes too slowly
+ * what it has asked for, and that must not be the one that devices publish over and the writer reads from.
+ */
+async function connectReaders(
+  servers: string,
+  { life, log }: { life: Lifecycle; log: Logger },
+): Promise<Bus> {
+  const name = 'sluice stream readers'
+  const bus = await connectBus({ servers, name, log: log.child({ connection: name }) })
+  life.onStop(name, () => bus.drain())
+  return bus
 }
 
 async function createFirstAdmin(config: Config, { users }: Services): Promise<Gateway['firstAdmin']> {

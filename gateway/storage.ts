@@ -5,6 +5,7 @@ import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { showStreams } from './stream-metrics.ts'
+import type { SeriesLimits } from '../services/messages/series-room.ts'
 import { startMaintenance } from '../services/messages/maintenance.ts'
 import { startPurge } from '../services/messages/purge.ts'
 import { createWriterMetrics } from '../services/messages/writer-metrics.ts'
@@ -20,6 +21,7 @@ export interface StorageParts {
   readonly metrics: Metrics
   readonly replayWindowS: number
   readonly retentionDays: number
+  readonly seriesLimits: SeriesLimits
 }
 
 /** The role `writer`: moves the stream into Postgres, and removes from both what need not stay. */

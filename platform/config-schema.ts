@@ -93,7 +93,7 @@ export const SETTINGS = {
   tlsCert: optional(
     'SLUICE_TLS_CERT',
     text(),
-    'File with the certificate of the MQTT port with TLS, in PEM, and behind it those between it and its root. It and the other files are read again on SIGHUP: new connections get the new certificate, and what cannot be read leaves the old one.',
+    'File with the certificate of the MQTT port with TLS, in PEM, and behind it those between it and its root. It and the other files are read again on SIGHUP: new connections get the new certificate, clients whose own does not hold any more are disconnected, and what cannot be read leaves the old one.',
   ),
   tlsKey: optional(
     'SLUICE_TLS_KEY',
@@ -271,7 +271,13 @@ export const SETTINGS = {
     'SLUICE_MAX_UNAUTHENTICATED_PER_ADDRESS',
     '100',
     integer(1, 1_000_000),
-    'Connections from one address that have not yet said who they are.',
+    'MQTT connections from one address that have not yet said who they are.',
+  ),
+  maxUnauthenticatedHttpPerAddress: setting(
+    'SLUICE_MAX_UNAUTHENTICATED_HTTP_PER_ADDRESS',
+    '1000',
+    integer(1, 1_000_000),
+    'HTTP connections from one address over which nobody has shown yet who he is. Devices behind one address that all come at once are that many for a moment.',
   ),
   maxListenerConnectsPerS: optional(
     'SLUICE_MAX_LISTENER_CONNECTS_PER_S',
@@ -391,6 +397,18 @@ export const SETTINGS = {
     integer(0, 36_500),
     'Days that stored messages are kept, by the time of the reading; up to a week longer, since whole weeks are dropped. `0` keeps them for ever. A domain may have a number of its own.',
   ),
+  maxChannelSeries: setting(
+    'SLUICE_MAX_CHANNEL_SERIES',
+    '100000',
+    integer(1, 1_000_000_000),
+    'Series of one channel: what differs in sender, protocol, subtopic, name or unit. A message with one more becomes a dead letter.',
+  ),
+  maxDomainSeries: setting(
+    'SLUICE_MAX_DOMAIN_SERIES',
+    '1000000',
+    integer(1, 1_000_000_000),
+    'Series of all channels of one domain.',
+  ),
   streamReplicas: setting(
     'SLUICE_STREAM_REPLICAS',
     '1',
@@ -407,13 +425,25 @@ export const SETTINGS = {
     'SLUICE_READ_CONNECTIONS',
     '8',
     integer(2, 1_000),
-    'Connections to Postgres for reading messages. Exports take half of them at the most.',
+    'Connections to Postgres for reading messages. Exports take half of them at the most. The pages of one domain take a quarter, and so do its exports.',
   ),
   readTimeoutS: setting(
     'SLUICE_READ_TIMEOUT_S',
     '10',
     integer(1, 3_600),
-    'Seconds after which a query for messages is ended, with an error that says so.',
+    'Seconds after which a request for a page of messages is ended, with an error that says so.',
+  ),
+  maxUnreadBytes: setting(
+    'SLUICE_MAX_UNREAD_BYTES',
+    '67108864',
+    integer(4_096, Number.MAX_SAFE_INTEGER),
+    'Pages of messages that have been asked for and that their readers have not taken, in bytes. One domain may have a quarter; beyond that it is answered 429. When all together have so much, the oldest of the domain that has most is cut off.',
+  ),
+  sendTimeoutS: setting(
+    'SLUICE_SEND_TIMEOUT_S',
+    '60',
+    integer(1, 3_600),
+    'Seconds after which an answer over HTTP of which its caller takes nothing is cut off.',
   ),
   exportMaxRows: setting(
     'SLUICE_EXPORT_MAX_ROWS',
@@ -421,10 +451,28 @@ export const SETTINGS = {
     integer(1, Number.MAX_SAFE_INTEGER),
     'Messages in one export. A longer one is cut off, which its reader can tell.',
   ),
+  exportStallS: setting(
+    'SLUICE_EXPORT_STALL_S',
+    '300',
+    integer(1, 3_600),
+    'Seconds after which an export of which its reader takes nothing is cut off. The network takes some megabytes at a time, so this is what the slowest reader needs for so much.',
+  ),
   maxLiveReaders: setting(
     'SLUICE_MAX_LIVE_READERS',
     '500',
     integer(1, 1_000_000),
     'Live answers (`messages/live`) that are open at once.',
+  ),
+  maxLiveReadersPerDomain: setting(
+    'SLUICE_MAX_LIVE_READERS_PER_DOMAIN',
+    '100',
+    integer(1, 1_000_000),
+    'Those of one domain.',
+  ),
+  maxLiveReadersPerClient: setting(
+    'SLUICE_MAX_LIVE_READERS_PER_CLIENT',
+    '20',
+    integer(1, 1_000_000),
+    'Those of one client, or of one user.',
   ),
 } satisfies Record<string, Setting<unknown>>

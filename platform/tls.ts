@@ -3,6 +3,8 @@ import type { KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { SecureContextOptions } from 'node:tls'
+import { createClientTrust } from './client-trust.ts'
+import type { ClientTrust } from './client-trust.ts'
 
 /** Paths of files in PEM. */
 export interface TlsFiles {
@@ -18,6 +20,7 @@ export interface TlsFiles {
 /** What a server shows of itself, and whom it believes. */
 export interface TlsIdentity {
   readonly context: SecureContextOptions
+  readonly trust: ClientTrust
   readonly expiresAt: Date
 }
 
@@ -49,9 +52,9 @@ export function loadTls(files: TlsFiles): TlsIdentity {
     throw new TlsFileError('key', files.key, `is not the key of the certificate in ${files.cert}`)
   }
   const ca = files.ca === undefined ? undefined : read(files, 'ca')
-  if (ca !== undefined) {
-    for (const block of blocksOf(ca, 'CERTIFICATE', 'ca', files.ca)) readCertificate(block, 'ca', files.ca)
-  }
+  const authorities = (ca === undefined ? [] : blocksOf(ca, 'CERTIFICATE', 'ca', files.ca)).map((block) =>
+    readCertificate(block, 'ca', files.ca),
+  )
   const crl = files.crl === undefined ? undefined : blocksOf(read(files, 'crl'), 'X509 CRL', 'crl', files.crl)
   const context: SecureContextOptions = {
     cert,
@@ -64,7 +67,8 @@ export function loadTls(files: TlsFiles): TlsIdentity {
   }
   if (crl !== undefined) tryOut(context, 'crl', files.crl ?? '')
   tryOut({ ...context, crl: undefined }, 'cert', files.cert)
-  return { context, expiresAt: new Date(certificate.validTo) }
+  const trust = createClientTrust(authorities, (crl ?? []).map(derOf))
+  return { context, trust, expiresAt: new Date(certificate.validTo) }
 }
 
 function read(files: TlsFiles, role: keyof TlsFiles): string {
@@ -101,6 +105,8 @@ function blocksOf(text: string, kind: string, role: keyof TlsFiles, file = ''): 
   if (!blocks) throw new TlsFileError(role, file, `holds no ${kind} in PEM`)
   return blocks
 }
+
+const derOf = (pem: string): Buffer => Buffer.from(pem.replace(/-----.*?-----/g, ''), 'base64')
 
 function tryOut(context: SecureContextOptions, role: keyof TlsFiles, file: string): void {
   try {

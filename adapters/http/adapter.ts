@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { nowNs } from '../../platform/bus/message.ts'
 import { MethodNotAllowed, Unauthenticated } from '../../platform/errors.ts'
 import type { DomainError } from '../../platform/errors.ts'
@@ -34,6 +35,8 @@ export interface HttpAdapter {
 export interface HttpAdapterOptions {
   readonly authority: Doorkeeper
   readonly addressOf: AddressReader
+  /** Told of connections whose other end has shown who he is. */
+  readonly letIn: (socket: Socket) => void
   readonly publish: Publish
   readonly traffic: Traffic
   readonly log: Logger
@@ -108,6 +111,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
 
   const texts = createAnswerTexts(options.keepAliveS)
   const repeats = createRepeats<{ topic: Topic; contentType: string }>({
+    maxBodyBytes: maxPayloadBytes,
     read(path, type) {
       const route = routeOf(path)
       if (route?.kind !== 'topic' || route.topic instanceof Error || !isAcceptedContentType(type))
@@ -118,7 +122,7 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
       const presented = readCredentials(authorization, undefined)
       const admission = presented && recallPublisher(authority, presented, topic)
       // Whatever is wrong with it is found again, and said, on the long way.
-      if (!admission || payload.length === 0 || payload.length > maxPayloadBytes) return false
+      if (!admission || payload.length === 0) return false
       if (flawOf(contentType, payload)) return false
       const answer = (error?: unknown): void => {
         if (error !== undefined) refusals.noteError(error, { topic: topic.prefix })
@@ -184,15 +188,16 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
   ): Promise<void> {
     try {
       const status = await serve(req, route, query)
+      answerEmpty(res, status)
       // The health check leaves a body unread.
       discardBody(req)
-      answerEmpty(res, status)
+      options.letIn(req.socket)
       if (route.kind === 'topic') repeats.follow(req, res, number)
     } catch (error) {
       const topic = route.kind === 'topic' && !(route.topic instanceof Error) ? route.topic.prefix : undefined
       refusals.noteError(error, { address: addressOf(req), topic })
-      discardBody(req)
       answerError(res, error)
+      discardBody(req)
     }
   }
 

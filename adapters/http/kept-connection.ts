@@ -4,6 +4,7 @@ import { fillRequestHead, isSameHead, readPlainRequest } from './request-head.ts
 import type { PlainRequest, RequestHead } from './request-head.ts'
 
 export interface RepeatOptions<T> {
+  readonly maxBodyBytes: number
   /** What a publication's path and type say; `undefined` when they are not those of a publication, or bad ones. */
   readonly read: (path: string, contentType: string | undefined) => T | undefined
   /**
@@ -137,7 +138,7 @@ export class KeptConnection<T> {
   /** @returns where it ends; `undefined` when it is none, or has to go the long way */
   #takeRepeat(bytes: Buffer, at: number): number | 'part' | undefined {
     for (const { head, plan } of this.#known) {
-      const filled = fillRequestHead(head, bytes, at)
+      const filled = fillRequestHead(head, bytes, at, this.#options.maxBodyBytes)
       if (filled === 'part') return filled
       if (!filled) continue
       const slot: Slot = { answer: undefined }

@@ -93,12 +93,13 @@ export function isSameHead(one: RequestHead, other: RequestHead): boolean {
 /**
  * @param at where a request begins
  * @returns `part` when the bytes end before the request does, and it has this head as far as they go; `undefined` when it has
- *   another one
+ *   another one, or announces a larger body
  */
 export function fillRequestHead(
   head: RequestHead,
   bytes: Buffer,
   at: number,
+  maxBodyBytes: number,
 ): FilledHead | 'part' | undefined {
   const [before, between, behind] = head.pieces
   const first = findHole(bytes, at, before)
@@ -112,7 +113,7 @@ export function fillRequestHead(
   const payloadBytes = readDigits(bytes, length)
   const text = bytes.toString('latin1', authorization.at, authorization.end)
   // A line break or the like would be something else to `node:http`.
-  if (payloadBytes === -1 || /[^\x20-\x7e]/.test(text)) return undefined
+  if (payloadBytes === -1 || payloadBytes > maxBodyBytes || /[^\x20-\x7e]/.test(text)) return undefined
   const bodyAt = second.end + behind.length
   if (bodyAt + payloadBytes > bytes.length) return 'part'
   return { authorization: text, bodyAt, endAt: bodyAt + payloadBytes }

@@ -3,7 +3,7 @@ import { isUuid } from '../../platform/identifiers.ts'
 import type { Action, Authority, ChannelAddress, Credentials, Principal } from '../authority.ts'
 import { parseTopicName } from '../topics.ts'
 import type { TopicLimits } from '../topics.ts'
-import type { Connect } from './packets.ts'
+import type { Connect } from './connect-packet.ts'
 
 export type ClientPrincipal = Principal & { kind: 'client' }
 

@@ -10,8 +10,8 @@ import { createRefusals } from '../refusals.ts'
 import type { Traffic } from '../traffic.ts'
 import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
-import type { AedesClient } from './aedes-broker.ts'
 import { Reason } from './codes.ts'
+import { watchCertificates } from './certificate-watch.ts'
 import { Connection } from './connection.ts'
 import { liveFeed } from './feeds.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
@@ -75,7 +75,6 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   }
   const all = new Set<Peer>()
   const byKey = new Map<string, Peer>()
-  const connectionOf = new WeakMap<object, Peer>()
 
   const letGo = async (key: string): Promise<void> => {
     const connection = byKey.get(key)
@@ -95,6 +94,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     refusals,
     liveRoutes,
     onDelivered,
+    retained,
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
     sessionExpiryS: limits.sessionExpiryS,
     bounds: limits,
@@ -112,33 +112,13 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const connects = showConnections(metrics, all)
   showHoldings(metrics, sessions, retained)
 
-  const known = (client: AedesClient): Peer | undefined => connectionOf.get(client.conn)
-
-  const broker = await createAedesBroker(
-    {
-      sessionId: (client) => known(client)?.session?.key ?? '',
-      accepted: (client) => known(client)?.onAccepted(client),
-      isSessionPresent: (key) => byKey.get(key)?.isSessionPresent ?? false,
-      publish(client, packet, done) {
-        const connection = known(client)
-        if (connection) connection.onPublish(packet, done)
-        else done(new Error('publication without a connection'))
-      },
-      released: (client, packetId) => known(client)?.onReleased(packetId) ?? Promise.resolve(),
-      ready: (client) => known(client)?.onReady(),
-    },
-    {
-      maximumPacketSize: limits.maxPacketBytes,
-      receiveMaximum: limits.receiveMaximum,
-      sessionExpiryIntervalLimit: limits.sessionExpiryS,
-      pendingSessionsLimit: limits.maxConnections,
-    },
-  )
-  // An error event without a listener is thrown.
+  const broker = await createAedesBroker((key) => byKey.get(key)?.isSessionPresent ?? false, {
+    maximumPacketSize: limits.maxPacketBytes,
+    receiveMaximum: limits.receiveMaximum,
+    sessionExpiryIntervalLimit: limits.sessionExpiryS,
+    pendingSessionsLimit: limits.maxConnections,
+  })
   listenForErrors(broker, (error) => log.error({ err: error }, 'MQTT broker failed'))
-  broker.on('keepaliveTimeout', (client) => known(client as AedesClient)?.onKeepAliveTimeout())
-  broker.on('clientError', (client, error) => known(client as AedesClient)?.onAedesError(error))
-  broker.on('connectionError', (client, error) => known(client as AedesClient)?.onAedesError(error))
 
   const host: Host = {
     authority,
@@ -152,9 +132,9 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     subscriptions: cluster.subscriptions,
     lastPlace: () => cluster.lastPlace(),
     retained,
+    lookBack: cluster.lookBack,
     refusals,
     traffic: options.traffic,
-    connectionOf,
     admitConnect({ transport, remoteAddress }) {
       if (!connectRate) return true
       if (connectRate.waitMs(transport) > 0) {
@@ -201,6 +181,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     connectionOf: (session) => byKey.get(session.key),
   })
 
+  const certificates = watchCertificates(all, { log, refusals })
+
   let isStopping = false
 
   function admit({ remoteAddress }: ConnectionInfo): boolean {
@@ -232,6 +214,7 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
         await connection.settled()
       })
       await Promise.all(ending)
+      certificates.stop()
       revocation.stop()
       await cluster.stop()
       await retained.stop()

@@ -1,19 +1,19 @@
 // oxlint-disable no-underscore-dangle -- Aedes's inner names, which no other file of ours uses
 import type { EventEmitter } from 'node:events'
-import { Readable } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import { Aedes } from 'aedes'
 import type { AedesOptions, Client } from 'aedes'
 import type { MessageProperties } from '../../platform/bus/properties.ts'
 import { Reason } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
+import type { Version } from './packets.ts'
 
 /**
  * All that we lean on in Aedes 2.0.0-beta.1 beyond its typings. A change of its version begins here.
  *
  * What Aedes does for us: the life of a connection from CONNECT to its end (keep alive, will, topic aliases, CONNACK and
  * its properties, session expiry asked for at DISCONNECT), and the acknowledgements of incoming PUBLISH of every QoS. What
- * it does not get to see is in `connection.ts`: bytes before a whole, checked packet; anything before authentication;
+ * it does not get to see is in `connection.ts` and `requests.ts`: bytes before a whole, checked packet; anything before authentication;
  * SUBSCRIBE, UNSUBSCRIBE and the acknowledgements of what we deliver.
  */
 export interface AedesClient extends Client {
@@ -24,10 +24,19 @@ export interface AedesClient extends Client {
   _serverKeepAlive: number | undefined
   /** Absent without keep alive. Aedes refreshes it on every packet that it sees, so we do on those that it does not. */
   _keepaliveTimer: NodeJS.Timeout | null
-  /** All packets of one read are parsed and begun in one synchronous call of this, and nowhere else. */
-  readonly _parser: { parse: (bytes: Buffer) => number }
+  readonly _parser: AedesParser
+  /** Stops listening for the end of the stream. */
+  _eos: () => void
   /** Set by a DISCONNECT that does not ask for the will. */
   readonly _disconnected: boolean
+}
+
+interface AedesParser {
+  readonly client: AedesClient
+  /** All packets of one read are parsed and begun in one synchronous call of this, and nowhere else. */
+  parse: (this: AedesParser, bytes: Buffer) => number
+  /** The whole CONNECT, once it is read, of which mqtt-packet looks at this alone. */
+  settings: { readonly protocolVersion: number }
 }
 
 /** A PUBLISH in the `authorizePublish` hook. */
@@ -44,32 +53,43 @@ export interface AedesPublish {
   _notAuthorized?: boolean
 }
 
-export interface AedesHooks {
-  /**
-   * Before Aedes reads `packet.clientId`, which it does one `setImmediate` later. Returns the identifier that names the
-   * session from here on.
-   */
-  sessionId(client: AedesClient): string
-  /** Behind the reading of CONNECT, ahead of keep alive and CONNACK. */
-  accepted(client: AedesClient): void
-  /** What CONNACK says of the session. */
-  isSessionPresent(sessionId: string): boolean
-  /**
-   * Ahead of PUBACK and PUBREC, which Aedes writes as soon as `done` is called without an error; QoS 2 has passed no
-   * check for duplicates yet. All packets of one read come here in one go, in order, and the next read waits until `done`
-   * was called for each. An error closes the connection (before MQTT 5).
-   */
-  publish(client: AedesClient, packet: AedesPublish, done: (error?: Error) => void): void
-  /** PUBREL: the packet identifier of a QoS 2 publication is free again. PUBCOMP follows when it resolves. */
-  released(client: AedesClient, packetId: number): Promise<void>
+/** A connection, as Aedes calls it. */
+export interface AedesUser {
+  /** Its key names the session to Aedes. */
+  readonly session: { readonly key: string } | undefined
+  /** Aedes has read CONNECT, and is about to set up keep alive and to write CONNACK. */
+  onAccepted(client: AedesClient): void
   /** CONNACK is out, the client may send and receive. */
-  ready(client: AedesClient): void
+  onReady(): void
+  /** Aedes has read all that it was given, so that more may follow; never called from within its reading. */
+  onRoom(): void
+  /**
+   * Ahead of PUBACK and PUBREC, which Aedes writes as soon as `done` is called without an error; QoS 2 has passed no check for
+   * duplicates yet. All packets of one read come here in one go, in order, and the next read waits until `done` was called for
+   * each. An error closes the connection (before MQTT 5).
+   */
+  onPublish(packet: AedesPublish, done: (error?: Error) => void): void
+  /** PUBREL: the packet identifier of a QoS 2 publication is free again. PUBCOMP follows when it resolves. */
+  onReleased(packetId: number): Promise<void>
+  onKeepAliveTimeout(): void
+  /** Aedes closes the connection over something. */
+  onAedesError(error: Error): void
+  /** Something was thrown while Aedes handled packets: the connection cannot go on. */
+  fail(error: unknown): void
+  /** Aedes has closed the connection, or was told to. */
+  close(): void
+}
+
+/** What Aedes takes for the socket (`aedes-stream.ts`). */
+export interface AedesSocket extends EventEmitter {
+  readonly user: AedesUser
 }
 
 export type AedesBroker = Aedes
 
+/** @param isSessionPresent what CONNACK says of the session, by its key */
 export async function createAedesBroker(
-  hooks: AedesHooks,
+  isSessionPresent: (key: string) => boolean,
   options: Pick<
     AedesOptions,
     'maximumPacketSize' | 'receiveMaximum' | 'sessionExpiryIntervalLimit' | 'pendingSessionsLimit'
@@ -81,16 +101,17 @@ export async function createAedesBroker(
     // Checked for MQTT 3.1 alone, against the namespaced identifier.
     maxClientsIdLength: Number.MAX_SAFE_INTEGER,
     mq: silentEmitter,
-    persistence: createPersistence(hooks),
+    persistence: createPersistence(isSessionPresent),
     preConnect(client, packet, done) {
-      packet.clientId = hooks.sessionId(client as AedesClient)
+      // Names the session from here on: Aedes reads it one `setImmediate` later.
+      packet.clientId = userOf(client).session?.key ?? ''
       // Wills are ours: they are sent also when this process is not there any more, and delayed ones wait elsewhere.
       delete packet.will
       done(null, true)
     },
     authenticate(client, _username, _password, done) {
       // Done already: Aedes sees no connection that is not authenticated.
-      hooks.accepted(client as AedesClient)
+      userOf(client).onAccepted(client as AedesClient)
       done(null, true)
     },
     // Asked only for the one subscription that stands for "session present", see `subscriptionsByClient`.
@@ -99,7 +120,7 @@ export async function createAedesBroker(
     },
     authorizePublish(client, packet, done) {
       // `null` only for wills of other brokers, which our persistence never lists.
-      if (client) hooks.publish(client as AedesClient, packet as unknown as AedesPublish, done)
+      if (client) userOf(client).onPublish(packet as unknown as AedesPublish, done)
       else done(new Error('publication without a client'))
     },
   })
@@ -109,32 +130,54 @@ export async function createAedesBroker(
     const callback = typeof client === 'function' ? client : done
     if (typeof callback === 'function') callback()
   }
-  broker.on('clientReady', (client) => hooks.ready(client as AedesClient))
+  broker.on('clientReady', (client) => {
+    forgetConnect(client as AedesClient)
+    userOf(client).onReady()
+  })
+  broker.on('keepaliveTimeout', (client) => userOf(client).onKeepAliveTimeout())
+  broker.on('clientError', (client, error) => userOf(client).onAedesError(error))
+  broker.on('connectionError', (client, error) => userOf(client).onAedesError(error))
   await broker.listen()
   return broker
 }
 
-/**
- * Hands a connection to Aedes. What is thrown while packets are handled would end the process, since Aedes handles them in
- * an event of the stream or in callbacks of its own; here it reaches `onThrow`.
- */
-export function handOver(
-  broker: AedesBroker,
-  stream: Duplex,
-  onThrow: (error: unknown) => void,
-): AedesClient {
-  const client = broker.handle(stream) as AedesClient
-  const parser = client._parser
-  const parse = parser.parse.bind(parser)
-  parser.parse = (bytes) => {
-    try {
-      return parse(bytes)
-    } catch (error) {
-      onThrow(error)
-      return 0
-    }
-  }
+const userOf = ({ conn }: Client): AedesUser => (conn as unknown as AedesSocket).user
+
+/** Hands a connection to Aedes. */
+export function handOver(broker: AedesBroker, socket: AedesSocket): AedesClient {
+  // All that it uses of a stream is there.
+  const client = broker.handle(socket as unknown as Duplex) as AedesClient
+  // It listens in ten ways for the end of any stream; ours has one, and tells it.
+  client._eos()
+  client._eos = doNothing
+  client._parser.parse = parseOrFail
   return client
+}
+
+const doNothing = (): void => undefined
+
+/**
+ * What is thrown while packets are handled would end the process, since Aedes handles them in an event of the stream or in
+ * callbacks of its own.
+ */
+function parseOrFail(this: AedesParser, bytes: Buffer): number {
+  try {
+    return (Object.getPrototypeOf(this) as AedesParser).parse.call(this, bytes)
+  } catch (error) {
+    userOf(this.client).fail(error)
+    return 0
+  }
+}
+
+const SETTINGS: Record<Version, { readonly protocolVersion: number }> = {
+  3: Object.freeze({ protocolVersion: 3 }),
+  4: Object.freeze({ protocolVersion: 4 }),
+  5: Object.freeze({ protocolVersion: 5 }),
+}
+
+/** The parser would keep CONNECT as long as the connection is there: the password, and the bytes that it came in. */
+function forgetConnect({ _parser: parser, version }: AedesClient): void {
+  parser.settings = SETTINGS[version as Version]
 }
 
 /** An `error` event without a listener would end the process; Aedes emits it, and its typings do not know. */
@@ -235,9 +278,10 @@ const silentEmitter = {
  * `incomingDelPacket` unhandled (two PUBREL for one packet in one read end the process with "no such packet" when the
  * persistence is `aedes-persistence`), and `outgoingUpdate` closes the connection with it.
  */
-function createPersistence(hooks: AedesHooks): object {
+function createPersistence(isSessionPresent: (key: string) => boolean): object {
   const nothing = async (): Promise<void> => undefined
-  const noStream = (): Readable => Readable.from([])
+  // Any iterable will do for `pipeline`, and a stream for each CONNECT costs more than the rest of it.
+  const noStream = (): [] => []
   return {
     // Aedes insists on an async function.
     async setup(): Promise<void> {},
@@ -246,13 +290,13 @@ function createPersistence(hooks: AedesHooks): object {
      * yes or no, in the form of one subscription, which `authorizeSubscribe` above refuses to make.
      */
     async subscriptionsByClient({ id }: { id: string }): Promise<object[]> {
-      return hooks.isSessionPresent(id) ? [{ topic: 'present', qos: 0 }] : []
+      return isSessionPresent(id) ? [{ topic: 'present', qos: 0 }] : []
     },
-    // Found: so Aedes answers with PUBREC and does no more. The hook `publish` knows what is a duplicate.
+    // Found: so Aedes answers with PUBREC and does no more. `onPublish` knows what is a duplicate.
     incomingGetPacket: async () => ({}),
     incomingStorePacket: nothing,
     async incomingDelPacket(client: AedesClient, { messageId }: { messageId: number }): Promise<void> {
-      await hooks.released(client, messageId)
+      await userOf(client).onReleased(messageId)
     },
     addSubscriptions: nothing,
     removeSubscriptions: nothing,

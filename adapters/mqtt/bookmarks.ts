@@ -1,6 +1,7 @@
 import { filterSubjects } from '../../platform/bus/subject.ts'
 import type { ChannelAddress } from '../authority.ts'
 import type { Bookmark } from './encode.ts'
+import { SparseMap } from './sparse-map.ts'
 
 /** The two subjects of a channel that messages come on: the channel itself, and all below it. */
 export interface Place {
@@ -10,7 +11,7 @@ export interface Place {
 
 /** How far a session that outlives its connection has come, by channel. */
 export class Bookmarks {
-  readonly #places = new Map<string, Place>()
+  readonly #places = new SparseMap<string, Place>()
 
   /** The channel's, made when first asked for. @param at where a new one begins, by subject; everything up to there is not wanted */
   open({ domainId, channelId }: ChannelAddress, at: (subject: string) => number): Place {

@@ -14,8 +14,11 @@ import { createCaretaker } from './caretaker.ts'
 import { createClaims } from './claims.ts'
 import { storedFeed } from './feeds.ts'
 import { createGroups } from './groups.ts'
+import { createLookBack } from './look-back.ts'
+import type { LookBack } from './look-back.ts'
 import { createMissed } from './missed.ts'
 import type { OutboxOptions } from './outbox.ts'
+import type { RetainedStore } from './retained-store.ts'
 import { createRoutes } from './routes.ts'
 import type { Routes } from './routes.ts'
 import { createSessionRecords } from './session-records.ts'
@@ -40,6 +43,7 @@ export interface ClusterOptions {
   readonly liveRoutes: Routes
   /** Told of the arrival of each message that was handed over. */
   readonly onDelivered: (receivedAtNs: bigint) => void
+  readonly retained: RetainedStore
   readonly outbox: OutboxOptions
   readonly sessionExpiryS: number
   readonly bounds: SessionBounds
@@ -58,6 +62,7 @@ export interface ClusterOptions {
 export interface Cluster {
   readonly sessions: SessionStore
   readonly subscriptions: Subscriptions
+  readonly lookBack: LookBack
   /** What the session may receive has changed. */
   refresh(session: Session): void
   /** Last place of the stream `messages`. @throws {Unavailable} */
@@ -107,6 +112,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     feed,
     lastPlace,
     missed: createMissed(bus),
+    retained: options.retained,
     outbox: options.outbox,
     sessionExpiryS: options.sessionExpiryS,
     onDrop: (session, reason) => refusals.note(reason, { clientId: session.principal.id }),
@@ -119,6 +125,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   return {
     sessions,
     subscriptions,
+    lookBack: createLookBack(bus, lastPlace),
     refresh: (session) => shares.refresh(session),
     lastPlace,
     async stop() {

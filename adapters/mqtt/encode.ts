@@ -26,6 +26,8 @@ export interface Delivery {
   readonly share: Share
   /** Where a session that outlives its connection got the message from. */
   readonly source?: Source | undefined
+  /** The same of a retained message that SUBSCRIBE has brought. */
+  readonly retained?: RetainedSource | undefined
   /** Of a message that a group shares. */
   readonly settlement?: Settlement | undefined
 }
@@ -34,6 +36,13 @@ export interface Delivery {
 export interface Source {
   readonly bookmark: Bookmark
   readonly seq: number
+}
+
+/** A place in the stream of retained messages. */
+export interface RetainedSource {
+  readonly seq: number
+  /** Of the subscription that it is for, as written; of one that is in flight nobody asks. */
+  readonly filter?: string
 }
 
 /** How far a session has come with one subject of the stream. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { admit, credentialsOf } from './access.ts'
 import type { Peer } from './peer.ts'
 import type { Host } from './host.ts'
-import type { Connect } from './packets.ts'
+import type { Connect } from './connect-packet.ts'
 import { recordKey } from './session-record.ts'
 import type { Session } from './sessions.ts'
 

@@ -9,6 +9,7 @@ import type { Traffic } from '../traffic.ts'
 import type { AedesBroker } from './aedes-broker.ts'
 import type { ConnectionInfo, Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
+import type { LookBack } from './look-back.ts'
 import type { RetainedStore } from './retained-store.ts'
 import type { SessionBounds } from './session-records.ts'
 import type { SessionStore } from './session-store.ts'
@@ -54,10 +55,9 @@ export interface Host {
   readonly sessions: SessionStore
   readonly subscriptions: Subscriptions
   readonly retained: RetainedStore
+  readonly lookBack: LookBack
   readonly refusals: Refusals
   readonly traffic: Traffic
-  /** Aedes knows its stream alone. */
-  readonly connectionOf: WeakMap<object, Peer>
   /** Whether the transport's rate has room for one more connection; else it is a refusal, which is noted here. */
   admitConnect(info: ConnectionInfo): boolean
   /** Takes the session's name for the connection, and ends the one that had it in this process [MQTT-3.1.4-3]. */

@@ -3,18 +3,19 @@ import { randomUUID } from 'node:crypto'
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import { isOverLimit, MAX_PROPERTY_BYTES } from '../../platform/bus/properties.ts'
+import { messageSubject } from '../../platform/bus/subject.ts'
 import type { MessageAddress } from '../../platform/bus/subject.ts'
 import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import type { DomainError, RateLimited } from '../../platform/errors.ts'
-import type { Authority, ChannelAddress } from '../authority.ts'
+import type { Authority } from '../authority.ts'
 import { SENML_TYPES } from '../content-type.ts'
 import type { Publish } from '../publish.ts'
 import type { MessageRate } from '../rates.ts'
-import { parseTopicName } from '../topics.ts'
 import type { TopicLimits } from '../topics.ts'
-import { findAllowed } from './access.ts'
 import type { AedesPublish } from './aedes-broker.ts'
 import { ProtocolViolation, Reason } from './codes.ts'
+import { KnownTopics } from './known-topics.ts'
+import type { LookBack } from './look-back.ts'
 import { facetsOf } from './message-properties.ts'
 import type { Receipt, Session } from './sessions.ts'
 import { waitForTurn } from './turn.ts'
@@ -28,6 +29,7 @@ export interface InboundOptions {
   readonly authority: Authority
   readonly publish: Publish
   readonly session: Session
+  readonly lookBack: LookBack
   readonly checkPayload: CheckPayload
   /** QoS 1 and 2 publications that the client may leave unacknowledged. */
   readonly receiveMaximum: number
@@ -58,16 +60,10 @@ interface Entry {
   error: Error | undefined
 }
 
-interface KnownTopic extends MessageAddress {
-  readonly isAscii: boolean
-}
-
 /** QoS 0 messages of one connection that may be on their way to the stream while the next ones are read. */
 const MAX_UNANSWERED = 256
 /** Larger ones are waited for, each: with the number above this bounds the bytes. */
 const MAX_UNANSWERED_BYTES = 4 * 1024
-/** Topics and prefixes whose addresses a connection remembers; forgotten all at once when there are more. */
-const MAX_KNOWN = 512
 
 /** The health topic: taken from anybody who is signed in, and kept nowhere (api.md 13). */
 const HEALTH = /^\/?hc\/[^/]+$/
@@ -80,8 +76,7 @@ const HEALTH = /^\/?hc\/[^/]+$/
  */
 export class Inbound {
   readonly #options: InboundOptions
-  readonly #topics = new Map<string, KnownTopic>()
-  readonly #prefixes = new Map<string, ChannelAddress>()
+  readonly #topics: KnownTopics
   readonly #lookups: { packet: AedesPublish; done: Done }[] = []
   readonly #line: Entry[] = []
   readonly #held: Done[] = []
@@ -90,18 +85,16 @@ export class Inbound {
   #unansweredQos1 = 0
   /** Packet identifiers of QoS 2 from PUBLISH to PUBREL, of this connection. */
   readonly #unreleased = new Set<number>()
-  /** Grows whenever what is known was forgotten: an answer asked for before that is not to be kept. */
-  #generation = 0
 
   constructor(options: InboundOptions) {
     this.#options = options
+    const { authority, session, topics } = options
+    this.#topics = new KnownTopics(authority, session.principal, topics)
   }
 
   /** Asks the authority again for everything from now on. */
   forget(): void {
-    this.#generation += 1
-    this.#topics.clear()
-    this.#prefixes.clear()
+    this.#topics.forget()
   }
 
   /** Resolves when everything taken so far is answered or given up. */
@@ -134,7 +127,9 @@ export class Inbound {
     }
     if (this.#lookups.length === 0) {
       const address = this.#topics.get(packet.topic)
-      if (address && !this.#delayOf(address, packet)) return this.#store(address, packet, done)
+      if (address && !this.#delayOf(address, packet) && !this.#mustLookBack(packet)) {
+        return this.#store(address, packet, done)
+      }
     }
     this.#lookups.push({ packet, done })
     if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
@@ -174,12 +169,30 @@ export class Inbound {
     for (;;) {
       const address = this.#topics.get(packet.topic) ?? (await this.#resolve(packet.topic))
       const delay = address && this.#delayOf(address, packet)
-      if (!delay) return address
+      if (!delay) {
+        if (address && this.#mustLookBack(packet)) await this.#lookBack(address, packet)
+        return address
+      }
       this.#options.onDelayed(delay)
       // Nothing more is read from the connection meanwhile: its sender is slowed down, and loses nothing. What it may do can
       // change in that time, so it is asked again.
       await waitForTurn(() => this.#delayOf(address, packet), this.#options.isClosed)
     }
+  }
+
+  /** Whether it has to be found out first what the stream has. */
+  #mustLookBack({ qos, messageId: packetId }: AedesPublish): boolean {
+    const { session, lookBack } = this.#options
+    if (qos !== 2 || packetId === undefined || !session.isDurable) return false
+    const receipt = session.receipts.get(packetId)
+    return receipt ? !receipt.isAccepted && !receipt.isAsked : lookBack.place === undefined
+  }
+
+  async #lookBack(address: MessageAddress, { messageId: packetId = 0 }: AedesPublish): Promise<void> {
+    const { session, lookBack } = this.#options
+    const receipt = session.receipts.get(packetId)
+    if (receipt?.messageId === undefined) return lookBack.findPlace()
+    receipt.storedAt = await lookBack.find(session, messageSubject(address), receipt.messageId)
   }
 
   /** Why the message has to wait for its turn, if it has to. */
@@ -190,26 +203,9 @@ export class Inbound {
   }
 
   /** @returns `undefined` for what is taken and kept nowhere */
-  async #resolve(text: string): Promise<KnownTopic | undefined> {
+  async #resolve(text: string): Promise<MessageAddress | undefined> {
     if (HEALTH.test(text)) return undefined
-    const topic = parseTopicName(text, this.#options.topics)
-    const { authority, session } = this.#options
-    let channel = this.#prefixes.get(topic.prefix)
-    while (!channel) {
-      const generation = this.#generation
-      const found = await findAllowed(authority, session.principal, topic, 'publish')
-      if (generation !== this.#generation) continue
-      channel = found
-      remember(this.#prefixes, topic.prefix, channel)
-    }
-    const address: KnownTopic = {
-      domainId: channel.domainId,
-      channelId: channel.channelId,
-      levels: topic.levels,
-      isAscii: /^[\x20-\x7e]*$/.test(text),
-    }
-    remember(this.#topics, text, address)
-    return address
+    return this.#topics.resolve(text)
   }
 
   #store(address: MessageAddress, packet: AedesPublish, done: Done): void {
@@ -279,7 +275,7 @@ export class Inbound {
   }
 
   #storeExactlyOnce(message: Message, packetId: number, packet: AedesPublish, done: Done): void {
-    const { session, publish } = this.#options
+    const { session, publish, lookBack } = this.#options
     const { receipts } = session
     const entry: Entry = { packet, message: undefined, done, isSettled: false, error: undefined }
     const earlier = receipts.get(packetId)
@@ -290,19 +286,20 @@ export class Inbound {
       else earlier.waiting.push((error) => this.#settle(entry, error))
       return
     }
-    const receipt = earlier ?? newReceipt(session.isDurable)
+    const receipt = earlier ?? newReceipt(session.isDurable, lookBack.place ?? 0)
     receipt.isAsked = true
     receipts.set(packetId, receipt)
     const first = this.#enqueue({ ...entry, message })
     const settle = (error?: Error): void => {
       receipt.isAccepted = error === undefined
-      if (error && receipts.get(packetId) === receipt) receipts.delete(packetId)
       if (session.isDurable) session.ledger.touch()
       this.#settle(first, error)
       for (const again of receipt.waiting.splice(0)) again(error)
     }
-    const send = (): void => publish({ ...message, messageId: receipt.messageId }, settle)
-    // One found in the session was perhaps sent by a process that is gone: the stream takes the same again for the same.
+    const { messageId, storedAt } = receipt
+    const send = (): void => publish({ ...message, messageId, storedAt }, settle)
+    // One found in the session, and not on the stream, is perhaps still on its way there from a process that is gone: the
+    // stream takes the same again for the same.
     if (earlier || !session.isDurable) send()
     else session.ledger.commit((error) => (error ? settle(error) : send()))
   }
@@ -326,8 +323,7 @@ export class Inbound {
       const { error, message, packet, done } = entry
       if (packet.qos === 1) this.#unansweredQos1 -= 1
       if (error) {
-        // A refusal ends the exchange (MQTT 5 section 4.3.3).
-        if (packet.messageId !== undefined) this.#unreleased.delete(packet.messageId)
+        if (packet.messageId !== undefined) this.#endExchange(packet.messageId)
         this.#options.onRefused(error, packet, done)
         continue
       }
@@ -336,14 +332,19 @@ export class Inbound {
     }
     this.#tellIdle()
   }
+
+  /**
+   * A refusal ends the exchange (MQTT 5 section 4.3.3). Before MQTT 5 there is none: the client sends the same again when
+   * it is back, and the stream may have it.
+   */
+  #endExchange(packetId: number): void {
+    this.#unreleased.delete(packetId)
+    const { session, isPatient } = this.#options
+    if (!isPatient && session.receipts.delete(packetId) && session.isDurable) session.ledger.touch()
+  }
 }
 
-function newReceipt(isDurable: boolean): Receipt {
+function newReceipt(isDurable: boolean, since: number): Receipt {
   const messageId = isDurable ? randomUUID() : undefined
-  return { messageId, isAccepted: false, isAsked: false, waiting: [] }
-}
-
-function remember<V>(known: Map<string, V>, key: string, value: V): void {
-  if (known.size >= MAX_KNOWN) known.clear()
-  known.set(key, value)
+  return { messageId, since, isAccepted: false, isAsked: false, waiting: [] }
 }

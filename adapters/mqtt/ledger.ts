@@ -4,19 +4,22 @@ import { Unavailable } from '../../platform/errors.ts'
 import { NOT_WRITTEN, writtenOf } from './session-records.ts'
 import type { SessionRecords, Written } from './session-records.ts'
 
-export interface LedgerOptions {
+/** What the ledgers of a process share. */
+export interface LedgerHost {
   readonly records: SessionRecords
-  readonly key: string
-  /** Of what was written when the session was taken. */
-  readonly written: Written
-  /** The session as it stands now. */
-  readonly snapshot: () => Uint8Array
-  /** Whether what was found instead of our last writing is our own, written while we thought it was not. */
-  readonly isOwn: (value: Uint8Array) => boolean
-  /** Another process has the session. */
-  readonly onTaken: () => void
   /** Writes down soon what {@link Ledger.touch} asked for. */
   readonly later: (ledger: Ledger) => void
+}
+
+/** What a ledger writes down. */
+export interface Recorded {
+  readonly key: string
+  /** As it stands now. */
+  encoded(): Uint8Array
+  /** Whether what was found instead of our last writing is our own, written while we thought it was not. */
+  isOwn(value: Uint8Array): boolean
+  /** Another process has it. */
+  onTaken(): void
 }
 
 type Done = (error?: Error) => void
@@ -30,7 +33,8 @@ const LAST_ATTEMPTS = 5
  * {@link commit}; all that asks while a writing is under way shares the next one.
  */
 export class Ledger {
-  readonly #options: LedgerOptions
+  readonly #host: LedgerHost
+  readonly #recorded: Recorded
   #written: Written
   #waiting: Done[] = []
   #isWriting = false
@@ -38,18 +42,16 @@ export class Ledger {
   /** Called when the writing under way has ended. */
   #onIdle: (() => void) | undefined
 
-  constructor(options: LedgerOptions) {
-    this.#options = options
-    this.#written = options.written
-  }
-
-  get key(): string {
-    return this.#options.key
+  /** @param written when the session was taken */
+  constructor(host: LedgerHost, recorded: Recorded, written: Written) {
+    this.#host = host
+    this.#recorded = recorded
+    this.#written = written
   }
 
   /** The session has changed, and it is no harm if a crash forgets it. */
   touch(): void {
-    if (!this.#isOver) this.#options.later(this)
+    if (!this.#isOver) this.#host.later(this)
   }
 
   /** Calls back when the session as it stands now, or later, is written; with an error when it never will be by us. */
@@ -65,7 +67,7 @@ export class Ledger {
     this.#isWriting = true
     const waiting = this.#waiting
     this.#waiting = []
-    this.#put(this.#options.snapshot(), (error) => {
+    this.#put(this.#recorded.encoded(), (error) => {
       this.#isWriting = false
       if (this.#isOver) {
         for (const done of waiting) done(error ?? new Unavailable('the session has ended here'))
@@ -102,7 +104,7 @@ export class Ledger {
     }
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await (last ? this.#putLast(last) : this.#options.records.remove(this.key, this.#written))
+        await (last ? this.#putLast(last) : this.#host.records.remove(this.#recorded.key, this.#written))
         return
       } catch (error) {
         if (this.#written === NOT_WRITTEN) return
@@ -120,7 +122,7 @@ export class Ledger {
 
   /** @param done with an error when it may be tried again */
   #put(value: Uint8Array, done: Done): void {
-    this.#options.records.put(this.key, value, this.#written, (error, written) => {
+    this.#host.records.put(this.#recorded.key, value, this.#written, (error, written) => {
       if (!error) {
         this.#written = written
         return done()
@@ -132,21 +134,20 @@ export class Ledger {
 
   /** Somebody has written in between: ourselves, when an answer was lost, or who has the session now. */
   async #lookAgain(done: Done): Promise<void> {
-    const { records, isOwn, onTaken } = this.#options
     let found: RecordAt | undefined
     try {
-      found = await records.get(this.key)
+      found = await this.#host.records.get(this.#recorded.key)
     } catch (error) {
       return done(error as Error)
     }
-    if (found && isOwn(found.value)) {
+    if (found && this.#recorded.isOwn(found.value)) {
       this.#written = writtenOf(found)
       return done(new Unavailable('an earlier writing was not answered'))
     }
     this.#written = NOT_WRITTEN
     const wasOver = this.#isOver
     this.#isOver = true
-    if (!wasOver) onTaken()
+    if (!wasOver) this.#recorded.onTaken()
     done(new Unavailable('another process has the session'))
   }
 }

@@ -8,7 +8,10 @@ import type { TlsSettings } from './tls-entrance.ts'
 
 export interface MqttListener {
   readonly port: number
-  /** Shows this certificate to those who connect from now on; who is connected stays. Nothing without TLS. */
+  /**
+   * Shows this certificate to those who connect from now on. Who is connected stays, unless it came in by a certificate
+   * that does not hold any more. Nothing without TLS.
+   */
   renew(identity: TlsIdentity): void
   /** Takes no more connections. Those that are open are the adapter's to end. */
   stop(): Promise<void>

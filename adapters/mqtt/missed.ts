@@ -5,8 +5,9 @@ import type { Pulled, Puller } from '../../platform/bus/puller.ts'
 import { findNextStored } from '../../platform/bus/stored.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { filterSubjects } from '../../platform/bus/subject.ts'
+import { createSlots } from '../../platform/slots.ts'
 import type { Bookmark } from './encode.ts'
-import { deliveriesFor } from './routes.ts'
+import { deliveriesFor } from './deliveries.ts'
 import type { Session } from './sessions.ts'
 
 /** Brings sessions what came while they were away, or while they were slow, from the stream. */
@@ -23,19 +24,7 @@ const MAX_READING = 32
 const RETRY_MS = 500
 
 export function createMissed(bus: Bus): Missed {
-  const waiting: (() => void)[] = []
-  let reading = 0
-
-  async function begin(): Promise<void> {
-    if (reading < MAX_READING) reading += 1
-    else await new Promise<void>((resolve) => waiting.push(resolve))
-  }
-
-  function end(): void {
-    const next = waiting.shift()
-    if (next) next()
-    else reading -= 1
-  }
+  const slots = createSlots(MAX_READING)
 
   /** @returns whether nothing is left to read */
   async function isUpToDate(subject: string, bookmark: Bookmark): Promise<boolean> {
@@ -84,13 +73,13 @@ export function createMissed(bus: Bus): Missed {
   }
 
   async function yieldUntil(done: Promise<void>): Promise<void> {
-    end()
+    slots.free()
     await done
-    await begin()
+    await slots.take()
   }
 
   async function run(session: Session, bookmark: Bookmark): Promise<void> {
-    await begin()
+    await slots.take()
     try {
       while (!session.isEnded && !bookmark.isLive) {
         try {
@@ -102,7 +91,7 @@ export function createMissed(bus: Bus): Missed {
         }
       }
     } finally {
-      end()
+      slots.free()
     }
   }
 

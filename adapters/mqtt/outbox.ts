@@ -5,7 +5,9 @@ import { encodePubrel } from './answers.ts'
 import type { Bookmark, Delivery } from './encode.ts'
 import { packPublish } from './pack.ts'
 import type { PackLimits } from './pack.ts'
-import type { InFlightRecord } from './session-record.ts'
+import { Queue } from './queue.ts'
+import type { InFlightRecord, Owed } from './session-record.ts'
+import { SparseMap } from './sparse-map.ts'
 
 /** Where deliveries go while a client is connected. */
 export interface Receiver extends PackLimits {
@@ -61,15 +63,14 @@ export class Outbox {
   /** Packets that wait until the session is written down. */
   #held = 0
   #onRoom: (() => void)[] = []
-  /** Empty before the head: what was taken out must not stay in memory. */
-  #queue: (Delivery | undefined)[] = []
-  #queueHead = 0
-  #queuedBytes = 0
+  readonly #queue = new Queue()
+  /** Whether there may be retained messages among what waits; most sessions never have any. */
+  #hasRetained = false
   /**
    * By packet identifier. `undefined` once PUBREC has come: then PUBREL is what is repeated, and never the message
    * [MQTT-4.3.3-6], which nobody needs any more.
    */
-  readonly #inFlight = new Map<number, Delivery | undefined>()
+  readonly #inFlight = new SparseMap<number, Delivery | undefined>()
   #lastId = 0
 
   /**
@@ -86,17 +87,17 @@ export class Outbox {
 
   /** Whether so much waits that further messages are better left in the stream. */
   get isFull(): boolean {
-    const waiting = this.#queue.length - this.#queueHead
-    return waiting >= ENOUGH_MESSAGES || this.#queuedBytes >= ENOUGH_BYTES || this.#account.isOver
+    const { length, bytes } = this.#queue
+    return length >= ENOUGH_MESSAGES || bytes >= ENOUGH_BYTES || this.#account.isOver
   }
 
   get size(): { readonly waiting: number; readonly inFlight: number } {
-    return { waiting: this.#queue.length - this.#queueHead, inFlight: this.#inFlight.size }
+    return { waiting: this.#queue.length, inFlight: this.#inFlight.size }
   }
 
   /** Resolves when nothing waits, or nothing ever will again. */
   room(): Promise<void> {
-    if (this.#queue.length > this.#queueHead) return new Promise((resolve) => this.#onRoom.push(resolve))
+    if (this.#queue.length > 0) return new Promise((resolve) => this.#onRoom.push(resolve))
     if (!this.#account.isOver) return Promise.resolve()
     // Others hold what there is room for.
     return new Promise((resolve) => setTimeout(resolve, OTHERS_MS))
@@ -119,22 +120,37 @@ export class Outbox {
   inFlight(): InFlightRecord[] {
     const records: InFlightRecord[] = []
     for (const [packetId, delivery] of this.#inFlight) {
-      if (!delivery) records.push({ packetId, ...RELEASED })
-      // What a group shares goes to others instead, but for QoS 2, which nobody else may have [MQTT-4.8.2-5].
-      else if (delivery.source && (!delivery.settlement || delivery.qos === 2)) {
-        const { topic, qos, retain, identifiers, source } = delivery
-        records.push({ packetId, seq: source.seq, topic, qos, retain, identifiers, isReleased: false })
+      if (!delivery) {
+        records.push({ packetId, ...RELEASED })
+        continue
       }
+      const { topic, qos, retain, identifiers, source, retained, settlement } = delivery
+      const sent = { packetId, topic, qos, retain, identifiers, isReleased: false }
+      if (retained) records.push({ ...sent, seq: retained.seq, isRetained: true })
+      // What a group shares goes to others instead, but for QoS 2, which nobody else may have [MQTT-4.8.2-5].
+      else if (source && (!settlement || qos === 2)) records.push({ ...sent, seq: source.seq })
     }
     return records
   }
 
+  /** Retained messages that have not been sent yet, by filter. */
+  waitingRetained(): ReadonlyMap<string, Owed> {
+    const owed = new Map<string, Owed>()
+    if (!this.#hasRetained) return owed
+    this.#hasRetained = false
+    for (const { retained } of this.#queue) {
+      const { seq, filter } = retained ?? {}
+      if (seq === undefined || filter === undefined) continue
+      this.#hasRetained = true
+      const { from, to } = owed.get(filter) ?? { from: seq, to: seq }
+      owed.set(filter, { from: Math.min(from, seq), to: Math.max(to, seq) })
+    }
+    return owed
+  }
+
   /** Place of the first message of that origin that has not been sent yet. */
   firstWaiting(bookmark: Bookmark): number | undefined {
-    for (let at = this.#queueHead; at < this.#queue.length; at += 1) {
-      const source = this.#queue[at]?.source
-      if (source?.bookmark === bookmark) return source.seq
-    }
+    for (const { source } of this.#queue) if (source?.bookmark === bookmark) return source.seq
     return undefined
   }
 
@@ -162,21 +178,20 @@ export class Outbox {
       return
     }
     if (!this.#account.hasRoom(delivery, receiver !== undefined)) return this.#drop(delivery, 'backlog_full')
-    const waiting = this.#queue.length - this.#queueHead
+    const waiting = this.#queue.length
     if (waiting === 0 && receiver && this.#hasRoom(receiver)) {
       this.#account.hold(delivery)
       return this.#begin(receiver, delivery)
     }
-    const bytes = costOf(delivery)
     const isCounted = !receiver || this.#account.isOver
     if (
       (isCounted && waiting >= this.#options.maxQueuedMessages) ||
-      this.#queuedBytes + bytes > MAX_QUEUED_BYTES
+      this.#queue.bytes + costOf(delivery) > MAX_QUEUED_BYTES
     ) {
       return this.#drop(delivery, 'queue_full')
     }
     this.#queue.push(delivery)
-    this.#queuedBytes += bytes
+    if (delivery.retained) this.#hasRetained = true
     this.#account.hold(delivery)
   }
 
@@ -189,7 +204,6 @@ export class Outbox {
   discard(): void {
     this.#receiver = undefined
     for (const delivery of this.#queue) {
-      if (!delivery) continue
       delivery.settlement?.handOver()
       this.#account.release(delivery)
     }
@@ -197,14 +211,12 @@ export class Outbox {
       delivery?.settlement?.handOver()
       this.#end(packetId)
     }
-    this.#queue = []
-    this.#queueHead = 0
-    this.#queuedBytes = 0
+    this.#queue.clear()
     this.#tellRoom()
   }
 
   #tellRoom(): void {
-    if (this.#onRoom.length === 0 || this.#queue.length > this.#queueHead) return
+    if (this.#onRoom.length === 0 || this.#queue.length > 0) return
     for (const resolve of this.#onRoom.splice(0)) resolve()
   }
 
@@ -234,17 +246,8 @@ export class Outbox {
   /** Sends what waits as far as acknowledgements and the socket allow. */
   pump(): void {
     const receiver = this.#receiver
-    while (receiver && this.#queueHead < this.#queue.length && this.#hasRoom(receiver)) {
-      const delivery = this.#queue[this.#queueHead] as Delivery
-      this.#queue[this.#queueHead] = undefined
-      this.#queueHead += 1
-      this.#queuedBytes -= costOf(delivery)
-      this.#begin(receiver, delivery)
-    }
-    // Cut in large steps: `shift` on every message would move the rest each time.
-    if (this.#queueHead > 0 && this.#queueHead * 2 >= this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#queueHead)
-      this.#queueHead = 0
+    while (receiver && this.#queue.length > 0 && this.#hasRoom(receiver)) {
+      this.#begin(receiver, this.#queue.shift() as Delivery)
     }
     this.#tellRoom()
   }

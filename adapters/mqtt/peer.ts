@@ -1,5 +1,5 @@
 import type { Credentials } from '../authority.ts'
-import type { AedesClient, AedesPublish } from './aedes-broker.ts'
+import type { AedesUser } from './aedes-broker.ts'
 import type { ReasonCode } from './codes.ts'
 import type { Receiver } from './outbox.ts'
 import type { Session } from './sessions.ts'
@@ -13,12 +13,14 @@ export interface ConnectionInfo {
   readonly isAdmitted?: true
   /** The client that a certificate names, checked in the TLS handshake. */
   readonly certifiedId?: string
+  /** What is wrong by now with the certificate that was shown in the handshake, if one was. */
+  readonly findCertificateFlaw?: () => string | undefined
   /** The client has shown who it is: limits for strangers are over. */
   readonly onAuthenticated?: () => void
 }
 
 /** A connection as everything around it sees it. */
-export interface Peer extends Receiver {
+export interface Peer extends Receiver, AedesUser {
   readonly info: ConnectionInfo
   readonly isClosed: boolean
   /** Resolves when nothing of the connection is left, its session detached, its will on its way. */
@@ -36,8 +38,6 @@ export interface Peer extends Receiver {
   readonly wantsReasons: boolean
   /** Given to a client that came without an identifier; MQTT 5 tells it. */
   assignedIdentifier: string | undefined
-  /** Sends an acknowledgement behind those that Aedes has been told to write: it writes at the end of the tick. */
-  answerInTurn(bytes: Buffer): void
   /**
    * Ends the connection. Its will is published, unless the client said DISCONNECT.
    *
@@ -51,10 +51,4 @@ export interface Peer extends Receiver {
   settled(): Promise<void>
   /** What it may publish was changed: to be asked for again. */
   forgetGrants(): void
-  onAccepted(client: AedesClient): void
-  onReady(): void
-  onKeepAliveTimeout(): void
-  onAedesError(error: Error): void
-  onReleased(packetId: number): Promise<void>
-  onPublish(packet: AedesPublish, done: (error?: Error) => void): void
 }

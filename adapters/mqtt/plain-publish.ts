@@ -17,15 +17,12 @@ const MAX_UNANSWERED_BYTES = 256 * 1024
 export class PlainPublishing {
   readonly #connection: Peer
   readonly #inbound: Inbound
-  readonly #onRoom: () => void
   #unanswered = 0
   #unansweredBytes = 0
 
-  /** @param onRoom one was answered, and {@link isFull} was true */
-  constructor(connection: Peer, inbound: Inbound, onRoom: () => void) {
+  constructor(connection: Peer, inbound: Inbound) {
     this.#connection = connection
     this.#inbound = inbound
-    this.#onRoom = onRoom
   }
 
   get isFull(): boolean {
@@ -54,7 +51,7 @@ export class PlainPublishing {
     const { isFull } = this
     this.#unanswered -= 1
     this.#unansweredBytes -= payload.length
-    if (isFull) this.#onRoom()
+    if (isFull) connection.onRoom()
   }
 }
 

@@ -25,19 +25,10 @@ export class Publications {
   /** Packets that Aedes has yet to answer. */
   #unansweredByAedes = 0
 
-  /**
-   * @param onBroken the connection cannot go on
-   * @param onRoom   more may be read, after {@link isFull} was true
-   */
-  constructor(
-    host: Host,
-    connection: Peer,
-    session: Session,
-    { onBroken, onRoom }: { onBroken: (error: unknown) => void; onRoom: () => void },
-  ) {
+  constructor(host: Host, connection: Peer, session: Session) {
     this.#connection = connection
-    this.#inbound = createInbound(host, connection, session, onBroken)
-    this.#plain = new PlainPublishing(connection, this.#inbound, onRoom)
+    this.#inbound = createInbound(host, connection, session)
+    this.#plain = new PlainPublishing(connection, this.#inbound)
   }
 
   get isFull(): boolean {
@@ -86,16 +77,12 @@ export class Publications {
 }
 
 /** With its refusals told to the client, the log and the counters. */
-function createInbound(
-  host: Host,
-  connection: Peer,
-  session: Session,
-  onBroken: (error: unknown) => void,
-): Inbound {
+function createInbound(host: Host, connection: Peer, session: Session): Inbound {
   return new Inbound({
     authority: host.authority,
     publish: host.publish,
     session,
+    lookBack: host.lookBack,
     topics: host.limits.topics,
     checkPayload: host.checkPayload,
     // Older clients are told of no such thing.
@@ -106,7 +93,7 @@ function createInbound(
     onDelayed: (refusal) => host.refusals.noteError(refusal, connection.facts),
     onStored: (message) => host.onStored(message),
     onLost: (error) => host.onLost(error),
-    onBroken,
+    onBroken: (error) => connection.fail(error),
     onRefused: (error, packet, done) => refuse(host, connection, error, packet, done),
   })
 }
@@ -123,7 +110,7 @@ function refuse(host: Host, connection: Peer, error: Error, packet: AedesPublish
   if (packet.qos > 0 && packet.messageId !== undefined) {
     const text = connection.wantsReasons && error instanceof DomainError ? error.message : undefined
     const words = { text, maximumPacketSize: connection.maximumPacketSize }
-    connection.answerInTurn(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code, words))
+    connection.send(encodePublishRefusal(packet.qos === 1 ? 1 : 2, packet.messageId, code, words))
   }
   done()
 }

@@ -1,3 +1,4 @@
+import type { Msg } from 'nats'
 import { Unavailable } from '../../platform/errors.ts'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { messageHeaders, readMessage } from '../../platform/bus/message.ts'
@@ -18,12 +19,19 @@ export interface RetainedStore {
   /** Puts a retained message on file for all; an empty payload takes the one before it away [MQTT-3.3.1-6]. */
   store(message: Message, done: (error?: Error) => void): void
   /**
-   * Those of one channel that a filter matches, whatever process has acknowledged them before now.
+   * Those of one channel that a filter matches, whatever process has acknowledged them before now, in the order of their
+   * places.
    *
    * @throws {Unavailable}
    */
-  find(channelId: string, filter: readonly string[]): Promise<Message[]>
+  find(channelId: string, filter: readonly string[]): Promise<RetainedMessage[]>
   stop(): Promise<void>
+}
+
+export interface RetainedMessage {
+  readonly message: Message
+  /** Place in the stream of retained messages; a later one of the same topic has a later place, and this one none any more. */
+  readonly seq: number
 }
 
 const PREFIX = `${RETAINED_STREAM}.`
@@ -40,6 +48,13 @@ export interface RetainedStoreOptions extends Pick<RetainedOptions, 'onEvict'> {
   readonly maxEmpty?: number
   /** Between looking for what has expired. */
   readonly sweepMs?: number
+}
+
+/** Reads a message of the stream of retained ones. */
+export function readRetained(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Message | undefined {
+  // One by one: what nats.js hands over has getters, which a spread would leave behind.
+  const { headers, data } = msg
+  return readMessage({ subject: `m.${msg.subject.slice(PREFIX.length)}`, headers, data })
 }
 
 export async function createRetainedStore(
@@ -75,8 +90,7 @@ export async function createRetainedStore(
   }
 
   function take({ seq, msg }: Pulled): void {
-    const subject = `m.${msg.subject.slice(PREFIX.length)}`
-    const message = readMessage({ subject, headers: msg.headers, data: msg.data })
+    const message = readRetained(msg)
     if (message) {
       const kept = mirror.set(message)
       if (kept) seqOf.set(kept, seq)
@@ -169,7 +183,7 @@ export async function createRetainedStore(
     },
     async find(channelId, filter) {
       await caughtUp()
-      return mirror.find(channelId, filter)
+      return mirror.find(channelId, filter).map((message) => ({ message, seq: seqOf.get(message) ?? 0 }))
     },
     async stop() {
       isStopped = true

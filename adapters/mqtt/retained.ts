@@ -3,7 +3,7 @@ import type { Message } from '../../platform/bus/message.ts'
 import { propertyBytes } from '../../platform/bus/properties.ts'
 import { matchesFilter } from '../topics.ts'
 import { largestOf } from './largest.ts'
-import { suffixOf } from './routes.ts'
+import { suffixOf } from './deliveries.ts'
 
 /** Bounds over all channels. */
 const MAX_MESSAGES = 50_000
@@ -17,7 +17,7 @@ export interface Retained {
    * @returns what is kept of it
    */
   set(message: Message): Message | undefined
-  /** Those of one channel that a filter matches. */
+  /** Those of one channel that a filter matches, in the order in which they were set. */
   find(channelId: string, filter: readonly string[]): Message[]
   /** Lets go of those that have expired. @returns them */
   sweep(): Message[]
@@ -107,7 +107,8 @@ export function createRetained(options: RetainedOptions): Retained {
       const kept = { ...message, payload: Uint8Array.from(message.payload) }
       add(kept, suffix)
       while (count > maxMessages || bytes > maxBytes) evict(message.domainId)
-      return kept
+      // It may have had to make the room itself.
+      return shelves.get(kept.domainId)?.messages.has(kept) ? kept : undefined
     },
     find(channelId, filter) {
       const found: Message[] = []

@@ -51,6 +51,13 @@ export interface SubscriptionRecord {
   readonly identifier: number
   /** Place in the stream behind which messages are wanted. */
   readonly since: number
+  readonly owed?: Owed | undefined
+}
+
+/** Retained messages of a filter that SUBSCRIBE has asked for and that were not sent yet: places in their stream, both included. */
+export interface Owed {
+  readonly from: number
+  readonly to: number
 }
 
 /** A message sent and not acknowledged. */
@@ -58,6 +65,8 @@ export interface InFlightRecord {
   readonly packetId: number
   /** Place in the stream. */
   readonly seq: number
+  /** Whether that is a place in the stream of retained messages. */
+  readonly isRetained?: boolean
   readonly topic: string
   readonly qos: Qos
   readonly retain: boolean
@@ -71,6 +80,8 @@ export interface ReceiptRecord {
   readonly packetId: number
   /** What the stream knows it by: the same again within its window is dropped. */
   readonly messageId: string
+  /** Place in the stream that it can only lie behind: when the window is over, it is looked for there. */
+  readonly since: number
   readonly isAccepted: boolean
 }
 

@@ -3,7 +3,7 @@ import type { Bus } from '../../platform/bus/connect.ts'
 import { readMessage } from '../../platform/bus/message.ts'
 import { findStored } from '../../platform/bus/stored.ts'
 import type { StreamFeed } from '../../platform/bus/stream-feed.ts'
-import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
+import { MESSAGES_STREAM, RETAINED_STREAM } from '../../platform/bus/streams.ts'
 import { QuotaExceeded } from '../../platform/errors.ts'
 import type { Authority } from '../authority.ts'
 import type { ClientPrincipal } from './access.ts'
@@ -12,15 +12,19 @@ import { bookmarkOf } from './bookmarks.ts'
 import type { Caretaker } from './caretaker.ts'
 import type { Claim, Claims } from './claims.ts'
 import type { Delivery } from './encode.ts'
-import { createLedgerClock, Ledger } from './ledger.ts'
+import { createLedgerClock } from './ledger.ts'
 import type { Missed } from './missed.ts'
 import type { OutboxOptions, Receiver } from './outbox.ts'
-import type { Connect } from './packets.ts'
-import { commonOf } from './routes.ts'
-import { decodeRecord, encodeRecord } from './session-record.ts'
+import type { Connect } from './connect-packet.ts'
+import { commonOf } from './deliveries.ts'
+import { sendOwed } from './retained-delivery.ts'
+import { readRetained } from './retained-store.ts'
+import type { RetainedStore } from './retained-store.ts'
+import { encodeRecord } from './session-record.ts'
 import type { InFlightRecord, SessionRecord } from './session-record.ts'
 import type { SessionRecords } from './session-records.ts'
 import { Session } from './sessions.ts'
+import type { SessionHost } from './sessions.ts'
 import { parseFilter } from './shared-filter.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import { willRecord } from './wills.ts'
@@ -67,6 +71,7 @@ export interface SessionStoreOptions {
   readonly feed: StreamFeed
   readonly lastPlace: () => Promise<number>
   readonly missed: Missed
+  readonly retained: RetainedStore
   readonly outbox: OutboxOptions
   readonly sessionExpiryS: number
   readonly onDrop: (session: Session, reason: string) => void
@@ -97,12 +102,37 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
         isPresent = found !== undefined && !connect.cleanStart && outlived(found)
         // Before the record that holds it is replaced [MQTT-3.1.3-9]: owed when the session ends, or it is time.
         if (found?.will && (!isPresent || isDue(found))) await wills.send(found)
-        const base = isPresent && found ? found : EMPTY
-        return { ...base, identifier, principal, node, epoch, expiryS, endsAt: 0, will }
+        const { subscriptions, places, lastPacketId, inFlight, receipts } = isPresent && found ? found : EMPTY
+        // Written out: V8 makes an object of a class of its own of each copy with more fields, and this one is kept.
+        return {
+          identifier,
+          principal,
+          node,
+          epoch,
+          expiryS,
+          endsAt: 0,
+          will,
+          subscriptions,
+          places,
+          lastPacketId,
+          inFlight,
+          receipts,
+        }
       },
       { isProbablyNew: connect.cleanStart && expiryS === 0, isWanted },
     )
     return { ...claimed, isPresent }
+  }
+
+  const host: SessionHost = {
+    records,
+    later: clock.later,
+    outbox: options.outbox,
+    positionOf: (subject) => options.feed.positionOf(subject),
+    onDrop: options.onDrop,
+    onBehind: (slow, bookmark) => missed.catchUp(slow, bookmark),
+    onTaken: options.onTaken,
+    onUnwritable: options.onUnwritable,
   }
 
   function create(
@@ -110,27 +140,9 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     { record, written, isPresent }: Claim & { isPresent: boolean },
     resumedAt: number,
   ): Session {
-    const session = new Session({
-      key,
-      record,
-      isDurable: isPresent || record.expiryS > 0,
-      outbox: options.outbox,
-      account: backlog.account(record.principal.domainId),
-      positionOf: (subject) => options.feed.positionOf(subject),
-      onDrop: options.onDrop,
-      onUnwritable: options.onUnwritable,
-      onBehind: (slow, bookmark) => missed.catchUp(slow, bookmark),
-      resumedAt,
-    })
-    session.ledger = new Ledger({
-      records,
-      key,
-      written,
-      snapshot: () => session.encoded(),
-      isOwn: (value) => decodeRecord(value)?.epoch === record.epoch,
-      onTaken: () => options.onTaken(session),
-      later: clock.later,
-    })
+    const isDurable = isPresent || record.expiryS > 0
+    const account = backlog.account(record.principal.domainId)
+    const session = new Session(host, { key, record, written, isDurable, account, resumedAt })
     sessions.set(key, session)
     return session
   }
@@ -138,8 +150,9 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
   /** Takes up where the session was left, here or elsewhere. */
   async function restore(session: Session, lastSeq: number): Promise<void> {
     const { record } = session
-    for (const { packetId, messageId, isAccepted } of record.receipts) {
-      session.receipts.set(packetId, { messageId, isAccepted, isAsked: false, waiting: [] })
+    for (const { packetId, messageId, since, isAccepted } of record.receipts) {
+      const from = since > lastSeq ? 0 : since
+      session.receipts.set(packetId, { messageId, since: from, isAccepted, isAsked: false, waiting: [] })
     }
     for (const subscription of record.subscriptions) {
       const { filter, domainId, channelId, since, ...how } = subscription
@@ -181,18 +194,20 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
   /** @returns `null` when the stream has it no more */
   async function fetchAgain(
     session: Session,
-    { seq, topic, qos, retain, identifiers }: InFlightRecord,
+    { seq, isRetained = false, topic, qos, retain, identifiers }: InFlightRecord,
   ): Promise<Delivery | null> {
     const manager = await bus.connection.jetstreamManager({ checkAPI: false })
-    const stored = await findStored(manager, MESSAGES_STREAM, seq)
-    const message =
-      stored && readMessage({ subject: stored.subject, headers: stored.header, data: stored.data })
+    const stored = await findStored(manager, isRetained ? RETAINED_STREAM : MESSAGES_STREAM, seq)
+    const read = isRetained ? readRetained : readMessage
+    const message = stored && read({ subject: stored.subject, headers: stored.header, data: stored.data })
     if (!message) return null
+    const delivery = { topic, payload: message.payload, qos, retain, identifiers, ...commonOf(message) }
+    if (isRetained) return { ...delivery, retained: { seq } }
     const { channelId } = message
     const place = session.bookmarks.open(message, () => seq)
     if (!session.grants.has(channelId)) session.bookmarks.drop(channelId)
     const source = { bookmark: bookmarkOf(place, message.levels), seq }
-    return { topic, payload: message.payload, qos, retain, identifiers, ...commonOf(message), source }
+    return { ...delivery, source }
   }
 
   function release(session: Session): void {
@@ -259,6 +274,9 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       for (const bookmark of session.bookmarks.all()) {
         if (!bookmark.isLive) missed.catchUp(session, bookmark)
       }
+      sendOwed(options.retained, session).catch((error: unknown) =>
+        bus.log.warn({ err: error }, 'retained messages that wait for a session could not be sent'),
+      )
     },
     close,
     all: () => sessions.values(),

@@ -5,12 +5,15 @@ import type { Account } from './backlog.ts'
 import { Bookmarks } from './bookmarks.ts'
 import type { Place } from './bookmarks.ts'
 import type { Bookmark } from './encode.ts'
-import type { Ledger } from './ledger.ts'
+import { Ledger } from './ledger.ts'
+import type { LedgerHost, Recorded } from './ledger.ts'
 import { Outbox } from './outbox.ts'
 import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
-import { encodeRecord } from './session-record.ts'
-import type { SessionRecord, SubscriptionRecord, WillRecord } from './session-record.ts'
+import { decodeRecord, encodeRecord } from './session-record.ts'
+import type { Owed, SessionRecord, SubscriptionRecord, WillRecord } from './session-record.ts'
+import type { Written } from './session-records.ts'
+import { SparseMap } from './sparse-map.ts'
 
 /** Whether the session's client may subscribe to a channel now; asked at every delivery, kept true by `revocation.ts`. */
 export interface ReceiveGrant {
@@ -37,6 +40,8 @@ export interface Route {
   readonly place: Place | undefined
   /** Messages up to this place in the stream are not wanted. */
   since: number
+  /** Of a session that outlives its connection. Counts until they wait to be sent, from where the outbox knows of them. */
+  owed?: Owed | undefined
 }
 
 /**
@@ -45,6 +50,10 @@ export interface Route {
  */
 export interface Receipt {
   readonly messageId: string | undefined
+  /** Place in the stream that the message can only lie behind. */
+  readonly since: number
+  /** Its place, of one that an earlier connection has put there and did not know. */
+  storedAt?: number | undefined
   isAccepted: boolean
   /** Whether the stream has been asked since this process has the session. */
   isAsked: boolean
@@ -52,13 +61,9 @@ export interface Receipt {
   readonly waiting: ((error?: Error) => void)[]
 }
 
-export interface SessionOptions {
-  readonly key: string
-  readonly record: SessionRecord
-  /** Whether it outlives its connection, or has outlived one. */
-  readonly isDurable: boolean
+/** What the sessions of a process share. */
+export interface SessionHost extends LedgerHost {
   readonly outbox: OutboxOptions
-  readonly account: Account
   /** Place in the stream up to which messages of a subject that is followed live have been handed over. */
   readonly positionOf: (subject: string) => number | undefined
   readonly onDrop: (session: Session, reason: string) => void
@@ -66,21 +71,33 @@ export interface SessionOptions {
   readonly onUnwritable: (session: Session, error: Error) => void
   /** The session is too slow for a bookmark's messages as they come. */
   readonly onBehind: (session: Session, bookmark: Bookmark) => void
+  /** Another process has taken the session. */
+  readonly onTaken: (session: Session) => void
+}
+
+export interface SessionOptions {
+  readonly key: string
+  readonly record: SessionRecord
+  /** Of the record. */
+  readonly written: Written
+  /** Whether it outlives its connection, or has outlived one. */
+  readonly isDurable: boolean
+  readonly account: Account
   /** Last place of the stream when the client came back: what lies before it waited for the client. */
   readonly resumedAt: number
 }
 
 /** A session while its client is connected [MQTT-4.1.0-1]. What outlives the connection is written by its ledger. */
-export class Session {
+export class Session implements Recorded {
   readonly key: string
   readonly principal: ClientPrincipal
   readonly outbox: Outbox
   /** Whether it reads from the stream and is written down as it goes. */
   readonly isDurable: boolean
   /** By filter, as written. */
-  readonly subscriptions = new Map<string, Route>()
+  readonly subscriptions = new SparseMap<string, Route>()
   /** By channel id. */
-  readonly grants = new Map<string, ReceiveGrant>()
+  readonly grants = new SparseMap<string, ReceiveGrant>()
   readonly bookmarks = new Bookmarks()
   /**
    * Names the session on the bus, for messages that must not come back to it: set with its first subscription that wants
@@ -88,40 +105,38 @@ export class Session {
    */
   origin: string | undefined
   /** By packet identifier of the client's. */
-  readonly receipts = new Map<number, Receipt>()
+  readonly receipts = new SparseMap<number, Receipt>()
   readonly record: SessionRecord
   /** How often permissions of the client have changed: an answer asked for before a change is to be asked for again. */
   changes = 0
   /** Set when it is over here: whatever is under way for it must leave nothing behind. */
   isEnded = false
-  /** Set right after construction: it needs the session, and the session it. */
-  ledger!: Ledger
-  readonly #options: SessionOptions
+  readonly ledger: Ledger
+  readonly #host: SessionHost
+  readonly #resumedAt: number
   /** Messages that may still be brought out of the time when the client was away. */
   #roomForMissed: number
 
-  constructor(options: SessionOptions) {
-    const { key, record, isDurable, outbox, account, onDrop } = options
+  constructor(host: SessionHost, options: SessionOptions) {
+    const { key, record, written, isDurable, account, resumedAt } = options
+    this.#host = host
     this.key = key
     this.record = record
     this.principal = record.principal
     this.isDurable = isDurable
-    this.#options = options
-    this.#roomForMissed = outbox.maxQueuedMessages
-    const journal = {
-      touch: () => this.ledger.touch(),
-      commit: (done: (error?: Error) => void) => this.#commit(done),
-    }
+    this.#resumedAt = resumedAt
+    this.#roomForMissed = host.outbox.maxQueuedMessages
+    this.ledger = new Ledger(host, this, written)
     this.outbox = new Outbox(
-      outbox,
+      host.outbox,
       account,
-      (reason) => onDrop(this, reason),
-      this.isDurable ? journal : undefined,
+      (reason) => host.onDrop(this, reason),
+      isDurable ? this : undefined,
     )
   }
 
   onBehind(bookmark: Bookmark): void {
-    this.#options.onBehind(this, bookmark)
+    this.#host.onBehind(this, bookmark)
   }
 
   /**
@@ -132,18 +147,23 @@ export class Session {
     if (!this.receipts.delete(packetId) || !this.isDurable) return
     await new Promise<void>((resolve) => {
       // When it never will be, the connection is ending, and nothing more is said on it.
-      this.#commit((error) => {
+      this.commit((error) => {
         if (!error) resolve()
       })
     })
   }
 
-  /** For what the client has no answer to wait for: when it cannot be written, the connection ends. */
-  #commit(done: (error?: Error) => void): void {
+  /** @see Ledger.touch */
+  touch(): void {
+    this.ledger.touch()
+  }
+
+  /** @see Ledger.commit; for what the client has no answer to wait for: when it cannot be written, the connection ends */
+  commit(done: (error?: Error) => void): void {
     this.ledger.commit((error) => {
       done(error)
       // Before that it was told to end, or another process has the session.
-      if (error && !(error instanceof Unavailable)) this.#options.onUnwritable(this, error)
+      if (error && !(error instanceof Unavailable)) this.#host.onUnwritable(this, error)
     })
   }
 
@@ -156,29 +176,33 @@ export class Session {
 
   /** Whether one more message of that place may be brought to the client; counted only while it waited for the client. */
   hasRoomFor(seq: number): boolean {
-    if (seq > this.#options.resumedAt) return true
+    if (seq > this.#resumedAt) return true
     if (this.#roomForMissed > 0) {
       this.#roomForMissed -= 1
       return true
     }
-    this.#options.onDrop(this, 'queue_full')
+    this.#host.onDrop(this, 'queue_full')
     return false
   }
 
   /** As it stands now, with the client connected. */
   snapshot(): SessionRecord {
     if (!this.isDurable) return this.record
+    const waiting = this.outbox.waitingRetained()
     const places: Record<string, number> = {}
     for (const bookmark of this.bookmarks.all()) places[bookmark.subject] = this.#placeOf(bookmark)
     return {
       ...this.record,
-      subscriptions: [...this.subscriptions.values()].map(subscriptionRecord),
+      subscriptions: [...this.subscriptions.values()].map((route) =>
+        subscriptionRecord(route, waiting.get(route.filter)),
+      ),
       places,
       lastPacketId: this.outbox.lastPacketId,
       inFlight: this.outbox.inFlight(),
-      receipts: [...this.receipts].map(([packetId, { messageId = '', isAccepted }]) => ({
+      receipts: [...this.receipts].map(([packetId, { messageId = '', since, isAccepted }]) => ({
         packetId,
         messageId,
+        since,
         isAccepted,
       })),
     }
@@ -188,6 +212,14 @@ export class Session {
     return encodeRecord(this.snapshot())
   }
 
+  isOwn(value: Uint8Array): boolean {
+    return decodeRecord(value)?.epoch === this.record.epoch
+  }
+
+  onTaken(): void {
+    this.#host.onTaken(this)
+  }
+
   /** @param will what is owed to others, if anything; `node` names who owes it */
   afterwards(endsAt: number, node: string, will: WillRecord | undefined): SessionRecord {
     return { ...this.snapshot(), endsAt, node, will }
@@ -195,13 +227,19 @@ export class Session {
 
   #placeOf(bookmark: Bookmark): number {
     const { at, isLive, subject } = bookmark
-    const reached = isLive ? Math.max(at, this.#options.positionOf(subject) ?? 0) : at
+    const reached = isLive ? Math.max(at, this.#host.positionOf(subject) ?? 0) : at
     const waiting = this.outbox.firstWaiting(bookmark)
     return waiting === undefined ? reached : Math.min(reached, waiting - 1)
   }
 }
 
-function subscriptionRecord(route: Route): SubscriptionRecord {
+function subscriptionRecord(route: Route, waiting: Owed | undefined): SubscriptionRecord {
   const { filter, grant, qos, noLocal, retainAsPublished, identifier, since } = route
-  return { filter, ...grant.channel, qos, noLocal, retainAsPublished, identifier, since }
+  const owed = joined(waiting, route.owed)
+  return { filter, ...grant.channel, qos, noLocal, retainAsPublished, identifier, since, owed }
+}
+
+function joined(one: Owed | undefined, other: Owed | undefined): Owed | undefined {
+  if (!one || !other) return one ?? other
+  return { from: Math.min(one.from, other.from), to: Math.max(one.to, other.to) }
 }

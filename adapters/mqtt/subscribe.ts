@@ -1,4 +1,3 @@
-import type { Message } from '../../platform/bus/message.ts'
 import { DomainError, QuotaExceeded } from '../../platform/errors.ts'
 import type { ChannelAddress } from '../authority.ts'
 import { findAllowed } from './access.ts'
@@ -10,7 +9,8 @@ import { encodeSuback, encodeUnsuback } from './answers.ts'
 import type { Host } from './host.ts'
 import { readSubscribe, readUnsubscribe } from './packets.ts'
 import type { Subscription } from './packets.ts'
-import { commonOf, suffixOf } from './routes.ts'
+import { oweRetained, sendRetained } from './retained-delivery.ts'
+import type { RetainedMessage } from './retained-store.ts'
 import type { Route, Session } from './sessions.ts'
 import { parseFilter } from './shared-filter.ts'
 import type { Filter } from './shared-filter.ts'
@@ -20,7 +20,7 @@ interface Granted {
   /** Granted QoS, or the reason of the refusal. */
   readonly code: number
   /** Retained messages that go to the subscriber now. */
-  readonly retained: readonly Message[]
+  readonly retained: readonly RetainedMessage[]
   readonly route?: Route
   /** Whether the session had no such filter before. */
   readonly isNew?: boolean
@@ -60,7 +60,7 @@ export async function subscribe(host: Host, connection: Peer, cursor: Cursor): P
   const words = { text, maximumPacketSize: connection.maximumPacketSize }
   connection.answer(encodeSuback(version, packetId, codes, words)) // [MQTT-3.8.4-1] [MQTT-3.8.4-6]
   for (const { route, retained } of granted) {
-    if (route) for (const message of retained) sendRetained(route, message)
+    if (route) sendRetained(route, retained)
   }
 }
 
@@ -86,6 +86,7 @@ async function grant(
     const wantsRetained = isAsking && group === undefined
     const { channelId } = route.grant.channel
     const retained = wantsRetained ? await host.retained.find(channelId, topic.levels) : []
+    oweRetained(route, retained)
     return { code: qos, route, isNew, retained }
   } catch (error) {
     return refused(host, connection, reasonFor(error, 'subscribe'), error)
@@ -158,17 +159,6 @@ const messageOf = (error: unknown): string | undefined =>
 function textOf(granted: readonly Granted[]): string | undefined {
   const index = granted.findIndex(({ text }) => text !== undefined)
   return index === -1 ? undefined : `filter ${index + 1}: ${granted[index]?.text}`
-}
-
-function sendRetained(route: Route, message: Message): void {
-  route.session.outbox.deliver({
-    topic: route.prefix + suffixOf(message.levels),
-    payload: message.payload,
-    qos: Math.min(route.qos, message.qos) as 0 | 1 | 2,
-    retain: true, // [MQTT-3.3.1-8]
-    identifiers: route.identifier === 0 ? [] : [route.identifier],
-    ...commonOf(message),
-  })
 }
 
 /** @returns what was granted, now on file; or the same filters refused, and their subscriptions gone, if there is no room */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { createServer } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
+import type { ClientTrust } from '../../platform/client-trust.ts'
 import type { TlsIdentity } from '../../platform/tls.ts'
 import type { MqttAdapter } from './adapter.ts'
 import { clientIdsOf } from './certificate.ts'
@@ -15,7 +16,7 @@ export interface TlsSettings {
 
 export interface TlsEntrance {
   accept(socket: Socket): void
-  /** For handshakes from now on. */
+  /** For handshakes from now on; certificates that do not hold before it end their connections. */
   renew(identity: TlsIdentity): void
   /** Ends the handshakes under way. */
   stop(): void
@@ -33,6 +34,7 @@ export function createTlsEntrance(
     // Judged below: Node would end the connection without a word, also where none is needed.
     rejectUnauthorized: false,
   })
+  let { trust } = identity
   /** Handshakes under way, by the address and port of the peer: Node does not tell which socket became which. */
   const underWay = new Map<string, { readonly socket: Socket; readonly info: ConnectionInfo }>()
 
@@ -43,7 +45,7 @@ export function createTlsEntrance(
     // Gone in the meantime.
     if (!info) return void secure.destroy()
     underWay.delete(peer)
-    const shown = clientAuth === 'none' ? {} : judge(secure, clientAuth === 'required')
+    const shown = clientAuth === 'none' ? {} : judge(secure, clientAuth === 'required', () => trust)
     if ('refusal' in shown) {
       adapter.dismiss(info, shown.refusal, shown.detail)
       return void secure.destroy()
@@ -76,7 +78,10 @@ export function createTlsEntrance(
       })
       server.emit('connection', socket)
     },
-    renew: ({ context }) => server.setSecureContext(context),
+    renew(fresh) {
+      server.setSecureContext(fresh.context)
+      trust = fresh.trust
+    },
     stop() {
       for (const { socket } of underWay.values()) socket.destroy()
     },
@@ -85,19 +90,37 @@ export function createTlsEntrance(
 
 const peerOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`
 
-type Shown = { readonly certifiedId?: string } | { readonly refusal: string; readonly detail?: string }
+type Shown =
+  | Pick<ConnectionInfo, 'certifiedId' | 'findCertificateFlaw'>
+  | { readonly refusal: string; readonly detail?: string }
 
 /** What the certificate comes to that the client has shown, if any. */
-function judge(secure: TLSSocket, isRequired: boolean): Shown {
+function judge(secure: TLSSocket, isRequired: boolean, trust: () => ClientTrust): Shown {
   const certificate = secure.getPeerCertificate()
   // A resumed TLS 1.3 session counts as authorized even when it began without a certificate, so this is asked first.
   if (certificate?.raw === undefined) return isRequired ? { refusal: 'certificate_missing' } : {}
   if (!secure.authorized) return { refusal: 'certificate_refused', detail: String(secure.authorizationError) }
+  const findCertificateFlaw = flawFinder(secure, Date.parse(certificate.valid_to), trust)
   // Of a resumed session it was checked when the session began.
-  if (Date.parse(certificate.valid_to) < Date.now()) {
-    return { refusal: 'certificate_refused', detail: 'CERT_HAS_EXPIRED' }
-  }
+  const flaw = findCertificateFlaw()
+  if (flaw !== undefined) return { refusal: 'certificate_refused', detail: flaw }
   const ids = clientIdsOf(certificate)
   if (ids.length > 1) return { refusal: 'certificate_refused', detail: 'names several clients' }
-  return ids[0] === undefined ? {} : { certifiedId: ids[0] }
+  return ids[0] === undefined ? { findCertificateFlaw } : { findCertificateFlaw, certifiedId: ids[0] }
+}
+
+/** Dates are cheap to look at; the rest is asked again when there is somebody else to ask. */
+function flawFinder(
+  secure: TLSSocket,
+  endsAtMs: number,
+  trustNow: () => ClientTrust,
+): () => string | undefined {
+  let asked = trustNow()
+  return () => {
+    if (endsAtMs < Date.now()) return 'CERT_HAS_EXPIRED'
+    if (asked === trustNow()) return undefined
+    asked = trustNow()
+    const certificate = secure.getPeerX509Certificate()
+    return certificate && asked.findFlaw(certificate)
+  }
 }

@@ -7,7 +7,7 @@ import type { Refusals } from '../refusals.ts'
 import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import { facetsOf } from './message-properties.ts'
-import type { Will } from './packets.ts'
+import type { Will } from './connect-packet.ts'
 import type { SessionRecord, WillRecord } from './session-record.ts'
 
 /** Publishes wills. Each is dropped by the stream when it was sent already, by us or by whoever cleaned up after us. */

@@ -19,7 +19,7 @@ export interface Fleet {
  * @param all readings of all 30 days, the last of them now
  */
 export async function loadSamples(db: Client, readings: number, all: number): Promise<Fleet> {
-  await db.query('truncate samples, series, stored_channels, stored_days restart identity')
+  await db.query('truncate samples, series, stored_channels, stored_days, channel_states restart identity')
   const { rows } = await db.query<{ channel_id: string }>(
     'insert into stored_channels (channel_id, domain_id) values (gen_random_uuid(), gen_random_uuid()) returning channel_id',
   )
@@ -44,6 +44,8 @@ export async function loadSamples(db: Client, readings: number, all: number): Pr
   )
   // As autovacuum does, after each fiftieth part that is added.
   await db.query('vacuum analyze')
+  // What the load left to write to disk is no part of what comes next.
+  await db.query('checkpoint')
   return { channelId, readings, days: (DAYS * readings) / all, end: start + readings * step }
 }
 

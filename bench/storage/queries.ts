@@ -1,13 +1,14 @@
 import type { Db } from '../../platform/db/connect.ts'
 import { readPage } from '../../services/messages/page.ts'
 import { MessagesQuery, toMessageFilter, toPage } from '../../services/messages/query.ts'
+import { createDeadline } from '../../services/messages/deadline.ts'
 import { inSnapshot } from '../../services/messages/snapshot.ts'
 import { findChannelState } from '../../services/messages/state.ts'
 import { percentile, timed } from '../support/percentile.ts'
 import { DAYS, SERIES } from './load.ts'
 import type { Fleet } from './load.ts'
 
-const RUNS = 200
+const RUNS = 500
 const DAY_S = 86_400
 
 /** Days that the smaller size is made of, whose questions are asked of both. */
@@ -42,8 +43,13 @@ async function questionsTo({ db, fleet }: Measured): Promise<Record<string, () =
   // All that an answer takes, but HTTP and the permission.
   const read = (query: Record<string, unknown>) =>
     inSnapshot(db, async (trx) => {
-      await findChannelState(trx, channelId)
-      return readPage(trx, channelId, toPage(toMessageFilter(MessagesQuery.parse(query), undefined)))
+      const state = await findChannelState(trx, channelId)
+      return readPage(
+        trx,
+        state,
+        toPage(toMessageFilter(MessagesQuery.parse(query), undefined)),
+        createDeadline(10_000),
+      )
     })
   const someName = () =>
     `urn:dev:mac:0024befffe80${(1 + Math.floor(Math.random() * SERIES)).toString(16)}:temperature`

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Router } from '@koa/router'
 import Koa from 'koa'
 import type { Context } from 'koa'
@@ -16,12 +17,14 @@ export interface AppOptions {
   /** Who a token speaks for; absent in a process that has no accounts. */
   readonly authenticate: ((token: string) => Promise<Principal>) | undefined
   readonly addressOf: AddressReader
+  /** Told of connections whose other end has shown who he is. */
+  readonly letIn: (socket: Socket) => void
   readonly maxBodyBytes: number
   readonly log: Logger
 }
 
 /** Everything of HTTP that is not a device publishing: one router with all routes, the same on every port. */
-export function createApp({ endpoints, authenticate, addressOf, maxBodyBytes, log }: AppOptions): Koa {
+export function createApp({ endpoints, authenticate, addressOf, letIn, maxBodyBytes, log }: AppOptions): Koa {
   const app = new Koa<RequestState>()
   const root = new Router<RequestState>()
   mount(root, endpoints)
@@ -46,6 +49,7 @@ export function createApp({ endpoints, authenticate, addressOf, maxBodyBytes, lo
       address: addressOf(ctx.req),
       principal: () => (principal ??= principalNow()),
       principalNow,
+      letIn: () => letIn(ctx.req.socket),
     }
     Object.assign(ctx.state, state)
     await next()

@@ -1,8 +1,12 @@
 import { createServer } from 'node:http'
-import type { IncomingMessage, RequestListener, Server } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { whenAnswered } from '../../platform/http/answered.ts'
 import { explainPort } from '../start-error.ts'
+import { answerUnreadable, finish } from './last-words.ts'
+import type { Strangers } from './strangers.ts'
+import { isWebSocket, serveWithoutUpgrade } from './upgrade.ts'
 
 /** @returns `false` when the upgrade is not for this one */
 export type UpgradeHandler = (req: IncomingMessage, socket: Duplex, head: Buffer) => boolean
@@ -10,7 +14,7 @@ export type UpgradeHandler = (req: IncomingMessage, socket: Duplex, head: Buffer
 export interface HttpServerOptions {
   readonly host: string
   readonly ports: readonly number[]
-  readonly maxConnections: number
+  readonly strangers: Strangers
   readonly onRequest: RequestListener
   readonly onUpgrade: readonly UpgradeHandler[]
 }
@@ -63,10 +67,12 @@ function trackRequests(serve: RequestListener) {
   let onNone: (() => void) | undefined
   const onRequest: RequestListener = (req, res) => {
     underWay += 1
-    res.once('close', () => {
+    whenAnswered(res, () => {
       underWay -= 1
       if (underWay === 0) onNone?.()
     })
+    // A whole address is to be understood too (RFC 9112 section 3.2.2).
+    if (req.url?.startsWith('/') === false) req.url = originForm(req.url)
     serve(req, res)
   }
   async function finished(withinMs: number): Promise<void> {
@@ -82,25 +88,42 @@ function trackRequests(serve: RequestListener) {
   return { onRequest, finished }
 }
 
-async function open(options: HttpServerOptions, port: number): Promise<Server> {
+const originForm = (url: string) => url.replace(/^https?:\/\/[^/?]*\/?/i, '/')
+
+/** Asks for a body that waits to be asked for, when somebody wants to read it: a stranger's is never sent. */
+function askForBody(req: IncomingMessage, res: ServerResponse): void {
+  // Who was not asked sends no body, or sends it all the same: nobody could tell what comes next from it.
+  res.setHeader('Connection', 'close')
+  req.on('newListener', function ask(event) {
+    if (event !== 'data' && event !== 'readable') return
+    req.off('newListener', ask)
+    if (res.headersSent) return
+    res.removeHeader('Connection')
+    res.writeContinue()
+  })
+}
+
+async function open({ strangers, ...options }: HttpServerOptions, port: number): Promise<Server> {
   const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_S * 1_000,
     headersTimeout: 15_000,
     requestTimeout: 30_000,
   })
-  server.maxConnections = options.maxConnections
+  server.on('connection', (socket) => {
+    if (!strangers.admit(socket)) socket.destroy()
+  })
   server.on('request', options.onRequest)
+  server.on('checkContinue', (req, res) => {
+    askForBody(req, res)
+    options.onRequest(req, res)
+  })
   server.on('upgrade', (req, socket, head) => {
     socket.on('error', () => socket.destroy())
-    if (!options.onUpgrade.some((handle) => handle(req, socket, head))) refuseUpgrade(socket)
+    if (!isWebSocket(req)) serveWithoutUpgrade(server, req, socket, head)
+    else if (options.onUpgrade.some((handle) => handle(req, socket, head))) strangers.letIn(req.socket)
+    else finish(socket, NO_WEBSOCKET)
   })
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) {
-      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-    } else {
-      socket.destroy()
-    }
-  })
+  server.on('clientError', answerUnreadable)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(explainPort(error, port, 'SLUICE_HTTP_PORT')))
     server.listen({ port, host: options.host }, resolve)
@@ -108,10 +131,7 @@ async function open(options: HttpServerOptions, port: number): Promise<Server> {
   return server
 }
 
-const NO_UPGRADE = JSON.stringify({ error: 'not_found', message: 'no WebSocket here' })
-
-function refuseUpgrade(socket: Duplex): void {
-  socket.end(
-    `HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: ${NO_UPGRADE.length}\r\nConnection: close\r\n\r\n${NO_UPGRADE}`,
-  )
-}
+const NO_WEBSOCKET_BODY = JSON.stringify({ error: 'not_found', message: 'no WebSocket here' })
+const NO_WEBSOCKET =
+  `HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\n` +
+  `Content-Length: ${NO_WEBSOCKET_BODY.length}\r\nConnection: close\r\n\r\n${NO_WEBSOCKET_BODY}`

@@ -20,6 +20,8 @@ export interface ChannelReaderOptions {
 
 /** Reads some subjects of the stream `messages` from a place on: in the stream's order, without a gap or a repeat. */
 export interface ChannelReader {
+  /** Messages that were there to bring at the beginning. */
+  readonly pending: number
   /**
    * Resolves with what has come, one message at least.
    *
@@ -79,6 +81,7 @@ export async function createChannelReader(bus: Bus, options: ChannelReaderOption
   }
 
   return {
+    pending: lanes.reduce((sum, { puller }) => sum + puller.pending, 0),
     async next() {
       for (;;) {
         const silent = lanes.filter(({ waiting }) => waiting.length === 0)

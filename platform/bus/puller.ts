@@ -16,14 +16,14 @@ export interface PullerOptions {
   readonly fromSeq: number
   /** Only messages on this subject, wildcards allowed. One subject: nats-server 2.9.10 knows no list of them. */
   readonly subject?: string
-  /** Without the payloads: a header says how large each is. */
-  readonly isHeadersOnly?: boolean
   /**
    * Messages and bytes that may wait at most, those that a request has yet to bring among them: memory stays bounded
    * whatever the backlog. While the reader works on what it took, as much again may gather.
    */
   readonly maxMessages?: number
   readonly maxBytes?: number
+  /** Whether messages come with their payloads; they do unless told otherwise, and then a header says how large each is. */
+  readonly hasPayloads?: boolean
 }
 
 /** Reads a stream from a place on, in order and without a gap. */
@@ -64,7 +64,7 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: fromSeq,
     ...(options.subject === undefined ? {} : { filter_subject: options.subject }),
-    ...(options.isHeadersOnly ? { headers_only: true } : {}),
+    ...(options.hasPayloads === false ? { headers_only: true } : {}),
     inactive_threshold: INACTIVE_MS * NS,
     mem_storage: true,
     num_replicas: 1,

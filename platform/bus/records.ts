@@ -100,7 +100,7 @@ export async function createRecords(
   const subjectOf = (key: string): string => `${stream}.${key}`
 
   async function walk(
-    { prefix, isHeadersOnly = false }: { prefix: string | undefined; isHeadersOnly?: boolean },
+    { prefix, hasPayloads = true }: { prefix: string | undefined; hasPayloads?: boolean },
     onMessage: (pulled: Pulled) => void,
   ): Promise<void> {
     checkConnected(bus)
@@ -111,7 +111,7 @@ export async function createRecords(
       stream,
       fromSeq: 1,
       subject,
-      isHeadersOnly,
+      hasPayloads,
       maxBytes: scanBytes,
     })
     try {
@@ -150,7 +150,7 @@ export async function createRecords(
     },
     async measure(prefix) {
       const sum = { records: 0, bytes: 0 }
-      await walk({ prefix, isHeadersOnly: true }, ({ msg }) => {
+      await walk({ prefix, hasPayloads: false }, ({ msg }) => {
         sum.records += 1
         sum.bytes += Number(msg.headers?.get('Nats-Msg-Size'))
       })

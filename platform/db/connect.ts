@@ -28,11 +28,34 @@ export function createClient(url: string, name: string): Client {
 }
 
 /**
+ * Exceptions of class 22 that a value can cause. Others are of the statement or of the server, such as 2200H, a sequence that
+ * has come to its end: then everybody's data would be taken for bad.
+ */
+const DATA_EXCEPTIONS = new Set([
+  '22000', // data exception
+  '22001', // string too long
+  '22003', // number out of range
+  '22007', // invalid datetime format
+  '22008', // datetime overflow
+  '22021', // character not in repertoire
+  '22023', // invalid parameter value
+  '2202E', // array subscript error
+  '22030', // duplicate JSON object key
+  '22032', // invalid JSON text
+  '22P02', // invalid text representation
+  '22P03', // invalid binary representation
+  '22P04', // bad COPY file format
+  '22P05', // untranslatable character
+])
+
+/**
  * Whether the error is about the data of a statement, so that trying again with the same data would fail the same way:
  * data exceptions, violated constraints, exceeded limits (PostgreSQL manual, appendix A, classes 22, 23 and 54).
  */
 export function isDataError(error: unknown): error is DatabaseError {
-  return error instanceof DatabaseError && /^(22|23|54)/.test(error.code ?? '')
+  if (!(error instanceof DatabaseError)) return false
+  const { code = '' } = error
+  return DATA_EXCEPTIONS.has(code) || /^(23|54)/.test(code)
 }
 
 /** Whether the error is the violation of the constraint or unique index of this name. */

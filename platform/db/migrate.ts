@@ -11,6 +11,9 @@ import * as series from './migrations/0007-series.ts'
 import * as lists from './migrations/0008-lists.ts'
 import * as traffic from './migrations/0009-traffic.ts'
 import * as presence from './migrations/0010-presence.ts'
+import * as seriesLimits from './migrations/0011-series-limits.ts'
+import * as channelStates from './migrations/0012-channel-states.ts'
+import * as arrivalMarks from './migrations/0013-arrival-marks.ts'
 
 /** All migrations, oldest first. A merged one is frozen; a change is a new file and a new line here. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -24,6 +27,9 @@ const MIGRATIONS: Record<string, Migration> = {
   '0008-lists': lists,
   '0009-traffic': traffic,
   '0010-presence': presence,
+  '0011-series-limits': seriesLimits,
+  '0012-channel-states': channelStates,
+  '0013-arrival-marks': arrivalMarks,
 }
 
 /**

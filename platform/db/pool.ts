@@ -1,6 +1,6 @@
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import { Pool } from 'pg'
-import type { PoolClient } from 'pg'
+import type { PoolClient, QueryResult } from 'pg'
 import { Unavailable } from '../errors.ts'
 import { createLogLimit } from '../log-limit.ts'
 import type { Logger } from '../log.ts'
@@ -68,7 +68,7 @@ export function createPool(options: PoolOptions): PostgresPool {
     client.on('error', () => undefined)
     async function query(sql: string, parameters: readonly unknown[]) {
       try {
-        return await client.query(sql, [...parameters])
+        return await ask(client, sql, parameters)
       } catch (error) {
         isLost ||= isLostConnection(error)
         throw explain(error)
@@ -98,6 +98,20 @@ export function createPool(options: PoolOptions): PostgresPool {
     },
     end: () => pool.end(),
   }
+}
+
+/**
+ * Asks with a callback, since pg's own promise is dear: it assigns a function to a property, and V8 makes such functions old
+ * from the start. Each keeps its result, so all rows of all answers outlive the collections of young objects, which then
+ * copy them: pauses of some 10 ms a few thousand rows apart, in place of one.
+ */
+function ask(client: PoolClient, sql: string, parameters: readonly unknown[]): Promise<QueryResult> {
+  return new Promise((resolve, reject) => {
+    client.query(sql, [...parameters], (error: Error | null, result) => {
+      if (error) reject(error)
+      else resolve(result)
+    })
+  })
 }
 
 function show(pool: Pool, { metrics, as }: NonNullable<PoolOptions['shown']>): void {

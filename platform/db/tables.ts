@@ -209,6 +209,8 @@ export interface StoredChannelsTable {
   no: Generated<number>
   channel_id: string
   domain_id: string
+  /** How many it has. */
+  series: Generated<number>
 }
 
 export interface SeriesTable {
@@ -275,11 +277,26 @@ export interface StoredDaysTable {
   stored: number
 }
 
+/** Kept by triggers on the days. */
+export interface ChannelStatesTable {
+  channel_id: string
+  /** Rises with whatever is stored in the channel or removed from it. */
+  revision: number
+  readings: number
+}
+
 export interface ArrivalsTable {
   publisher: string
   messages: number
   first_at: Date
   last_at: Date
+}
+
+/** How far a stream was stored on a day, counted from the Unix epoch. */
+export interface ArrivalMarksTable {
+  day: number
+  stream_created_at: Date
+  seq: number
 }
 
 export interface StreamPositionsTable {
@@ -324,6 +341,8 @@ export interface Tables {
   readings: ReadingsView
   json_messages: JsonMessagesTable
   stored_days: StoredDaysTable
+  channel_states: ChannelStatesTable
+  arrival_marks: ArrivalMarksTable
   arrivals: ArrivalsTable
   stream_positions: StreamPositionsTable
   entities: EntitiesView

@@ -18,6 +18,8 @@ export interface RequestState {
   principal(): Promise<Principal>
   /** The same asked anew: for answers that last, whose caller may have lost what the first question found. */
   principalNow(): Promise<Principal>
+  /** Whoever is at the other end of the connection has shown who he is. */
+  letIn(): void
 }
 
 /** An answer with a status, a content type or headers that are not the endpoint's usual ones. */
@@ -191,6 +193,7 @@ async function serve(one: Endpoint, ctx: RouterContext<RequestState>): Promise<v
   const answer = isForUsers(one)
     ? await one.handle({ ...request, principal: principal as Principal })
     : await one.handle(request)
+  if (one.access !== 'anyone') ctx.state.letIn()
   const reply = answer instanceof Reply ? answer : new Reply(one.status, answer)
   const { status, body: content, type, headers } = reply
   ctx.body = content ?? null

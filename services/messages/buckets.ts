@@ -1,18 +1,12 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
-import type { Db } from '../../platform/db/connect.ts'
 import type { Aggregation, Fill, MessageFilter } from './filter.ts'
-import { isBehind, keyOf, orderBy } from './keyset.ts'
+import { isBehind, listOf, orderBy } from './keyset.ts'
 import type { Keyset } from './keyset.ts'
 import { windowOf } from './repository.ts'
-import type { ReadingRow, Selection } from './repository.ts'
-import { findScope, sampleConditions, samplesOf } from './scope.ts'
+import type { SampleRow, Selection } from './repository.ts'
+import { sampleConditions, samplesOf } from './scope.ts'
 import type { Scope } from './scope.ts'
-
-export type BucketRow = Pick<
-  ReadingRow,
-  'channel_id' | 'publisher' | 'subtopic' | 'protocol' | 'name' | 'unit' | 'time' | 'value'
->
 
 /** A question whose bounds have been checked. */
 export type BucketFilter = MessageFilter & { readonly from: number; readonly to: number }
@@ -20,19 +14,12 @@ export type BucketFilter = MessageFilter & { readonly from: number; readonly to:
 /**
  * One row for each interval that holds a number, counted from the Unix epoch, and for each name where several are asked for;
  * with a fill, one for each interval whatever it holds. What is not aggregated comes from the first record of the interval.
- * `undefined` when nothing of the kind was ever stored.
  */
-export async function selectBuckets(
-  db: Db,
-  channelId: string,
-  filter: BucketFilter,
-): Promise<Selection<BucketRow> | undefined> {
-  const scope = await findScope(db, channelId, filter)
-  if (!scope) return undefined
+export function selectBuckets(scope: Scope, filter: BucketFilter): Selection<SampleRow> {
   const { dir, intervalS, fill, cursor } = filter
   const isByName = (filter.names?.length ?? 1) > 1
   const keys: Keyset = {
-    list: `buckets:${dir}:${intervalS}`,
+    list: listOf('buckets', scope.channelNo, filter),
     dir,
     columns: [
       { column: 'n', type: 'bigint' },
@@ -43,17 +30,17 @@ export async function selectBuckets(
   const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
   return {
     keyset: keys,
+    isSmall: true,
     total: 'in rows',
     // A page behind the last bucket is one row that has the total alone.
     rows: sql`
       with found as (${aggregated(scope, filter, isByName)}), buckets as (${buckets})
-      select page.cursor_key, page.n * ${intervalS}::double precision as time, page.value,
-        ${channelId}::uuid as channel_id, publisher, subtopic, protocol, name, unit, counted.total
+      select page.n::text as n, page.by_name, page.series_id, page.n * ${intervalS}::double precision as time, page.value,
+        counted.total
       from (select count(*) as total from buckets) as counted
       left join (
-        select ${keyOf(keys)} as cursor_key, * from buckets where ${behind} order by ${orderBy(keys)} ${windowOf(filter)}
-      ) as page on true
-      left join series on series.id = page.series_id order by ${orderBy(keys)}`,
+        select * from buckets as page where ${behind} order by ${orderBy(keys)} ${windowOf(filter)}
+      ) as page on true order by ${orderBy(keys)}`,
   }
 }
 

@@ -48,7 +48,7 @@ export function createDeadLetters({ bus, publisher, access }: DeadLettersParts) 
 
   return {
     /**
-     * Dead letters of a channel, oldest first.
+     * Dead letters of a channel, oldest first; fewer than the limit where they are large.
      *
      * @param fromSeq first sequence number wanted
      * @throws {Unauthenticated} @throws {Forbidden} @throws {NotFound} as reading does
@@ -57,10 +57,9 @@ export function createDeadLetters({ bus, publisher, access }: DeadLettersParts) 
       const address = await access.admit(reader, reference)
       const manager = await manage()
       const [total, found] = await fromBus(
-        Promise.all([count(manager, address), collect(manager, address, fromSeq, limit + 1)]),
+        Promise.all([count(manager, address), collect(manager, address, fromSeq, limit)]),
       )
-      const items = found.slice(0, limit)
-      return { total, items: items.map(presentDeadLetter), nextSeq: found[limit]?.seq }
+      return { total, items: found.letters.map(presentDeadLetter), nextSeq: found.nextSeq }
     },
 
     /**
@@ -108,27 +107,34 @@ async function count(manager: JetStreamManager, address: Address): Promise<numbe
   return counts.reduce((sum, one) => sum + one, 0)
 }
 
-/** The first of both subjects of a channel, in the order of the stream. */
+/** Payloads of one page together, unless the first is larger: each comes in base64, and as text. */
+const PAGE_BYTES = 1_048_576
+
+/** The first of both subjects of a channel, in the order of the stream; as many as make a page, and where the next one begins. */
 async function collect(
   manager: JetStreamManager,
   address: Address,
   fromSeq: number,
   limit: number,
-): Promise<StoredMessage[]> {
+): Promise<{ letters: readonly StoredMessage[]; nextSeq: number | undefined }> {
   const next = (subject: string, seq: number) => findNextStored(manager, DEADLETTERS_STREAM, subject, seq)
   const heads = await Promise.all(
     subjectsOf(address).map(async (subject) => ({ subject, letter: await next(subject, fromSeq) })),
   )
-  const found: StoredMessage[] = []
-  while (found.length < limit) {
+  const letters: StoredMessage[] = []
+  let bytes = 0
+  for (;;) {
     const [first] = heads
       .filter(({ letter }) => letter !== undefined)
       .sort((a, b) => (a.letter?.seq ?? 0) - (b.letter?.seq ?? 0))
-    if (!first?.letter) break
-    found.push(first.letter)
-    first.letter = await next(first.subject, first.letter.seq + 1)
+    if (!first?.letter) return { letters, nextSeq: undefined }
+    const { seq, data } = first.letter
+    bytes += data.length
+    if (letters.length === limit || (letters.length > 0 && bytes > PAGE_BYTES))
+      return { letters, nextSeq: seq }
+    letters.push(first.letter)
+    first.letter = await next(first.subject, seq + 1)
   }
-  return found
 }
 
 function presentDeadLetter(letter: StoredMessage) {

@@ -3,6 +3,8 @@ import type { Client } from 'pg'
 import type { Message } from '../../platform/bus/message.ts'
 import { isCanonicalUuid } from '../../platform/identifiers.ts'
 import { Outdated } from './outdated.ts'
+import { SeriesRoom } from './series-room.ts'
+import type { SeriesLimits } from './series-room.ts'
 
 /** Where messages come from, as far as it is stored. */
 export interface Origin {
@@ -23,15 +25,28 @@ export interface Series {
   readonly unit: string | null
   /** 0 until it is known. */
   id: number
+  /** Why it may not have one; then nothing is stored of it. */
+  refusal: string | undefined
   /** Whether each of its samples is a number and nothing else; readers then read the index alone. */
   isPlain: boolean
   /** The same name in another unit. */
   other: Series | undefined
 }
 
+export interface DictionaryOptions {
+  /** Any number, unless said. */
+  readonly limits?: SeriesLimits
+  readonly onAdded?: (count: number) => void
+  readonly maxKept?: number
+}
+
 /** Series kept in memory at the most; beyond, all are forgotten and asked for again. */
 const MAX_KEPT = 200_000
+/** A name of more characters counts for as many as it is long. */
+const KEPT_CHARACTERS = 256
 const CHUNK = 5_000
+/** Ids come round again after two thousand millions: then some are taken, and the next ones are tried. */
+const TRIES = 100
 
 /**
  * The ids of series, as one writer knows them. What is known came out of the database as committed, on a connection of its
@@ -40,15 +55,24 @@ const CHUNK = 5_000
  */
 export class Dictionary {
   readonly #client: Client
+  readonly #room: SeriesRoom
+  readonly #onAdded: (count: number) => void
   readonly #maxKept: number
   readonly #origins = new Map<string, Origin>()
   #kept = 0
   #wanted: Series[] = []
   #noLongerPlain: Series[] = []
 
-  constructor(client: Client, maxKept = MAX_KEPT) {
+  constructor(client: Client, { limits, onAdded, maxKept }: DictionaryOptions = {}) {
     this.#client = client
-    this.#maxKept = maxKept
+    this.#room = new SeriesRoom(client, limits)
+    this.#onAdded = onAdded ?? (() => undefined)
+    this.#maxKept = maxKept ?? MAX_KEPT
+  }
+
+  /** To be called between two batches: when too much is known, all is forgotten. */
+  makeRoom(): void {
+    if (this.#kept > this.#maxKept) this.#forget()
   }
 
   /** @param subject of the message, which stands for domain, channel and subtopic */
@@ -66,7 +90,7 @@ export class Dictionary {
       series: new Map(),
     }
     this.#origins.set(key, origin)
-    this.#kept += 1
+    this.#keep(key)
     return origin
   }
 
@@ -74,9 +98,9 @@ export class Dictionary {
   series(origin: Origin, name: string, unit: string | null): Series {
     const known = origin.series.get(name)
     for (let each = known; each; each = each.other) if (each.unit === unit) return each
-    const series: Series = { origin, name, unit, id: 0, isPlain: true, other: known }
+    const series: Series = { origin, name, unit, id: 0, refusal: undefined, isPlain: true, other: known }
     origin.series.set(name, series)
-    this.#kept += 1
+    this.#keep(name)
     this.#wanted.push(series)
     return series
   }
@@ -88,26 +112,38 @@ export class Dictionary {
     this.#noLongerPlain.push(series)
   }
 
-  /** Finds out, or gives out, the ids of all series that were asked for. */
-  async learn(): Promise<void> {
+  /**
+   * Finds out, or gives out, the ids of all series that were asked for.
+   *
+   * @returns how many of them are refused
+   */
+  async learn(): Promise<number> {
     const wanted = this.#wanted
     const noLongerPlain = this.#noLongerPlain
     this.#wanted = []
     this.#noLongerPlain = []
     try {
       await this.#learnChannels(wanted)
-      for (let at = 0; at < wanted.length; at += CHUNK) await this.#learnSeries(wanted.slice(at, at + CHUNK))
-      await this.#tellOther(noLongerPlain)
+      let refused = 0
+      for (let at = 0; at < wanted.length; at += CHUNK) {
+        refused += await this.#learnSeries(wanted.slice(at, at + CHUNK))
+      }
+      await this.#tellOther(noLongerPlain.filter(({ refusal }) => refusal === undefined))
+      return refused
     } catch (error) {
       // Some have no id now and would not be asked for again.
       this.#forget()
       throw error
     }
-    if (this.#kept > this.#maxKept) this.#forget()
+  }
+
+  #keep(text: string): void {
+    this.#kept += Math.max(1, text.length / KEPT_CHARACTERS)
   }
 
   #forget(): void {
     this.#origins.clear()
+    this.#room.forget()
     this.#kept = 0
   }
 
@@ -131,16 +167,74 @@ export class Dictionary {
     for (const origin of origins) origin.channelNo = known(numbers.get(origin.channelId))
   }
 
-  async #learnSeries(wanted: readonly Series[]): Promise<void> {
-    const keys = wanted.map(keyOf)
-    await this.#client.query(
-      `insert into series (key, channel_no, publisher, subtopic, protocol, name, unit)
-       select w.* from unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
-         as w (key, channel_no, publisher, subtopic, protocol, name, unit)
-       where not exists (select from series s where s.key = w.key)
-       on conflict do nothing`,
+  async #learnSeries(wanted: readonly Series[]): Promise<number> {
+    // Two are one and the same where publishers that have no id are told apart.
+    const byKey = new Map<string, Series[]>()
+    for (const series of wanted) {
+      const key = keyOf(series)
+      const same = byKey.get(key)
+      if (same) same.push(series)
+      else byKey.set(key, [series])
+    }
+    const learnt = (rows: readonly Row[]) => {
+      for (const { id, key, is_plain: isPlain } of rows) {
+        for (const series of byKey.get(key) ?? []) {
+          series.id = id
+          series.isPlain &&= isPlain
+        }
+        byKey.delete(key)
+      }
+    }
+    learnt(await this.#find([...byKey.keys()]))
+    const refused = byKey.size === 0 ? 0 : await this.#refuse(byKey)
+    for (let tries = 0; byKey.size > 0; tries++) {
+      if (tries === TRIES) throw new Outdated('no free numbers were found for new series')
+      learnt(await this.#add(byKey))
+      // What somebody else has added meanwhile.
+      if (byKey.size > 0) learnt(await this.#find([...byKey.keys()]))
+    }
+    return refused
+  }
+
+  async #find(keys: readonly string[]): Promise<Row[]> {
+    const { rows } = await this.#client.query<Row>(
+      `select id, is_plain, replace(key::text, '-', '') as key from series where key = any($1)`,
+      [keys],
+    )
+    return rows
+  }
+
+  /** Takes those out that their channel or domain has no room for. */
+  async #refuse(missing: Map<string, Series[]>): Promise<number> {
+    await this.#room.load(Array.from(missing.values(), ([first]) => (first as Series).origin))
+    let refused = 0
+    for (const [key, same] of missing) {
+      const refusal = this.#room.take((same[0] as Series).origin)
+      if (refusal === undefined) continue
+      for (const series of same) series.refusal = refusal
+      missing.delete(key)
+      refused += 1
+    }
+    return refused
+  }
+
+  async #add(byKey: ReadonlyMap<string, readonly Series[]>): Promise<Row[]> {
+    const wanted = Array.from(byKey.values(), ([first]) => first as Series)
+    const { rows } = await this.#client.query<Row>(
+      `with added as (
+         insert into series (key, channel_no, publisher, subtopic, protocol, name, unit)
+         select w.* from unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
+           as w (key, channel_no, publisher, subtopic, protocol, name, unit)
+         on conflict do nothing
+         returning id, key, channel_no, is_plain
+       ), counted as (
+         update stored_channels set series = series + more.count
+         from (select channel_no, count(*) from added group by channel_no order by channel_no) as more
+         where no = more.channel_no
+       )
+       select id, is_plain, replace(key::text, '-', '') as key from added`,
       [
-        keys,
+        [...byKey.keys()],
         wanted.map(({ origin }) => origin.channelNo),
         wanted.map(({ origin }) => origin.publisher),
         wanted.map(({ origin }) => origin.subtopic),
@@ -149,16 +243,8 @@ export class Dictionary {
         wanted.map(({ unit }) => unit),
       ],
     )
-    const { rows } = await this.#client.query<{ id: number; key: string; is_plain: boolean }>(
-      `select id, is_plain, replace(key::text, '-', '') as key from series where key = any($1)`,
-      [keys],
-    )
-    const found = new Map(rows.map((row) => [row.key, row]))
-    wanted.forEach((series, i) => {
-      const row = found.get(keys[i] ?? '')
-      series.id = known(row?.id)
-      series.isPlain &&= row?.is_plain ?? false
-    })
+    this.#onAdded(rows.length)
+    return rows
   }
 
   /** Committed before the samples are, so nobody who sees those reads the index alone. */
@@ -167,6 +253,13 @@ export class Dictionary {
     const ids = series.map(({ id }) => id)
     await this.#client.query('update series set is_plain = false where id = any($1) and is_plain', [ids])
   }
+}
+
+interface Row {
+  readonly id: number
+  /** Without hyphens. */
+  readonly key: string
+  readonly is_plain: boolean
 }
 
 /** What was just inserted is there, unless it was removed at once, because nothing has been stored of it yet. */

@@ -12,16 +12,6 @@ export class QueryTimeout extends DomainError {
   }
 }
 
-/** As many as may run at once are running. */
-export class TooManyReplays extends DomainError {
-  readonly kind = 'rate_limited'
-  readonly code = 'too_many_replays'
-  override readonly retryAfterS = 5
-  constructor() {
-    super('too many replays at once')
-  }
-}
-
 /**
  * Waits for an answer of NATS.
  *
@@ -42,5 +32,25 @@ export class TooManyExports extends DomainError {
   override readonly retryAfterS = 5
   constructor() {
     super('too many exports at once')
+  }
+}
+
+/** Pages were asked for and not read, up to what may be held of them for a domain. */
+export class TooManyUnread extends DomainError {
+  readonly kind = 'rate_limited'
+  readonly code = 'too_many_unread'
+  override readonly retryAfterS = 5
+  constructor() {
+    super('too many pages have been asked for and not yet read')
+  }
+}
+
+/** As many questions of the domain as may be asked at once are being asked, and others wait. */
+export class TooManyReads extends DomainError {
+  readonly kind = 'rate_limited'
+  readonly code = 'too_many_reads'
+  override readonly retryAfterS = 2
+  constructor() {
+    super('too many reads of this domain at once')
   }
 }

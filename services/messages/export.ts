@@ -1,60 +1,84 @@
 import { sql } from 'kysely'
 import type { Db, Trx } from '../../platform/db/connect.ts'
+import { TARGET_BYTES, createPace, fetchBatches } from './batches.ts'
 import { TooManyExports } from './errors.ts'
+import type { ExportWriter } from './export-formats.ts'
 import type { Answer } from './page.ts'
+import { rowsOf } from './repository.ts'
 import { explained } from './snapshot.ts'
 
-/** Rows that are in memory at once. */
-const BATCH = 1_000
 /** For the first rows of an export that must be sorted, too. */
 const STATEMENT_TIMEOUT_MS = 60_000
+/** Postgres ends what waits for its reader later than we do, so that it is the reader who is blamed. */
+const MARGIN_MS = 30_000
 
-export interface ExportBounds {
+export interface ExportLimits {
   readonly maxRows: number
   readonly maxAtOnce: number
-  /** What the caller wants at the most. */
+  /** Of one domain. */
+  readonly maxDomainAtOnce: number
+  /** A reader that takes nothing for so long is dropped. */
+  readonly stallMs: number
+}
+
+/** What is exported, and for whom. */
+export interface ExportWish {
+  readonly domainId: string
+  /** Rows that the caller wants at the most. */
   readonly limit: number | undefined
+  readonly ask: (trx: Trx) => Promise<Answer<object>>
+  readonly writer: ExportWriter
 }
 
-const running = new WeakMap<Db, number>()
-
-/** The first rows, and a way to all others; who has begun must go to the end, or call `return`. */
-export interface ExportedRows {
-  readonly first: readonly object[]
-  readonly rest: AsyncGenerator<readonly object[], undefined>
+/** A document in pieces, the first one made already; who has begun must go to the end, or call `return` of the rest. */
+export interface ExportedDocument {
+  readonly first: Buffer
+  readonly rest: AsyncGenerator<Buffer, undefined>
 }
 
-/**
- * All rows of a question, of one moment, in batches as they are asked for: Postgres keeps the place, so memory does not grow
- * with the export. When nobody asks any more, the query ends.
- *
- * @throws {TooManyExports} @throws {QueryTimeout} @throws {Unavailable}
- */
-export async function exportRows<Row>(
-  db: Db,
-  ask: (trx: Trx) => Promise<Answer<Row>>,
-  bounds: ExportBounds,
-): Promise<ExportedRows> {
-  const count = running.get(db) ?? 0
-  if (count >= bounds.maxAtOnce) throw new TooManyExports()
-  running.set(db, count + 1)
-  const release = () => running.set(db, (running.get(db) ?? 1) - 1)
-  try {
-    const rest = fetchAll(db, ask, bounds, release)
-    // Here, while what goes wrong can still be told as an error.
-    const { value: first = [] } = await rest.next()
-    return { first, rest }
-  } catch (error) {
-    throw explained(error)
+export function createExports(db: Db, limits: ExportLimits) {
+  const running = new Map<string, number>()
+
+  /** @throws {TooManyExports} */
+  function begin(domainId: string): () => void {
+    const ofDomain = running.get(domainId) ?? 0
+    const all = [...running.values()].reduce((sum, count) => sum + count, 0)
+    if (all >= limits.maxAtOnce || ofDomain >= limits.maxDomainAtOnce) throw new TooManyExports()
+    running.set(domainId, ofDomain + 1)
+    return () => {
+      const count = running.get(domainId) ?? 1
+      if (count > 1) running.set(domainId, count - 1)
+      else running.delete(domainId)
+    }
+  }
+
+  return {
+    /**
+     * All rows of a question, of one moment, written as they are asked for: Postgres keeps the place, so memory does not grow
+     * with the export. When nobody asks any more, the query ends.
+     *
+     * @throws {TooManyExports} @throws {QueryTimeout} @throws {Unavailable}
+     */
+    async open(wish: ExportWish): Promise<ExportedDocument> {
+      const release = begin(wish.domainId)
+      try {
+        const rest = writeAll(db, wish, limits, release)
+        // Here, while what goes wrong can still be told as an error.
+        const { value: first = Buffer.alloc(0) } = await rest.next()
+        return { first, rest }
+      } catch (error) {
+        throw explained(error)
+      }
+    },
   }
 }
 
-async function* fetchAll<Row>(
+async function* writeAll(
   db: Db,
-  ask: (trx: Trx) => Promise<Answer<Row>>,
-  { maxRows, limit }: ExportBounds,
+  wish: ExportWish,
+  limits: ExportLimits,
   release: () => void,
-): AsyncGenerator<readonly object[], undefined> {
+): AsyncGenerator<Buffer, undefined> {
   const trx = await db
     .startTransaction()
     .setIsolationLevel('repeatable read')
@@ -65,25 +89,44 @@ async function* fetchAll<Row>(
       throw error
     })
   try {
-    await sql`set local statement_timeout = ${sql.lit(STATEMENT_TIMEOUT_MS)}`.execute(trx)
-    const { selection, present } = await ask(trx)
-    if (!selection) return undefined
-    await sql`declare export no scroll cursor for ${selection.rows}`.execute(trx)
-    let count = 0
-    for (;;) {
-      const { rows } = await sql<Row & { cursor_key: unknown }>`fetch ${sql.lit(BATCH)} from export`.execute(
-        trx,
-      )
-      const found = rows.filter(({ cursor_key: key }) => key !== null)
-      const wanted = found.slice(0, (limit ?? Infinity) - count)
-      count += wanted.length
-      // Cut off, so that nobody takes a part for the whole.
-      if (count > maxRows) throw new Error(`export ended at ${maxRows} rows`)
-      if (wanted.length > 0) yield wanted.map(present)
-      if (rows.length < BATCH || count === limit) return undefined
-    }
+    await sql`select set_config('statement_timeout', ${String(STATEMENT_TIMEOUT_MS)}, true),
+      set_config('idle_in_transaction_session_timeout', ${String(limits.stallMs + MARGIN_MS)}, true)`.execute(
+      trx,
+    )
+    yield* writeRows(trx, wish, limits.maxRows)
+    return undefined
   } finally {
     release()
     await trx.rollback().execute()
   }
+}
+
+async function* writeRows(trx: Trx, { ask, writer, limit = Infinity }: ExportWish, maxRows: number) {
+  const { selection, present } = await ask(trx)
+  let pieces = [Buffer.from(writer.begin())]
+  let bytes = 0
+  let count = 0
+  if (selection) {
+    const pace = createPace(selection)
+    for await (const batch of fetchBatches(trx, selection.rows, pace)) {
+      const wanted = rowsOf(selection, batch).slice(0, limit - count)
+      count += wanted.length
+      // Cut off, so that nobody takes a part for the whole.
+      if (count > maxRows) throw new Error(`export ended at ${maxRows} rows`)
+      let batchBytes = 0
+      for (const row of await present(wanted)) {
+        const piece = Buffer.from(writer.write(row))
+        pieces.push(piece)
+        bytes += piece.length
+        batchBytes += piece.length
+        if (bytes < TARGET_BYTES) continue
+        yield Buffer.concat(pieces)
+        pieces = []
+        bytes = 0
+      }
+      pace.learn(batch.length, batchBytes)
+      if (count >= limit) break
+    }
+  }
+  yield Buffer.concat([...pieces, Buffer.from(writer.end())])
 }

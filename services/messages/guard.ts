@@ -7,6 +7,9 @@ import type { Admission, ChannelAccess, ChannelReference, Reader } from './acces
 /** Events tell of losses at once, and tokens of their end; this finds what an event was lost about. */
 const RECHECK_MS = 30_000
 
+/** A caller who takes nothing of an answer that lasts for so long is dropped. */
+export const STALL_MS = 30_000
+
 /** Calls back when somebody may have lost what they were let in with. Returns the removal. */
 export type WatchPermission = (admission: Admission, onChange: () => void) => () => void
 

@@ -24,3 +24,13 @@ export function toJson(value: unknown): string {
   const text = JSON.stringify(value)
   return text.includes(MARK) ? text.replace(MARKED, '$1') : text
 }
+
+/** A document that also has a list of what is JSON already. */
+export function toJsonWith(
+  value: Readonly<Record<string, unknown>>,
+  list: string,
+  items: readonly string[],
+): string {
+  const text = toJson(value)
+  return `${text.slice(0, -1)}${text === '{}' ? '' : ','}${JSON.stringify(list)}:[${items.join(',')}]}`
+}

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
 import { z } from 'zod'
 import { decodeCursor, encodeCursor } from './cursor.ts'
+import type { MessageFilter } from './filter.ts'
 
 const MAX_BIGINT = 2n ** 63n - 1n
 /** A cursor travels in a URL. */
@@ -32,29 +34,49 @@ export interface KeyColumn {
   readonly isNullable?: boolean
 }
 
-/** What a list is ordered by, its last columns unique, and so what names a place in it. */
+/**
+ * What a list is ordered by, its last columns unique, and so what names a place in it. Its rows have these columns, those of
+ * type bigint as text; in its statement they are columns of `page`.
+ */
 export interface Keyset {
-  /** Name of the list in its cursors. */
+  /** What {@link listOf} calls it. */
   readonly list: string
   readonly columns: readonly KeyColumn[]
   readonly dir: 'asc' | 'desc'
 }
 
-/** The key of a row, as a JSON array. */
-export function keyOf({ columns }: Keyset): RawBuilder<unknown> {
-  const values = columns.map(({ column, type }) =>
-    type === 'bigint' ? sql`${sql.ref(column)}::text` : sql.ref(column),
-  )
-  return sql`json_build_array(${sql.join(values)})`
+/**
+ * Names a list in its cursors so that they are taken for no other: of another channel, by another filter, in another order.
+ * How much of it a page has is none of its business.
+ */
+export function listOf(
+  kind: string,
+  channel: string | number,
+  { offset: _offset, limit: _limit, cursor: _cursor, ...filter }: MessageFilter,
+): string {
+  const hash = createHash('sha256')
+    .update(JSON.stringify([channel, filter]))
+    .digest('base64url')
+  return `${kind}:${hash.slice(0, 16)}`
 }
 
+/** Names the table: a column of the answer may have the same name and be the text of it. */
 export function orderBy({ columns, dir }: Keyset): RawBuilder<unknown> {
   const direction = sql.raw(dir)
   return sql.join(
-    columns.map(({ column, isNullable }) =>
-      isNullable ? sql`${sql.ref(column)} ${direction} nulls last` : sql`${sql.ref(column)} ${direction}`,
-    ),
+    columns.map(({ column, isNullable }) => {
+      const value = sql.ref(`page.${column}`)
+      return isNullable ? sql`${value} ${direction} nulls last` : sql`${value} ${direction}`
+    }),
   )
+}
+
+const keyOf = ({ columns }: Keyset, row: object): unknown[] =>
+  columns.map(({ column }) => (row as Readonly<Record<string, unknown>>)[column])
+
+/** Whether a row is one of the list, and not only there to say something of the list as a whole. */
+export function isRow(keyset: Keyset, row: object): boolean {
+  return keyOf(keyset, row).at(-1) !== null
 }
 
 /**
@@ -62,9 +84,10 @@ export function orderBy({ columns, dir }: Keyset): RawBuilder<unknown> {
  *
  * @returns `undefined` when the row is ordered by a text that is too long to carry around
  */
-export function cursorBehind({ list }: Keyset, key: readonly unknown[], total: number): string | undefined {
+export function cursorBehind(keyset: Keyset, row: object, total: number): string | undefined {
+  const key = keyOf(keyset, row)
   const isLong = key.some((part) => typeof part === 'string' && part.length > MAX_TEXT)
-  return isLong ? undefined : encodeCursor(list, [total, ...key])
+  return isLong ? undefined : encodeCursor(keyset.list, [total, ...key])
 }
 
 /** @throws {InvalidInput} not a cursor of this list */

@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { InvalidInput } from '../../platform/errors.ts'
 import { messageSubject, filterSubjects } from '../../platform/bus/subject.ts'
-import type { Decoded, JsonMessage, Reading } from './types.ts'
-import { presentLiveJson, presentLiveReading } from './present.ts'
+import type { JsonMessage, Reading } from './types.ts'
 import { nameList } from './query.ts'
 
 /** Query parameters of the live tail: those of the reader that a message can be matched with by itself. */
@@ -50,29 +49,8 @@ export function liveSubjects(
 
 const levelsOf = (subtopic = '') => subtopic.split('/').filter((level) => level !== '')
 
-/** The records of a message that pass the filter, each as the reader would answer it. */
-export function liveRecords(decoded: Decoded, filter: LiveFilter): { record: number; data: object }[] {
-  switch (decoded.kind) {
-    case 'readings':
-      return decoded.readings
-        .filter((reading) => isWanted(reading, 'messages', filter) && hasName(reading, filter))
-        .map((reading) => ({ record: reading.record, data: presentLiveReading(reading) }))
-    case 'json':
-      return decoded.messages
-        .filter((message) => isWanted(message, message.format, filter) && filter.name === undefined)
-        .map((message) => ({
-          record: message.record,
-          data: { ...presentLiveJson(message), format: message.format },
-        }))
-    case 'opaque':
-    case 'broken':
-      return []
-  }
-}
-
-const hasName = (reading: Reading, { name }: LiveFilter) => name === undefined || name.includes(reading.name)
-
-function isWanted(item: Reading | JsonMessage, format: string, filter: LiveFilter): boolean {
+/** Whether messages of this origin and format pass, whatever their names. */
+export function isWanted(item: Reading | JsonMessage, format: string, filter: LiveFilter): boolean {
   const subtopic = levelsOf(filter.subtopic).join('/')
   return (
     (filter.format === undefined || filter.format === format) &&

@@ -5,19 +5,29 @@ import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { Unavailable } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
+import type { Admission } from './access.ts'
 import { fromBus } from './errors.ts'
+import { STALL_MS } from './guard.ts'
 import type { Guard, LastingRequest } from './guard.ts'
 import { liveSubjects } from './live-query.ts'
 import type { LiveFilter, Place } from './live-query.ts'
-import { openReader, startTail } from './tail.ts'
+import { createPlaces } from './places.ts'
+import type { PlacesLimits } from './places.ts'
+import { createLiveEventCache } from './live-events.ts'
+import { createLiveFeeds } from './live-feed.ts'
+import type { StreamTurns } from './stream-turns.ts'
+import { startTail } from './tail.ts'
 import type { Tail } from './tail.ts'
 
 export interface LiveParts {
   readonly bus: Bus
+  readonly turns: StreamTurns
   readonly guard: Guard
   readonly log: Logger
-  readonly metrics: Pick<Metrics, 'connections' | 'delivered' | 'refused'>
-  readonly maxTails: number
+  readonly metrics: Pick<Metrics, 'connections' | 'delivered' | 'delivery' | 'refused'>
+  /** A client was handed a message. */
+  readonly onDelivered: (clientId: string) => void
+  readonly limits: PlacesLimits
 }
 
 export interface LiveRequest extends LastingRequest {
@@ -28,47 +38,65 @@ export interface LiveRequest extends LastingRequest {
 
 export type Live = ReturnType<typeof createLive>
 
-/** A caller that takes nothing for this long is dropped. */
-const STALL_MS = 30_000
-/** Longer than all that is well takes; the replay window is hours. */
-const LATE_MS = 10_000
 const REVOKED = {
   type: 'end',
   data: { error: 'revoked', message: 'the permission to read was taken away, or the token has ended' },
 }
 
 /** Messages of a channel as they come, for as long as the caller may and wants. */
-export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
+export function createLive({ bus, turns, guard, log, metrics, onDelivered, limits }: LiveParts) {
   const tails = new Set<Tail>()
+  const sources = { bus, turns, feeds: createLiveFeeds(bus), cache: createLiveEventCache() }
+  const places = createPlaces('live_readers', limits, (reason) => metrics.refused('sse', reason))
   const open = metrics.connections('sse')
   const delivered = metrics.delivered('sse')
+  const onDelay = metrics.delivery('sse')
+  const revoked = metrics.refused('sse', 'revoked')
   const stalled = metrics.refused('sse', 'slow')
-  let opening = 0
   let isStopping = false
 
   async function start(request: LiveRequest): Promise<Tail> {
     const admission = await guard.admit(request)
+    const leave = places.take(admission)
+    try {
+      return await startAt(request, admission, leave)
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
+  async function startAt(request: LiveRequest, admission: Admission, leave: () => void): Promise<Tail> {
     const subjects = liveSubjects(admission, request.filter)
-    const { place, gap } = await findStart(bus, request.place)
-    const tail = startTail(await fromBus(openReader(bus, subjects, place)), {
-      bus,
+    const start = await findStart(bus, request.place)
+    const { kind, id } = admission.principal
+    const starting = startTail({
+      ...sources,
+      ...start,
       subjects,
       filter: request.filter,
-      place,
-      gap,
       stallMs: STALL_MS,
-      lateMs: LATE_MS,
-      onDelivered: () => (delivered.value += 1),
+      onDelivered({ seq, receivedAtNs }) {
+        delivered.value += 1
+        if (kind === 'client') onDelivered(id)
+        // What was there before had waited for the reader.
+        if (seq > start.endSeq) onDelay(receivedAtNs)
+      },
       onStalled() {
         stalled.value += 1
         log.info({ channelId: admission.channelId }, 'slow live reader dropped')
       },
     })
-    const release = guard.watch(request, admission, () => tail.end(REVOKED))
+    const tail = await fromBus(starting)
+    const release = guard.watch(request, admission, () => {
+      revoked.value += 1
+      tail.end(REVOKED)
+    })
     tails.add(tail)
     open.value += 1
     tail.body.once('close', () => {
       release()
+      leave()
       tails.delete(tail)
       open.value -= 1
     })
@@ -80,19 +108,14 @@ export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
      * Begins a live answer.
      *
      * @throws {Unauthenticated} @throws {Forbidden} @throws {NotFound} as reading what is stored does
-     * @throws {Unavailable} the bus is away, too many are open, or the gateway is stopping
+     * @throws {RateLimited} the caller or the domain has as many as it may
+     * @throws {Unavailable} the bus is away, too many are open in the process, or the gateway is stopping
      */
     async open(request: LiveRequest): Promise<Readable> {
       if (isStopping) throw new Unavailable('the gateway is stopping')
-      if (tails.size + opening >= maxTails) throw new Unavailable('too many live readers')
-      opening += 1
-      try {
-        const tail = await start(request)
-        if (isStopping) tail.end()
-        return tail.body
-      } finally {
-        opening -= 1
-      }
+      const tail = await start(request)
+      if (isStopping) tail.end()
+      return tail.body
     },
 
     /** Ends all of them; their readers come back, here or elsewhere, with the last id. */
@@ -101,6 +124,7 @@ export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
       const closed = [...tails].map(({ body }) => once(body, 'close'))
       for (const tail of tails) tail.end()
       await Promise.all(closed)
+      await sources.feeds.stop()
     },
   }
 }
@@ -109,12 +133,12 @@ export function createLive({ bus, guard, log, metrics, maxTails }: LiveParts) {
 async function findStart(bus: Bus, asked: Place | undefined) {
   const manager = await fromBus(bus.connection.jetstreamManager({ checkAPI: false }))
   const { state } = await fromBus(manager.streams.info(MESSAGES_STREAM))
-  const end: Place = { seq: state.last_seq, record: Infinity }
-  if (!asked) return { place: end, gap: undefined }
+  const endSeq = state.last_seq
+  if (!asked) return { place: { seq: endSeq, record: Infinity }, gap: undefined, endSeq }
   // Ahead of the stream: that one was lost and made anew, and counts from 1 again.
   const isAhead = asked.seq > state.last_seq
   const isGone = asked.seq + 1 < state.first_seq
-  if (!isAhead && !isGone) return { place: asked, gap: undefined }
+  if (!isAhead && !isGone) return { place: asked, gap: undefined, endSeq }
   const place: Place = { seq: state.first_seq - 1, record: Infinity }
-  return { place, gap: { first_available: state.first_seq } }
+  return { place, gap: { first_available: state.first_seq }, endSeq }
 }

@@ -52,9 +52,17 @@ async function remove(db: Db, ids: readonly number[]): Promise<number> {
     await sql`set local lock_timeout = '2s'`.execute(trx)
     await sql`update stream_positions set series_generation = series_generation + 1`.execute(trx)
     // A statement of its own: it sees what the writer stored until the line above had the lock.
-    const { numAffectedRows } = await sql`
-      delete from series where id = any(${[...ids]}::int[])
-        and not exists (select from samples where samples.series_id = series.id)`.execute(trx)
-    return Number(numAffectedRows ?? 0)
+    const { rows } = await sql<{ removed: number }>`
+      with removed as (
+        delete from series where id = any(${[...ids]}::int[])
+          and not exists (select from samples where samples.series_id = series.id)
+        returning channel_no
+      ), counted as (
+        update stored_channels set series = series - less.count
+        from (select channel_no, count(*) from removed group by channel_no order by channel_no) as less
+        where no = less.channel_no
+      )
+      select count(*) as removed from removed`.execute(trx)
+    return rows[0]?.removed ?? 0
   })
 }

@@ -65,6 +65,11 @@ export async function dropBefore(db: Db, time: number): Promise<number> {
   })
 }
 
+/** From when on readings lie in no week, seconds since the Unix epoch. */
+export async function lateFrom(db: Db): Promise<number> {
+  return (await findWeeks(db)).end * WEEK_S
+}
+
 /**
  * Before anything else, so that nobody who writes holds one of our locks and waits for another. While we wait, everybody
  * waits behind us: not for long then, there is another hour.

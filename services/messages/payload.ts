@@ -14,6 +14,11 @@ export const SENML_OPTIONS = { maxVersion: Infinity } as const
 
 /** An index takes no more; names are ASCII. */
 const MAX_NAME = 2_048
+/** The same of a JSON message's format, which may be of characters that take three bytes each. */
+const MAX_FORMAT = 512
+
+/** Objects of one message: each is a row, a hundred times as large as the empty object that asks for it. */
+const MAX_OBJECTS = 1_000
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -66,7 +71,12 @@ function decodeJson(message: Message): Content {
   const reason = findUnstorable(value)
   if (reason !== undefined) return { kind: 'broken', reason }
   const objects = Array.isArray(value) ? value : [value]
-  return objects.length > 0 && objects.every(isObject) ? { kind: 'json', objects } : { kind: 'opaque' }
+  if (objects.length === 0 || !objects.every(isObject)) return { kind: 'opaque' }
+  if (objects.length > MAX_OBJECTS)
+    return { kind: 'broken', reason: `too_large: more than ${MAX_OBJECTS} objects` }
+  if (formatOf(message).length > MAX_FORMAT)
+    return { kind: 'broken', reason: `invalid_format: more than ${MAX_FORMAT} characters in the last level` }
+  return { kind: 'json', objects }
 }
 
 function beginsLikeJson(payload: Uint8Array): boolean {

@@ -4,7 +4,7 @@ import type { Pulled } from '../../platform/bus/puller.ts'
 import { Arrivals } from './arrivals.ts'
 import { copyJsonMessage } from './copy.ts'
 import { DayCounts, dayOf } from './day-counts.ts'
-import type { Dictionary, Origin } from './dictionary.ts'
+import type { Dictionary, Origin, Series } from './dictionary.ts'
 import { SampleEncoder, isPlain } from './encode.ts'
 import { formatOf, readPayload } from './payload.ts'
 import type { Content } from './types.ts'
@@ -19,6 +19,8 @@ export interface Prepared {
   readonly arrivals: Arrivals
   /** Those of the messages that cannot be stored. */
   readonly broken: readonly Broken[]
+  /** How many of those for a series that they may not have. */
+  readonly refused: number
 }
 
 export interface Broken {
@@ -43,14 +45,37 @@ export async function prepare(
   from: number,
   dictionary: Dictionary,
 ): Promise<Prepared> {
+  dictionary.makeRoom()
+  let encoded = await encode(batch, from, batch.length, dictionary)
+  // Rare, and the rows are written before it is known: they are written again, without the messages that may not have theirs.
+  if ((await dictionary.learn()) > 0) encoded = await encode(batch, from, encoded.end, dictionary)
+  const { encoder, end, ...rest } = encoded
+  const samples = encoder.rows === 0 ? [] : encoder.finish()
+  return { ...rest, pulled: batch.slice(from, end), samples, sampleRows: encoder.rows }
+}
+
+type Encoded = Omit<Prepared, 'pulled' | 'samples' | 'sampleRows'> & {
+  readonly encoder: SampleEncoder
+  /** The first that is not among them. */
+  readonly end: number
+}
+
+async function encode(
+  batch: readonly Pulled[],
+  from: number,
+  to: number,
+  dictionary: Dictionary,
+): Promise<Encoded> {
   const encoder = new SampleEncoder()
   const days = new DayCounts()
   const arrivals = new Arrivals()
   const json: string[] = []
   const broken: Broken[] = []
+  const found: Series[] = []
+  let refused = 0
   let sliceEnd = performance.now() + SLICE_MS
   let at = from
-  for (; at < batch.length && encoder.rows + json.length < MAX_ROWS; at++) {
+  for (; at < to && encoder.rows + json.length < MAX_ROWS; at++) {
     const pulled = batch[at] as Pulled
     const reason = add(pulled)
     if (reason !== undefined) broken.push({ pulled, reason })
@@ -59,10 +84,7 @@ export async function prepare(
       sliceEnd = performance.now() + SLICE_MS
     }
   }
-  await dictionary.learn()
-  const sampleRows = encoder.rows
-  const samples = sampleRows === 0 ? [] : encoder.finish()
-  return { pulled: batch.slice(from, at), samples, sampleRows, json, days, arrivals, broken }
+  return { encoder, end: at, json, days, arrivals, broken, refused }
 
   /** @returns why it cannot be stored */
   function add({ seq, msg }: Pulled): string | undefined {
@@ -71,7 +93,7 @@ export async function prepare(
     arrivals.add(message.publisher, Number(message.receivedAtNs / NS_PER_MS))
     const content = readPayload(message)
     if (content.kind === 'broken') return content.reason
-    if (content.kind === 'readings') addReadings(dictionary.origin(message, msg.subject), content, seq)
+    if (content.kind === 'readings') return addReadings(dictionary.origin(message, msg.subject), content, seq)
     if (content.kind === 'json') {
       const origin = dictionary.origin(message, msg.subject)
       const format = formatOf(message)
@@ -88,12 +110,22 @@ export async function prepare(
     origin: Origin,
     { records }: Extract<Content, { kind: 'readings' }>,
     seq: number,
-  ): void {
+  ): string | undefined {
+    // All of a message or nothing: before the first row is written each record must have its series.
+    for (let index = 0; index < records.length; index++) {
+      const record = records[index] as (typeof records)[number]
+      const series = dictionary.series(origin, record.n, record.u ?? null)
+      if (series.refusal !== undefined) {
+        refused += 1
+        return series.refusal
+      }
+      found[index] = series
+    }
     let day = 0
     let ofDay = 0
     for (let index = 0; index < records.length; index++) {
       const record = records[index] as (typeof records)[number]
-      const series = dictionary.series(origin, record.n, record.u ?? null)
+      const series = found[index] as Series
       if (series.isPlain && !isPlain(record)) dictionary.addsOther(series)
       encoder.add(series, record, seq, index)
       const its = dayOf(record.t)
@@ -105,5 +137,6 @@ export async function prepare(
       ofDay += 1
     }
     if (ofDay > 0) days.add(origin.channelId, 'readings', day, ofDay)
+    return undefined
   }
 }

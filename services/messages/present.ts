@@ -1,34 +1,41 @@
-import type { BucketRow } from './buckets.ts'
 import { LongInteger } from './json.ts'
-import type { JsonMessageRow, ReadingRow } from './repository.ts'
+import type { JsonMessageRow, SampleRow } from './repository.ts'
+import type { SeriesRow } from './series.ts'
 import type { JsonMessage, Reading } from './types.ts'
 
-/** A row of an aggregation; of an interval that is filled with nothing, the value is `null`. */
-export const presentBucket = (row: BucketRow) => ({ ...presentReading(row), value: row.value })
+export type PresentSample = typeof presentReading | typeof presentBucket
 
-/** Absent values are absent in the answer. Rows of an aggregation are readings that lack most of them. */
-export function presentReading(row: BucketRow & Partial<ReadingRow>) {
+/** Of an interval that is filled with nothing, the value is `null`. */
+export function presentBucket(channelId: string, series: Origin, bucket: Sample) {
+  return { ...presentReading(channelId, series, bucket), value: bucket.value }
+}
+
+type Origin = Omit<SeriesRow, 'id'>
+type Sample = Omit<SampleRow, 'series_id'>
+
+/** Absent values are absent in the answer. Buckets are readings that lack most of them. */
+export function presentReading(channelId: string, series: Origin, sample: Sample) {
   return {
-    channel: row.channel_id,
-    subtopic: row.subtopic === '' ? undefined : row.subtopic,
-    publisher: row.publisher ?? undefined,
-    protocol: row.protocol,
-    name: row.name,
-    unit: row.unit ?? undefined,
-    time: row.time,
-    update_time: row.update_time ?? undefined,
-    value: row.value ?? undefined,
-    string_value: row.string_value ?? undefined,
-    bool_value: row.bool_value ?? undefined,
-    data_value: row.data_value ?? undefined,
-    sum: row.sum ?? undefined,
+    channel: channelId,
+    subtopic: series.subtopic === '' ? undefined : series.subtopic,
+    publisher: series.publisher ?? undefined,
+    protocol: series.protocol,
+    name: series.name,
+    unit: series.unit ?? undefined,
+    time: sample.time,
+    update_time: sample.rest?.ut,
+    value: sample.value ?? undefined,
+    string_value: sample.string_value ?? undefined,
+    bool_value: sample.bool_value ?? undefined,
+    data_value: sample.rest?.vd,
+    sum: sample.rest?.s,
   }
 }
 
 export function presentJson(row: JsonMessageRow) {
   return {
     channel: row.channel_id,
-    created: new LongInteger(row.created_ns),
+    created: new LongInteger(row.created),
     subtopic: row.subtopic === '' ? undefined : row.subtopic,
     publisher: row.publisher ?? undefined,
     protocol: row.protocol,
@@ -38,20 +45,16 @@ export function presentJson(row: JsonMessageRow) {
 
 /** A reading that is not stored yet, as the reader will answer it. */
 export function presentLiveReading(reading: Reading) {
-  return presentReading({
-    channel_id: reading.channelId,
-    publisher: reading.publisher,
-    subtopic: reading.subtopic,
-    protocol: reading.protocol,
-    name: reading.name,
-    unit: reading.unit,
+  return presentReading(reading.channelId, reading, {
     time: reading.time,
-    update_time: reading.updateTime,
     value: reading.value,
     string_value: reading.stringValue,
     bool_value: reading.boolValue,
-    data_value: reading.dataValue,
-    sum: reading.sum,
+    rest: {
+      ut: reading.updateTime ?? undefined,
+      vd: reading.dataValue ?? undefined,
+      s: reading.sum ?? undefined,
+    },
   })
 }
 
@@ -62,8 +65,7 @@ export function presentLiveJson(message: JsonMessage) {
     publisher: message.publisher,
     subtopic: message.subtopic,
     protocol: message.protocol,
-    format: message.format,
-    created_ns: String(message.createdNs),
+    created: String(message.createdNs),
     payload: message.payload,
   })
 }

@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream'
-import { headers } from 'nats'
 import { z } from 'zod'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { InvalidInput } from '../../platform/errors.ts'
@@ -7,14 +5,16 @@ import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import type { Admission } from './access.ts'
 import { ChannelParams, channelPaths, readReader, readReaderAgain } from './caller.ts'
-import { presentEnvelope } from './envelope.ts'
+import { STALL_MS } from './guard.ts'
 import { toSeconds } from './query.ts'
-import type { Replayed, ReplaySummary, ReplayWish, Replays } from './replay.ts'
+import { publishReplay, replayLines } from './replay-answer.ts'
+import type { ReplayWish, Replays } from './replay.ts'
 
 const MIB = 1_048_576
 const sequence = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
 /** Subscribers of core NATS that are too slow are cut off by the server, so it does not get as much as it takes. */
 const TOPIC_RATE = 1_000
+const MAX_TOPIC_RATE = 5_000
 
 const ReplayBody = z.object({
   from_sequence: sequence.optional(),
@@ -46,11 +46,14 @@ const ReplayBody = z.object({
     .optional(),
 })
 
-/** @throws {InvalidInput} no beginning, or two */
+/** @throws {InvalidInput} no beginning, or two; a rate that subscribers of a topic would not stand */
 function toWish(body: z.output<typeof ReplayBody>): ReplayWish {
   const { from, from_sequence: seq } = body
   if ((from === undefined) === (seq === undefined)) {
     throw new InvalidInput('from: either from or from_sequence must be given')
+  }
+  if (body.topic !== undefined && (body.rate ?? 0) > MAX_TOPIC_RATE) {
+    throw new InvalidInput(`rate: must be at most ${MAX_TOPIC_RATE} with a topic`)
   }
   return {
     from: seq !== undefined ? { seq } : { ms: (from ?? 0) * 1_000 },
@@ -80,52 +83,16 @@ export function replayEndpoints({ replays, bus }: { replays: Replays; bus: Bus }
       status: 200,
       async handle({ ctx, params, body }) {
         const request = { readReader: () => readReaderAgain(ctx), reference: params }
-        const { admission, messages } = await replays.open(request, toWish(body))
-        if (body.topic === undefined) return new Reply(200, toLines(messages), 'application/x-ndjson')
-        const subject = replaySubject(admission, body.topic)
-        return { subject, ...(await publishAll(bus, subject, messages)) }
+        const replay = await replays.open(request, toWish(body))
+        if (body.topic === undefined) {
+          return new Reply(200, replayLines(replay, STALL_MS), 'application/x-ndjson')
+        }
+        // Nobody takes this answer before its end, so that is how a caller's going away shows.
+        ctx.res.once('close', () => replay.close())
+        if (ctx.res.closed) replay.close()
+        const subject = replaySubject(replay.admission, body.topic)
+        return { subject, ...(await publishReplay(bus, subject, replay)) }
       },
     }),
   ]
 }
-
-/** One message a line, and how far it came on the last; an answer without that line was cut off. */
-function toLines(messages: AsyncGenerator<Replayed, ReplaySummary>): Readable {
-  async function* lines(): AsyncGenerator<string> {
-    for (;;) {
-      const { done, value } = await messages.next()
-      if (done) return yield `${JSON.stringify({ replay: value })}\n`
-      yield `${JSON.stringify({ sequence: value.seq, ...presentEnvelope(value.message) })}\n`
-    }
-  }
-  const stream = Readable.from(lines(), { objectMode: false, highWaterMark: 65_536 })
-  // Also when nobody has read a line of it.
-  stream.once('close', () => void messages.return(NOTHING).catch(() => undefined))
-  return stream
-}
-
-/** Messages between two waits for the server: what it has not taken is in memory. */
-const UNCONFIRMED = 256
-
-async function publishAll(
-  bus: Bus,
-  subject: string,
-  messages: AsyncGenerator<Replayed, ReplaySummary>,
-): Promise<ReplaySummary> {
-  try {
-    for (let count = 1; ; count++) {
-      const { done, value } = await messages.next()
-      if (done || count % UNCONFIRMED === 0) await bus.flush()
-      if (done) return value
-      const fields = headers()
-      for (const [name, values] of value.msg.headers ?? []) for (const one of values) fields.append(name, one)
-      fields.set('Sluice-Subject', value.msg.subject)
-      fields.set('Sluice-Stream-Sequence', String(value.seq))
-      bus.connection.publish(subject, value.msg.data, { headers: fields })
-    }
-  } finally {
-    await messages.return(NOTHING)
-  }
-}
-
-const NOTHING: ReplaySummary = { delivered: 0, next_sequence: 0, complete: false }

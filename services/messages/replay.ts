@@ -1,21 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createChannelReader } from '../../platform/bus/channel-reader.ts'
-import type { ChannelReader } from '../../platform/bus/channel-reader.ts'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { readMessage } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import type { Pulled } from '../../platform/bus/puller.ts'
 import { findFirstSince, findLastStored } from '../../platform/bus/stored.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
+import type { Metrics } from '../../platform/metrics.ts'
 import type { Admission } from './access.ts'
-import { TooManyReplays, fromBus } from './errors.ts'
+import { fromBus } from './errors.ts'
 import type { Guard, LastingRequest } from './guard.ts'
 import { liveSubjects } from './live-query.ts'
+import { createPlaces } from './places.ts'
+import type { PlacesLimits } from './places.ts'
+import type { StreamTurns } from './stream-turns.ts'
 
-/** A silence of the stream as long as this means that what was still to come has been removed in the meantime. */
-const IDLE_MS = 10_000
 const MAX_DURATION_MS = 15 * 60_000
-const MAX_MESSAGES = 1_000
 
 export interface ReplayWish {
   /** First place in the stream, or the moment of arrival, in milliseconds since the Unix epoch. */
@@ -42,66 +41,71 @@ export interface Replayed extends Pulled {
   readonly message: Message
 }
 
+/** A replay that has its place. It goes on, and keeps the place, until it is closed. */
+export interface Replay {
+  readonly admission: Admission
+  /** Read from the stream as they are asked for. Ends early, with how far it came, once the replay is over. */
+  readonly messages: AsyncGenerator<Replayed, ReplaySummary>
+  /** Over: the permission was taken away, it took too long, the gateway stops, or it was closed. */
+  readonly signal: AbortSignal
+  /** Ends it and gives the place back. Further calls do nothing. */
+  close(): void
+}
+
 export interface ReplayParts {
   readonly bus: Bus
+  readonly turns: StreamTurns
   readonly guard: Guard
-  readonly maxReplays: number
+  readonly metrics: Pick<Metrics, 'refused'>
+  readonly limits: PlacesLimits
 }
 
 export type Replays = ReturnType<typeof createReplays>
 
-/** Messages that are still in the stream, once more, for somebody who was away. They are not stored again. */
-export function createReplays({ bus, guard, maxReplays }: ReplayParts) {
+/**
+ * Messages that are still in the stream, once more, for somebody who was away. They are not stored again. Everything is
+ * bounded: count, bytes, rate, duration, how many at once, and what is read ahead.
+ */
+export function createReplays({ bus, turns, guard, metrics, limits }: ReplayParts) {
   const running = new Set<AbortController>()
-
-  /**
-   * Everything is bounded: count, bytes, rate, duration, and what is read ahead. Ends early when the permission is taken
-   * away or the gateway stops.
-   */
-  async function* run(
-    request: LastingRequest,
-    admission: Admission,
-    wish: ReplayWish,
-  ): AsyncGenerator<Replayed, ReplaySummary> {
-    const abort = new AbortController()
-    running.add(abort)
-    const release = guard.watch(request, admission, () => abort.abort())
-    const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(MAX_DURATION_MS)])
-    let reader: ChannelReader | undefined
-    try {
-      const range = await findRange(bus, admission, wish)
-      if (range.fromSeq > range.toSeq) return { delivered: 0, next_sequence: range.fromSeq, complete: true }
-      reader = await fromBus(
-        createChannelReader(bus, {
-          subjects: range.subjects,
-          fromSeq: range.fromSeq,
-          maxMessages: MAX_MESSAGES,
-          maxBytes: bus.maxPayloadBytes + 65_536,
-        }),
-      )
-      return yield* deliver(reader, range, wish, signal)
-    } finally {
-      await reader?.stop()
-      release()
-      running.delete(abort)
-    }
-  }
+  const places = createPlaces('replays', limits, (reason) => metrics.refused('http', reason))
 
   return {
     /**
-     * Begins a replay. What it yields is read as it is asked for.
+     * Begins a replay.
      *
      * @throws {Unauthenticated} @throws {Forbidden} @throws {NotFound} as a live tail does
-     * @throws {TooManyReplays} @throws {Unavailable}
+     * @throws {RateLimited} the caller or the domain has as many as it may
+     * @throws {Unavailable} the process has as many as it may, or the bus is away
      */
-    async open(request: LastingRequest, wish: ReplayWish) {
+    async open(request: LastingRequest, wish: ReplayWish): Promise<Replay> {
       const admission = await guard.admit(request)
-      if (running.size >= maxReplays) throw new TooManyReplays()
-      return { admission, messages: run(request, admission, wish) }
+      // Not with the first message: many who come together would all find room.
+      const leave = places.take(admission)
+      const over = new AbortController()
+      const { signal } = over
+      const end = () => over.abort()
+      running.add(over)
+      const timer = setTimeout(end, MAX_DURATION_MS)
+      const unwatch = guard.watch(request, admission, end)
+      const close = () => {
+        end()
+        clearTimeout(timer)
+        unwatch()
+        running.delete(over)
+        leave()
+      }
+      try {
+        const range = await findRange(bus, admission, wish)
+        return { admission, messages: deliver(turns, range, wish, signal), signal, close }
+      } catch (error) {
+        close()
+        throw error
+      }
     },
 
     stop() {
-      for (const abort of running) abort.abort()
+      for (const over of running) over.abort()
     },
   }
 }
@@ -126,27 +130,36 @@ async function findRange(bus: Bus, admission: Admission, wish: ReplayWish): Prom
 }
 
 async function* deliver(
-  reader: ChannelReader,
-  range: Range,
+  turns: StreamTurns,
+  { subjects, fromSeq, toSeq }: Range,
   wish: ReplayWish,
   signal: AbortSignal,
 ): AsyncGenerator<Replayed, ReplaySummary> {
   const beganMs = performance.now()
   let delivered = 0
   let bytes = 0
-  let nextSeq = range.fromSeq
+  let nextSeq = fromSeq
   const summary = (complete: boolean): ReplaySummary => ({ delivered, next_sequence: nextSeq, complete })
-  while (nextSeq <= range.toSeq) {
-    const batch = await nextBatch(reader, signal)
-    if (!batch) return summary(false)
+  while (nextSeq <= toSeq) {
+    let batch: readonly Pulled[]
+    try {
+      batch = await turns.read({ subjects, fromSeq: nextSeq, toSeq, signal })
+    } catch {
+      // Over, or the bus went away: how far it came is in the summary.
+      return summary(false)
+    }
+    // What was still to come has been removed in the meantime.
+    if (batch.length === 0) nextSeq = toSeq + 1
     for (const pulled of batch) {
       const { seq, msg } = pulled
-      if (seq > range.toSeq) return summary(true)
+      if (seq > toSeq) return summary(true)
       const message = readMessage(msg)
-      if (signal.aborted || delivered === wish.maxMessages) return summary(false)
       // One at least, so that whoever goes on behind the last gets anywhere.
-      if (delivered > 0 && bytes + msg.data.length > wish.maxBytes) return summary(false)
+      if (delivered === wish.maxMessages || (delivered > 0 && bytes + msg.data.length > wish.maxBytes)) {
+        return summary(false)
+      }
       if (wish.rate !== undefined) await keepRate(beganMs, delivered, wish.rate, signal)
+      if (signal.aborted) return summary(false)
       if (message) yield { ...pulled, message }
       delivered += 1
       bytes += msg.data.length
@@ -154,22 +167,6 @@ async function* deliver(
     }
   }
   return summary(true)
-}
-
-/** @returns `undefined` when nothing comes any more, or nothing more is wanted */
-async function nextBatch(reader: ChannelReader, signal: AbortSignal): Promise<Pulled[] | undefined> {
-  const stop = () => void reader.stop().catch(() => undefined)
-  const idle = setTimeout(stop, IDLE_MS)
-  signal.addEventListener('abort', stop)
-  try {
-    return await reader.next()
-  } catch {
-    // Stopped, or the bus went away: how far it came is in the summary.
-    return undefined
-  } finally {
-    clearTimeout(idle)
-    signal.removeEventListener('abort', stop)
-  }
 }
 
 /** Waits until one more message is within the rate; small debts are not worth a timer. */

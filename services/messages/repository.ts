@@ -1,32 +1,47 @@
 import { sql } from 'kysely'
 import type { RawBuilder, Selectable, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
-import type { JsonMessagesTable, ReadingsView } from '../../platform/db/tables.ts'
+import type { JsonMessagesTable, SamplesTable } from '../../platform/db/tables.ts'
 import type { MessageFilter } from './filter.ts'
-import { isBehind, keyOf, orderBy } from './keyset.ts'
+import { isBehind, isRow, listOf, orderBy } from './keyset.ts'
 import type { KeyColumn, Keyset } from './keyset.ts'
-import { findScope, originConditions, sampleConditions, samplesOf } from './scope.ts'
+import { originConditions, sampleConditions, samplesOf } from './scope.ts'
 import type { Scope } from './scope.ts'
+import type { ChannelState } from './state.ts'
 import { countDays, countSamples } from './totals.ts'
 
-export type ReadingRow = Omit<Selectable<ReadingsView>, 'stream_seq' | 'record' | 'domain_id'>
+/** A sample, or a bucket of them, which has a time and a value alone. What its series says is not in it. */
+export type SampleRow = Pick<Selectable<SamplesTable>, 'series_id' | 'time' | 'value'> &
+  Partial<Pick<Selectable<SamplesTable>, 'bool_value' | 'string_value'>> & {
+    readonly rest?: { readonly vd?: string; readonly s?: number; readonly ut?: number } | null
+  }
 export type JsonMessageRow = Omit<
   Selectable<JsonMessagesTable>,
-  'stream_seq' | 'record' | 'domain_id' | 'created'
+  'stream_seq' | 'record' | 'domain_id' | 'format' | 'created'
 > & {
-  /** All the digits of `created`. */
-  readonly created_ns: string
+  /** All the digits. */
+  readonly created: string
 }
 
-/** A row beside what a cursor says of it. */
-export type Keyed<Row> = Row & { readonly cursor_key: unknown[]; readonly total?: number }
+/** A row, beside the columns of its keyset. */
+export type Keyed<Row> = Row & { readonly total?: number }
 
 /** How to ask for rows: the statement, how many there are in all, and what the cursors of its pages are like. */
 export interface Selection<Row> {
   readonly rows: RawBuilder<Keyed<Row>>
   readonly keyset: Keyset
+  /** Whether no row has more than numbers. */
+  readonly isSmall: boolean
   /** Of all pages together, without the cursor; where it costs nothing, it stands in each row instead. */
   readonly total: (() => Promise<number>) | 'in rows'
+}
+
+/** Rows of the answer to a selection. Where the total stands in each, there is one that has nothing else when there is no other. */
+export function rowsOf<Row extends object>(
+  { keyset, total }: Selection<Row>,
+  rows: readonly Row[],
+): readonly Row[] {
+  return total === 'in rows' ? rows.filter((row) => isRow(keyset, row)) : rows
 }
 
 /** What each name of the contract orders by, and the type to compare it as; a name that is not here means the default. */
@@ -48,18 +63,17 @@ const JSON_ORDER = new Map<string, KeyColumn['type']>([
   ['protocol', 'text'],
 ])
 
-/** Readings of a channel that pass the filter; `undefined` when nothing of the kind was ever stored. */
-export async function selectReadings(
+/** Readings of a channel that pass the filter. */
+export function selectReadings(
   db: Db,
-  channelId: string,
+  channel: ChannelState,
+  scope: Scope,
   filter: MessageFilter,
-): Promise<Selection<ReadingRow> | undefined> {
-  const scope = await findScope(db, channelId, filter)
-  if (!scope) return undefined
+): Selection<SampleRow> {
   const order = filter.order ?? 'time'
   const type = READING_ORDER.get(order)
   const keys: Keyset = {
-    list: `readings:${type === undefined ? 'time' : order}:${filter.dir}`,
+    list: listOf('readings', scope.channelNo, filter),
     dir: filter.dir,
     columns: [
       ...(type === undefined ? [] : [{ column: order, type, isNullable: true }]),
@@ -68,32 +82,43 @@ export async function selectReadings(
     ],
   }
   return {
-    rows: readingRows(channelId, scope, filter, keys, type === undefined),
+    rows: type === undefined ? samplesByTime(scope, filter, keys) : samplesBy(order, scope, filter, keys),
     keyset: keys,
-    total: () => countSamples(db, channelId, scope, filter),
+    // The column that orders is in the row, too.
+    isSmall: scope.isPlain && type !== 'text',
+    total: () => countSamples(db, channel, scope, filter),
   }
 }
 
-function readingRows(
-  channelId: string,
+/** Columns of `page` that a sample is shown by. */
+export const SAMPLE = sql`page.series_id, page.time, page.value, page.bool_value, page.string_value, page.rest`
+
+/** In the order of time the index ends each walk early. */
+function samplesByTime(scope: Scope, filter: MessageFilter, keys: Keyset): RawBuilder<Keyed<SampleRow>> {
+  const { offset, limit, dir, cursor } = filter
+  const conditions = sampleConditions(filter)
+  if (cursor !== undefined) conditions.push(isBehind(keys, cursor))
+  const first = limit === undefined ? undefined : { dir, limit: offset + limit + 1 }
+  return sql`
+    select ${SAMPLE}, page.place::text as place
+    from (select * from ${samplesOf(scope, conditions, first)}) as page
+    order by ${orderBy(keys)} ${windowOf(filter)}`
+}
+
+/** In any other order, all that matches is looked at once a page. */
+function samplesBy(
+  order: string,
   scope: Scope,
   filter: MessageFilter,
   keys: Keyset,
-  isByTime: boolean,
-): RawBuilder<Keyed<ReadingRow>> {
-  const { offset, limit, dir, cursor } = filter
-  const behind = cursor === undefined ? undefined : isBehind(keys, cursor)
-  // In the order of time the index ends each walk early; in any other, all that matches is looked at once a page.
-  const inside = isByTime && behind ? [behind] : []
-  const outside = !isByTime && behind ? behind : sql<SqlBool>`true`
-  const first = isByTime && limit !== undefined ? { dir, limit: offset + limit + 1 } : undefined
+): RawBuilder<Keyed<SampleRow>> {
+  const behind = filter.cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, filter.cursor)
   return sql`
-    select ${keyOf(keys)} as cursor_key, page.* from (
-      select ${channelId}::uuid as channel_id, publisher, subtopic, protocol, name, unit, time,
-        (rest ->> 'ut')::double precision as update_time, value, string_value, bool_value, rest ->> 'vd' as data_value,
-        (rest ->> 's')::double precision as sum, place
-      from ${samplesOf(scope, [...sampleConditions(filter), ...inside], first)} join series on series.id = series_id
-    ) as page where ${outside} order by ${orderBy(keys)} ${windowOf(filter)}`
+    select ${SAMPLE}, page.place::text as place, page.${sql.ref(order)} from (
+      select samples.*, rest ->> 'vd' as data_value, (rest ->> 's')::double precision as sum, publisher, subtopic, protocol,
+        name, unit
+      from ${samplesOf(scope, sampleConditions(filter))} join series on series.id = series_id
+    ) as page where ${behind} order by ${orderBy(keys)} ${windowOf(filter)}`
 }
 
 /** One more than the page, which tells whether there is another. */
@@ -116,7 +141,7 @@ export function selectJsonMessages(
   const order = filter.order ?? 'created'
   const type = JSON_ORDER.get(order)
   const keys: Keyset = {
-    list: `json:${type === undefined ? 'created' : order}:${dir}`,
+    list: listOf('json', channelId, filter),
     dir,
     columns: [
       type === undefined ? { column: 'created', type: 'bigint' } : { column: order, type, isNullable: true },
@@ -128,11 +153,12 @@ export function selectJsonMessages(
   const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
   return {
     rows: sql`
-      select ${keyOf(keys)} as cursor_key, channel_id, publisher, subtopic, protocol, format,
-        created::text as created_ns, payload
-      from json_messages where ${where} and ${behind}
+      select channel_id, publisher, subtopic, protocol, created::text as created, payload, stream_seq::text as stream_seq,
+        record
+      from json_messages as page where ${where} and ${behind}
       order by ${orderBy(keys)} ${windowOf(filter)}`,
     keyset: keys,
+    isSmall: false,
     async total() {
       if (isWhole) return countDays(db, channelId, `json:${format}`)
       const { rows } = await sql<{ total: number }>`

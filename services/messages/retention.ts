@@ -7,21 +7,31 @@ const NS_PER_DAY = 86_400_000_000_000n
 const JSON_AT_ONCE = 10_000
 
 /**
- * Removes what is older than it is to be kept: whole weeks where no domain keeps longer, and for domains that keep less than
- * the platform, day by day. Each step is a transaction that leaves the counts right, so it may end anywhere.
+ * Drops whole weeks that no domain keeps.
+ *
+ * @param platformDays 0 keeps for ever
+ * @param now seconds since the Unix epoch
+ * @returns how many weeks went
+ */
+export async function dropExpiredWeeks(db: Db, platformDays: number, now: number): Promise<number> {
+  const longest = await longestRetention(db, platformDays)
+  return longest === undefined ? 0 : dropBefore(db, now - longest * DAY_S)
+}
+
+/**
+ * Removes, day by day, readings of domains that keep less than the platform, and JSON messages. Each step is a transaction
+ * that leaves the counts right, so it may end anywhere.
  *
  * @param platformDays 0 keeps for ever
  * @param now seconds since the Unix epoch
  * @returns what went
  */
-export async function removeExpired(
+export async function removeExpiredDays(
   db: Db,
   platformDays: number,
   now: number,
   signal: AbortSignal,
-): Promise<{ weeks: number; readings: number; json: number }> {
-  const longest = await longestRetention(db, platformDays)
-  const weeks = longest === undefined ? 0 : await dropBefore(db, now - longest * DAY_S)
+): Promise<{ readings: number; json: number }> {
   let [readings, json] = [0, 0]
   const today = Math.floor(now / DAY_S)
   for (const { channelId, days, kind, day } of await findExpired(db, platformDays, today)) {
@@ -29,7 +39,7 @@ export async function removeExpired(
     if (kind === 'readings') readings += await removeDay(db, channelId, day)
     else json += await removeJson(db, channelId, kind, BigInt(today - days) * NS_PER_DAY, signal)
   }
-  return { weeks, readings, json }
+  return { readings, json }
 }
 
 /** Days that some domain keeps its messages for at least; `undefined` when one keeps them for ever. */

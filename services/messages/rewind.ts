@@ -42,9 +42,18 @@ export async function fitToStream(
   const missing = state.first_seq - 1 - position.seq
   // A database that begins beside an older stream has lost nothing.
   if (missing <= 0 || position.seq === 0) return position
-  metrics.lost.inc(missing)
-  log.error({ missing, seq: position.seq }, 'messages were removed from the stream before they were stored')
+  reportLost(parts, missing, position.seq)
   return store(client, position, { ...position, seq: state.first_seq - 1, takenNs: undefined })
+}
+
+/** @param seq the position when it was found out */
+export function reportLost(
+  { log, metrics }: { readonly log: Logger; readonly metrics: Pick<WriterMetrics, 'lost'> },
+  missing: number,
+  seq: number,
+): void {
+  metrics.lost.inc(missing)
+  log.error({ missing, seq }, 'messages were removed from the stream before they were stored')
 }
 
 /** Whether the message at the position is the one that was stored; one that has left the stream since was. */

@@ -1,15 +1,18 @@
-import { Readable } from 'node:stream'
 import type { RouterContext } from '@koa/router'
 import { z } from 'zod'
+import { whenAnswered } from '../../platform/http/answered.ts'
 import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { Metrics } from '../../platform/metrics.ts'
 import { ChannelParams, readReader } from './caller.ts'
 import { EXPORT_TYPES, createExportWriter } from './export-formats.ts'
-import type { ExportType, ExportWriter } from './export-formats.ts'
-import type { ExportedRows } from './export.ts'
-import { toJson } from './json.ts'
+import type { ExportType } from './export-formats.ts'
+import { toStream } from './export-stream.ts'
+import { toJsonWith } from './json.ts'
 import { MessagesQuery, echoFilter, toMessageFilter, toPage } from './query.ts'
 import type { Messages, Question } from './service.ts'
+import { createSlowReaders } from './slow-readers.ts'
 import { isMatched } from './state.ts'
 
 const Params = ChannelParams.extend({
@@ -51,11 +54,17 @@ const Page = z.looseObject({
   messages: z.array(Message),
 })
 
-/** An export that its reader does not take, or that Postgres does not find, for as long as this ends. */
-const EXPORT_IDLE_MS = 120_000
+export interface MessageRoutesParts {
+  readonly messages: Messages
+  readonly log: Logger
+  readonly metrics: Pick<Metrics, 'refused'>
+  /** An export of which nothing is taken for so long is cut off. */
+  readonly exportStallMs: number
+}
 
 /** Reading stored messages: with the domain in the path, without it, and with the subtopic glued to the path (contract 16). */
-export function messageEndpoints(messages: Messages): Endpoint[] {
+export function messageEndpoints({ messages, log, metrics, exportStallMs }: MessageRoutesParts): Endpoint[] {
+  const dropped = createSlowReaders(log, metrics)
   return [
     endpoint({
       method: 'get',
@@ -82,25 +91,35 @@ export function messageEndpoints(messages: Messages): Endpoint[] {
         const question = readQuestion(ctx, type ?? 'application/json')
         if (type !== undefined) {
           const writer = createExportWriter(type, filter.format)
-          const { tag, rows } = await messages.export(reader, params, filter, question)
-          if (!rows) return unchanged(tag)
-          ctx.res.setTimeout(EXPORT_IDLE_MS)
-          return new Reply(200, toStream(rows, writer), type, headersOf(tag))
+          const { tag, domainId, document } = await messages.export(reader, params, filter, question, writer)
+          if (!document) return unchanged(tag)
+          const stream = toStream(document, exportStallMs, () => {
+            dropped('export', domainId)
+            ctx.req.socket.destroy()
+          })
+          whenAnswered(ctx.res, () => stream.destroy())
+          return new Reply(200, stream, type, headersOf(tag))
         }
         const page = toPage(filter)
         const answer = await messages.list(reader, params, page, question)
         if (answer.isUnchanged) return unchanged(answer.tag)
-        const body = {
+        const head = {
           offset: page.offset,
           limit: page.limit,
           format: page.format,
           total: answer.total,
           cursor: answer.cursor,
           position: answer.position,
-          messages: answer.messages,
           ...echoFilter(ctx.query),
         }
-        return new Reply(200, toJson(body), 'application/json', headersOf(answer.tag))
+        const body = Buffer.from(toJsonWith(head, 'messages', answer.messages))
+        const { domainId } = answer
+        const cut = () => {
+          dropped('page', domainId)
+          ctx.req.socket.destroy()
+        }
+        whenAnswered(ctx.res, messages.unread.hold(domainId, body.length, cut))
+        return new Reply(200, body, 'application/json', headersOf(answer.tag))
       },
     }),
   ]
@@ -133,17 +152,3 @@ const headersOf = (tag: string) => ({
 })
 
 const unchanged = (tag: string) => new Reply(304, undefined, undefined, headersOf(tag))
-
-/** The document as the caller takes it. */
-function toStream({ first, rest }: ExportedRows, writer: ExportWriter): Readable {
-  async function* chunks(): AsyncGenerator<Buffer> {
-    yield Buffer.concat([Buffer.from(writer.begin()), write(first)])
-    for await (const rows of rest) yield write(rows)
-    yield Buffer.from(writer.end())
-  }
-  const write = (rows: readonly object[]) => Buffer.concat(rows.map((row) => Buffer.from(writer.write(row))))
-  const stream = Readable.from(chunks(), { objectMode: false, highWaterMark: 65_536 })
-  // Also when nobody has read anything of it: the query behind it ends.
-  stream.once('close', () => void rest.return(undefined).catch(() => undefined))
-  return stream
-}

@@ -3,12 +3,16 @@ import type { Expression, RawBuilder, SqlBool } from 'kysely'
 import type { Db } from '../../platform/db/connect.ts'
 import { isUuid } from '../../platform/identifiers.ts'
 import type { Comparator, MessageFilter } from './filter.ts'
+import { SERIES_COLUMNS } from './series.ts'
+import type { SeriesRow } from './series.ts'
 
 /** Which samples a question is about: those of a channel, or of some of its series. */
 export interface Scope {
   readonly channelNo: number
   /** `undefined` where the filter names nothing that a series is made of. */
   readonly series: readonly number[] | undefined
+  /** What they say, unless there are too many of them. */
+  readonly known: readonly SeriesRow[]
   /** Whether all of them have numbers alone: those are read from the index, and not each from a page of its own. */
   readonly isPlain: boolean
 }
@@ -17,29 +21,35 @@ type SeriesFilter = Pick<MessageFilter, 'subtopic' | 'publisher' | 'protocol' | 
 
 const COMPARISONS: Readonly<Record<Comparator, string>> = { eq: '=', lt: '<', le: '<=', gt: '>', ge: '>=' }
 
+// From here on, walking the channel's index past what is not wanted beats a walk for each series.
+const MANY_SERIES = 200
+
 /** Looks the series up first: few of them are read by their own index, many by the channel's. `undefined`: nothing is stored. */
-export async function findScope(db: Db, channelId: string, filter: SeriesFilter): Promise<Scope | undefined> {
+export async function findScope(
+  db: Db,
+  channelNo: number | null,
+  filter: SeriesFilter,
+): Promise<Scope | undefined> {
+  if (channelNo === null) return undefined
   const conditions = originConditions(filter)
   if (filter.names !== undefined) conditions.push(sql`name = any(${[...filter.names]}::text[])`)
-  const ofNames =
-    conditions.length === 0
-      ? sql`select null::int[] as ids, false as is_plain`
-      : sql`select coalesce(array_agg(id), '{}') as ids, bool_and(is_plain) as is_plain
-          from series where channel_no = no and ${sql.join(conditions, sql` and `)}`
-  const { rows } = await sql<{ no: number; ids: number[] | null; is_plain: boolean | null }>`
-    select no, ids, is_plain from stored_channels cross join lateral (${ofNames}) as named
-    where channel_id = ${channelId}`.execute(db)
-  const [found] = rows
-  if (!found || found.ids?.length === 0) return undefined
-  return { channelNo: found.no, series: found.ids ?? undefined, isPlain: found.is_plain === true }
+  if (conditions.length === 0) return { channelNo, series: undefined, known: [], isPlain: false }
+  const matching = sql`from series where channel_no = ${channelNo} and ${sql.join(conditions, sql` and `)}`
+  const { rows: known } = await sql<SeriesRow & { is_plain: boolean }>`
+    select ${SERIES_COLUMNS}, is_plain ${matching} limit ${MANY_SERIES + 1}`.execute(db)
+  if (known.length === 0) return undefined
+  if (known.length <= MANY_SERIES) {
+    const isPlain = known.every((series) => series.is_plain)
+    return { channelNo, series: known.map(({ id }) => id), known, isPlain }
+  }
+  const { rows } = await sql<{ ids: number[]; is_plain: boolean }>`
+    select array_agg(id) as ids, bool_and(is_plain) as is_plain ${matching}`.execute(db)
+  return { channelNo, series: rows[0]?.ids ?? [], known: [], isPlain: rows[0]?.is_plain === true }
 }
 
 // What the index of series holds, and what it says of the rest.
 const PLAIN_COLUMNS = sql`
   series_id, time, place, value, null::boolean as bool_value, null::text as string_value, null::jsonb as rest`
-
-// From here on, walking the channel's index past what is not wanted beats a walk for each series.
-const MANY_SERIES = 200
 
 /**
  * The samples of a scope, as something to select from by the name `samples`.

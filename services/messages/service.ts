@@ -1,12 +1,19 @@
-import type { Db } from '../../platform/db/connect.ts'
+import type { Db, Trx } from '../../platform/db/connect.ts'
 import { createChannelAccess } from './access.ts'
 import type { AccessParts, ChannelReference, Reader } from './access.ts'
-import { exportRows } from './export.ts'
+import { createDeadline } from './deadline.ts'
+import { createExports } from './export.ts'
+import type { ExportLimits } from './export.ts'
+import type { ExportWriter } from './export-formats.ts'
 import type { MessageFilter } from './filter.ts'
 import { ask, readPage } from './page.ts'
 import type { PageFilter } from './page.ts'
 import { inSnapshot } from './snapshot.ts'
 import { entityTag, findChannelState } from './state.ts'
+import { createTurns } from './turns.ts'
+import type { TurnLimits } from './turns.ts'
+import { createUnread } from './unread.ts'
+import type { UnreadLimits } from './unread.ts'
 
 export type Messages = ReturnType<typeof createMessages>
 
@@ -14,11 +21,13 @@ export interface MessagesParts extends AccessParts {
   /** With connections and a statement timeout of its own: what reads much must hold up nothing else. */
   readonly db: Db
   readonly exports: ExportLimits
+  readonly unread: UnreadLimits
+  readonly reads: ReadLimits
 }
 
-export interface ExportLimits {
-  readonly maxRows: number
-  readonly maxAtOnce: number
+export interface ReadLimits extends TurnLimits {
+  /** Of a page, from when it is asked for. */
+  readonly timeoutMs: number
 }
 
 /** One page, or that it is what the caller has already. */
@@ -27,8 +36,11 @@ export type MessagePage =
   | {
       readonly tag: string
       readonly isUnchanged: false
+      /** Whose page it is. */
+      readonly domainId: string
       readonly total: number
-      readonly messages: readonly object[]
+      /** In JSON. */
+      readonly messages: readonly string[]
       readonly cursor: string | undefined
       /** What lies at or before this place in the stream is in the answer; behind it a live tail goes on. */
       readonly position: number
@@ -41,10 +53,20 @@ export interface Question {
   isKnown(tag: string): boolean
 }
 
-export function createMessages({ db, exports, ...parts }: MessagesParts) {
+export function createMessages({
+  db,
+  exports: exportLimits,
+  unread: limits,
+  reads,
+  ...parts
+}: MessagesParts) {
   const access = createChannelAccess(parts)
+  const unread = createUnread(limits)
+  const exports = createExports(db, exportLimits)
+  const turns = createTurns(reads)
   return {
     access,
+    unread,
 
     /**
      * Stored messages of a channel, a page of them.
@@ -53,7 +75,7 @@ export function createMessages({ db, exports, ...parts }: MessagesParts) {
      * @throws {Forbidden} no permission or connection to subscribe
      * @throws {NotFound} no such channel, told to those who may know
      * @throws {InvalidInput} a cursor of another question
-     * @throws {QueryTimeout} @throws {Unavailable}
+     * @throws {QueryTimeout} @throws {Unavailable} @throws {TooManyReads} @throws {TooManyUnread}
      */
     async list(
       reader: Reader,
@@ -61,31 +83,39 @@ export function createMessages({ db, exports, ...parts }: MessagesParts) {
       filter: PageFilter,
       question: Question,
     ): Promise<MessagePage> {
-      const { channelId } = await access.admit(reader, reference)
-      return inSnapshot(db, async (trx) => {
+      const { channelId, domainId } = await access.admit(reader, reference)
+      unread.makeRoom(domainId)
+      const deadline = createDeadline(reads.timeoutMs)
+      const ask = async (trx: Trx): Promise<MessagePage> => {
+        await deadline.apply(trx)
         const state = await findChannelState(trx, channelId)
-        const tag = entityTag(channelId, state, question.text)
+        const tag = entityTag(state, question.text)
         if (question.isKnown(tag)) return { tag, isUnchanged: true }
-        const page = await readPage(trx, channelId, filter)
-        return { tag, isUnchanged: false, position: state.position, ...page }
-      })
+        const page = await readPage(trx, state, filter, deadline)
+        return { tag, isUnchanged: false, domainId, position: state.position, ...page }
+      }
+      return turns.take(domainId, deadline.remainingMs(), () => inSnapshot(db, ask))
     },
 
     /**
-     * The same without pages: all rows, as they come from the database.
+     * The same without pages: all rows, written as they come from the database.
      *
-     * @throws as {@link list}
+     * @throws as {@link list} @throws {TooManyExports}
      */
-    async export(reader: Reader, reference: ChannelReference, filter: MessageFilter, question: Question) {
-      const { channelId } = await access.admit(reader, reference)
+    async export(
+      reader: Reader,
+      reference: ChannelReference,
+      filter: MessageFilter,
+      question: Question,
+      writer: ExportWriter,
+    ) {
+      const { channelId, domainId } = await access.admit(reader, reference)
       const state = await inSnapshot(db, (trx) => findChannelState(trx, channelId))
-      const tag = entityTag(channelId, state, question.text)
-      if (question.isKnown(tag)) return { tag, rows: undefined }
-      const rows = await exportRows(db, (trx) => ask(trx, channelId, filter), {
-        ...exports,
-        limit: filter.limit,
-      })
-      return { tag, rows }
+      const tag = entityTag(state, question.text)
+      if (question.isKnown(tag)) return { tag, domainId, document: undefined }
+      const { limit } = filter
+      const document = await exports.open({ domainId, limit, writer, ask: (trx) => ask(trx, state, filter) })
+      return { tag, domainId, document }
     },
   }
 }

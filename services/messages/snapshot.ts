@@ -11,11 +11,20 @@ import { QueryTimeout } from './errors.ts'
  */
 export async function inSnapshot<T>(db: Db, body: (trx: Trx) => Promise<T>): Promise<T> {
   try {
-    return await db
-      .transaction()
+    const trx = await db
+      .startTransaction()
       .setIsolationLevel('repeatable read')
       .setAccessMode('read only')
-      .execute(body)
+      .execute()
+    try {
+      return await body(trx)
+    } finally {
+      // Nothing depends on how it ends, so nobody waits for it; the connection is given back behind it.
+      void trx
+        .rollback()
+        .execute()
+        .catch(() => undefined)
+    }
   } catch (error) {
     throw explained(error)
   }

@@ -4,6 +4,7 @@ import type { Db } from '../../platform/db/connect.ts'
 import type { MessageFilter } from './filter.ts'
 import { sampleConditions, samplesOf } from './scope.ts'
 import type { Scope } from './scope.ts'
+import type { ChannelState } from './state.ts'
 
 export const DAY_S = 86_400
 /** Days are counted from the Unix epoch; what lies further off than about 2,700 years is counted at that end. */
@@ -15,7 +16,7 @@ export const LAST_DAY = 1_000_000
  */
 export async function countSamples(
   db: Db,
-  channelId: string,
+  { channelId, readings }: ChannelState,
   scope: Scope,
   filter: MessageFilter,
 ): Promise<number> {
@@ -23,6 +24,7 @@ export async function countSamples(
   const conditions = sampleConditions(filter)
   const bounds = Number(from !== undefined) + Number(to !== undefined)
   if (scope.series !== undefined || conditions.length > bounds) return count(db, scope, conditions)
+  if (bounds === 0) return readings
   if (isFarOff(from) || isFarOff(to)) return count(db, scope, conditions)
   const firstDay = from === undefined ? -LAST_DAY : Math.ceil(from / DAY_S)
   const endDay = to === undefined ? LAST_DAY + 1 : Math.floor(to / DAY_S)

@@ -12,6 +12,14 @@ export function createWriterMetrics(registry: Registry) {
       'sluice_dead_letters_total',
       'Messages that could not be stored, kept with the reason',
     ),
+    addedSeries: counter(
+      'sluice_series_added_total',
+      'New series: a channel, sender, subtopic, name and unit',
+    ),
+    refusedSeries: counter(
+      'sluice_series_refused_total',
+      'Messages that were not stored because their channel or domain may have no more series',
+    ),
     lost: counter('sluice_messages_lost_total', 'Messages removed from the stream before they were stored'),
     rewinds: counter(
       'sluice_stream_rewinds_total',

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { JetStreamManager } from 'nats'
 import type { Client } from 'pg'
 import { announceCommitted } from '../../platform/bus/committed.ts'
 import type { Bus } from '../../platform/bus/connect.ts'
@@ -8,15 +9,18 @@ import type { Puller, Pulled } from '../../platform/bus/puller.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { createClient, isDataError } from '../../platform/db/connect.ts'
 import type { Logger } from '../../platform/log.ts'
+import { createBurial } from './burial.ts'
+import type { Burial } from './burial.ts'
 import { DayCounts } from './day-counts.ts'
-import { buryMessage } from './dead-letters.ts'
 import { Dictionary } from './dictionary.ts'
+import type { SeriesLimits } from './series-room.ts'
 import { Outdated } from './outdated.ts'
 import { prepare } from './prepare.ts'
-import type { Broken, Prepared } from './prepare.ts'
-import { fitToStream } from './rewind.ts'
+import type { Prepared } from './prepare.ts'
+import { fitToStream, reportLost } from './rewind.ts'
 import { readPosition, store, tryLockWriter } from './store.ts'
 import type { Position } from './store.ts'
+import { countTrimmed } from './trimmed.ts'
 import type { WriterMetrics } from './writer-metrics.ts'
 
 /** An idle writer waits this long for company before it stores a message: below what anyone notices. */
@@ -32,6 +36,10 @@ export interface WriterOptions {
   readonly databaseUrl: string
   readonly log: Logger
   readonly metrics: WriterMetrics
+  /** Any number, unless said. */
+  readonly seriesLimits?: SeriesLimits
+  /** Bytes of the dead letters of one domain. */
+  readonly deadLetterBytes?: number
 }
 
 export interface Writer {
@@ -47,6 +55,7 @@ export interface Writer {
  */
 export function startWriter(options: WriterOptions): Writer {
   const { bus, log } = options
+  const bury = createBurial(options)
   const abort = new AbortController()
   let position: Position | undefined
 
@@ -59,7 +68,7 @@ export function startWriter(options: WriterOptions): Writer {
     let isFailing = false
     while (!abort.signal.aborted) {
       try {
-        await writeAsLeader(options, abort.signal, (moved) => {
+        await writeAsLeader({ ...options, bury }, abort.signal, (moved) => {
           const isProgress = position !== undefined
           position = moved
           announceCommitted(bus, moved)
@@ -93,25 +102,34 @@ export function startWriter(options: WriterOptions): Writer {
   }
 }
 
+/** What lasts as long as the process, however often it becomes the writer. */
+type Parts = WriterOptions & { readonly bury: Burial }
+
 /** What a writer has while it is the one. */
 interface Session {
   readonly client: Client
   readonly dictionary: Dictionary
 }
 
+/** What it reads. */
+interface Source {
+  readonly manager: JetStreamManager
+  readonly puller: Puller
+}
+
 /** Waits to become the one writer, then writes until stopped or until something fails. */
-async function writeAsLeader(
-  options: WriterOptions,
-  signal: AbortSignal,
-  onMoved: (position: Position) => void,
-) {
+async function writeAsLeader(options: Parts, signal: AbortSignal, onMoved: (position: Position) => void) {
   const [client, forDictionary] = [connection(options), connection(options)]
   try {
     await Promise.all([client.connect(), forDictionary.connect()])
     while (!(await tryLockWriter(client))) {
       await sleep(STANDBY_MS, undefined, { signal })
     }
-    const session = { client, dictionary: new Dictionary(forDictionary) }
+    const dictionary = new Dictionary(forDictionary, {
+      limits: options.seriesLimits,
+      onAdded: (count) => options.metrics.addedSeries.inc(count),
+    })
+    const session = { client, dictionary }
     const manager = await options.bus.connection.jetstreamManager({ checkAPI: false })
     const info = await manager.streams.info(MESSAGES_STREAM)
     const stored = await readPosition(client, MESSAGES_STREAM, info.created)
@@ -123,7 +141,8 @@ async function writeAsLeader(
       // Stopped while the consumer was being made: the event has passed.
       signal.throwIfAborted()
       onMoved(position)
-      await writeFrom(position, puller, session, options, onMoved)
+      const firstSeq = Math.max(position.seq + 1, info.state.first_seq)
+      await writeFrom({ position, firstSeq }, { ...session, manager, puller }, options, onMoved)
     } finally {
       signal.removeEventListener('abort', stop)
       await puller.stop()
@@ -133,7 +152,7 @@ async function writeAsLeader(
   }
 }
 
-function connection({ databaseUrl }: WriterOptions): Client {
+function connection({ databaseUrl }: Parts): Client {
   const client = createClient(databaseUrl, 'sluice writer')
   // A lost connection fails the statement under way or the next one; unhandled, the event would end the process.
   client.on('error', () => undefined)
@@ -142,16 +161,18 @@ function connection({ databaseUrl }: WriterOptions): Client {
 
 /** Prepares one batch while the one before is being stored: the database and this process work at the same time. */
 async function writeFrom(
-  start: Position,
-  puller: Puller,
-  { client, dictionary }: Session,
-  options: WriterOptions,
+  start: { readonly position: Position; readonly firstSeq: number },
+  { client, dictionary, manager, puller }: Session & Source,
+  options: Parts,
   onMoved: (position: Position) => void,
 ): Promise<never> {
-  let storing = Promise.resolve(start)
+  let storing = Promise.resolve(start.position)
+  let nextSeq = start.firstSeq
   try {
     for (;;) {
       const batch = await puller.next(LINGER_MS)
+      const trimmed = await countTrimmed(manager, batch, nextSeq)
+      nextSeq = (batch.at(-1)?.seq ?? 0) + 1
       for (let at = 0; at < batch.length;) {
         const prepared = await attempt(() => prepare(batch, at, dictionary))
         const from = await storing
@@ -161,6 +182,12 @@ async function writeFrom(
         storing.then(onMoved, () => void puller.stop())
         at += pulled.length
       }
+      // Once the position is past them: a writer that begins anew before that finds and counts them itself.
+      if (trimmed > 0)
+        storing.then(
+          ({ seq }) => reportLost(options, trimmed, seq),
+          () => undefined,
+        )
     }
   } finally {
     // Its error is the first one; and the connection is not closed under it.
@@ -187,7 +214,7 @@ async function storeOrHalve(
   from: Position,
   pulled: readonly Pulled[],
   prepared: Prepared | undefined,
-  options: WriterOptions,
+  options: Parts,
 ): Promise<Position> {
   const last = pulled.at(-1)
   if (!last) return from
@@ -201,7 +228,7 @@ async function storeOrHalve(
     }
   }
   if (pulled.length === 1) {
-    await bury(options, [{ pulled: last, reason }], from)
+    await options.bury([{ pulled: last, reason }], from.createdAt)
     // It has come all the same, and counts for who sent it.
     const rows = prepared && { samples: [], json: [], days: new DayCounts(), arrivals: prepared.arrivals }
     return store(session.client, from, behind(from, last), rows)
@@ -231,25 +258,12 @@ async function storePrepared(
   from: Position,
   to: Position,
   prepared: Prepared,
-  options: WriterOptions,
+  options: Parts,
 ): Promise<Position> {
-  await bury(options, prepared.broken, from)
+  await options.bury(prepared.broken, from.createdAt)
   const position = await store(client, from, to, prepared)
   options.metrics.storedReadings.inc(prepared.sampleRows)
+  options.metrics.refusedSeries.inc(prepared.refused)
   options.metrics.storedJson.inc(prepared.json.length)
   return position
-}
-
-async function bury(options: WriterOptions, items: readonly Broken[], position: Position): Promise<void> {
-  const [first] = items
-  if (!first) return
-  for (const { pulled, reason } of items) {
-    await buryMessage(options.publisher, pulled, reason, position.createdAt)
-  }
-  options.metrics.deadLetters.inc(items.length)
-  // One line a batch, not a message: a device that sends nothing but rubbish must not fill the log.
-  options.log.info(
-    { count: items.length, subject: first.pulled.msg.subject, seq: first.pulled.seq, reason: first.reason },
-    'messages cannot be stored and went to the dead letters',
-  )
 }

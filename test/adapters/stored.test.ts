@@ -58,6 +58,20 @@ describe('an acknowledgement that waits for the database', () => {
     expect(errors).toEqual(['not stored within 300 ms', 'the gateway is stopping'])
   })
 
+  it('comes for what is on the stream already, at once when it is stored and else when it is', async () => {
+    const acks = createStoredAcks(server.bus)
+    const answered: string[] = []
+    acks.follow(8, () => answered.push('later'))
+    acks.follow(5, () => answered.push('sooner'))
+    announceCommitted(server.bus, { seq: 7, createdAt: 'one', rewinds: 0 })
+    await eventually('one is answered', () => answered.length === 1)
+    acks.follow(6, () => answered.push('at once'))
+    expect(answered).toEqual(['sooner', 'at once'])
+    announceCommitted(server.bus, { seq: 8, createdAt: 'one', rewinds: 0 })
+    await eventually('the last is answered', () => answered.length === 3)
+    acks.stop()
+  })
+
   it('does not trust a position in a stream that is no more', async () => {
     const acks = createStoredAcks(server.bus)
     const done = (listener: () => void) => acks.wait(listener)

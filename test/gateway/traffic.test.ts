@@ -11,6 +11,7 @@ import type { Api } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { startGround, startTestGateway } from '../support/gateway.ts'
 import type { Ground, TestGateway } from '../support/gateway.ts'
+import { openEventStream } from '../support/sse.ts'
 
 let ground: Ground
 let near: TestGateway
@@ -85,6 +86,23 @@ describe('the telemetry of a client', () => {
     await becomes(site, 2, 5)
     await stopFar()
     await becomes(site, 1, 5)
+  })
+
+  it('counts the messages of its live reads, one of many records once, and takes them for no presence', async () => {
+    const site = await api.given.site()
+    const { id } = site.channel
+    const live = await openEventStream(`${near.url}/${site.domain.id}/channels/${id}/messages/live`, {
+      authorization: site.auth,
+    })
+    onTestFinished(() => live.close())
+    const body = ['a', 'b', 'c'].map((n) => ({ n, v: 1 }))
+    await api.expect(202, 'POST', `/${site.topic}`, { token: site.token, body })
+    await api.expect(202, 'POST', `/${site.topic}`, { token: site.token, body })
+    await live.take(6)
+    await becomes(site, 0, 2)
+    const path = `/${site.domain.id}/clients/${site.client.id}`
+    const { body: client } = await api.expect(200, 'GET', path, { token: site.token })
+    expect(client).toMatchObject({ connected: false })
   })
 
   it('counts a report that comes twice once, and no subscriptions of a process that is gone', async () => {

@@ -40,7 +40,7 @@ describe('docker-compose.yml', async () => {
   it('publishes the ports of the gateway alone', () => {
     expect(services.postgres.ports).toBeUndefined()
     expect(services.nats.ports).toBeUndefined()
-    expect(services.sluice.ports).toEqual(['8080:8080', '1883:1883'])
+    expect(services.sluice.ports).toEqual(['8080:8080', '1883:1883', '8883:8883'])
   })
 
   it('starts the gateway when the others are healthy, and all of them again when they fall', () => {
@@ -93,6 +93,11 @@ describe('Dockerfile', async () => {
     const { include } = JSON.parse(await read('tsconfig.build.json')) as { include: string[] }
     const copied = instructions.filter(({ name }) => name === 'COPY').map(({ rest }) => rest.split(' ')[0])
     expect(copied).toEqual(expect.arrayContaining(include))
+  })
+
+  it('names the ports that a gateway opens', () => {
+    const { httpPorts, mqttPort, mqttsPort } = SETTINGS
+    expect(valueOf('EXPOSE')).toBe([httpPorts, mqttPort, mqttsPort].map((each) => each.fallback).join(' '))
   })
 
   it('runs the compiled gateway as somebody who is not root, and asks it for its health', () => {

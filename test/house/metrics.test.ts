@@ -12,6 +12,7 @@ import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import type { TestGateway } from '../support/gateway.ts'
 import { ROOT } from '../support/program.ts'
+import { openEventStream } from '../support/sse.ts'
 
 let folder: string
 let gateway: TestGateway
@@ -81,8 +82,13 @@ describe('/metrics', () => {
     })
     onTestFinished(() => socket.terminate())
     await new Promise((resolve) => socket.once('open', resolve))
+    const live = await openEventStream(
+      `${gateway.url}/${site.domain.id}/channels/${site.channel.id}/messages/live`,
+      { authorization: site.auth },
+    )
+    onTestFinished(() => live.close())
     await device.subscribeAsync(site.topic, { qos: 1 })
-    await device.publishAsync(site.topic, '[{"n":"x","v":1}]', { qos: 1, retain: true })
+    await device.publishAsync(site.topic, '[{"n":"x","v":1},{"n":"y","v":2}]', { qos: 1, retain: true })
     await api.expect(401, 'POST', `/${site.topic}`, { auth: 'Client nobody', body: '{}' })
 
     await reaches('sluice_mqtt_connections{transport="tls"}', 1)
@@ -92,12 +98,15 @@ describe('/metrics', () => {
     await reaches('sluice_messages_delivered_total{protocol="ws"}', 1)
     await reaches('sluice_delivery_seconds_count{protocol="mqtt"}', 1)
     await reaches('sluice_delivery_seconds_count{protocol="ws"}', 1)
+    await reaches('sluice_connections{protocol="sse"}', 1)
+    await reaches('sluice_messages_delivered_total{protocol="sse"}', 1)
+    await reaches('sluice_delivery_seconds_count{protocol="sse"}', 1)
     await reaches('sluice_refused_total{protocol="http",reason="unauthenticated"}', 1)
     await reaches('sluice_stream_messages{stream="retained"}', 1)
     await reaches('sluice_mqtt_retained_messages', 1)
     await reaches('sluice_mqtt_queued_messages{state="in_flight"}', 0)
     await reaches('sluice_stream_messages{stream="messages"}', 1)
-    await reaches('sluice_readings_stored_total', 1)
+    await reaches('sluice_readings_stored_total', 2)
     await reaches('sluice_writer_backlog_messages', 0)
     await reaches('sluice_writer_active', 1)
     await reaches('sluice_bus_connected', 1)

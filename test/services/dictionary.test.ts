@@ -3,7 +3,7 @@ import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Message } from '../../platform/bus/message.ts'
 import { Dictionary } from '../../services/messages/dictionary.ts'
-import type { Series } from '../../services/messages/dictionary.ts'
+import type { DictionaryOptions, Series } from '../../services/messages/dictionary.ts'
 import { cloneDatabase } from '../support/database.ts'
 import type { TestDatabase } from '../support/database.ts'
 
@@ -17,11 +17,11 @@ afterEach(async () => {
   await database.drop()
 })
 
-async function open(maxKept?: number): Promise<Dictionary> {
+async function open(options?: DictionaryOptions): Promise<Dictionary> {
   const client = new Client({ connectionString: database.url })
   await client.connect()
   clients.push(client)
-  return new Dictionary(client, maxKept)
+  return new Dictionary(client, options)
 }
 
 const message: Message = {
@@ -83,10 +83,37 @@ describe('the dictionary of series', () => {
   })
 
   it('forgets when it knows too many, and finds the same ids again', async () => {
-    const dictionary = await open(10)
+    const dictionary = await open({ maxKept: 10 })
     const ids = await idsOf(dictionary, names)
+    dictionary.makeRoom()
     const origin = dictionary.origin(message, 'subject')
     expect(origin.series.size).toBe(0)
     expect(await idsOf(dictionary, names)).toEqual(ids)
+  })
+
+  it('gives a channel, and a domain, so many series and no more, also after a restart', async () => {
+    const limits = { perChannel: 20, perDomain: 30 }
+    const first = await open({ limits })
+    expect((await idsOf(first, names)).filter((id) => id === 0)).toHaveLength(30)
+    const later = await open({ limits })
+    const ids = await idsOf(later, ['new', ...names])
+    expect(ids.filter((id) => id !== 0)).toEqual(await idsOf(later, names.slice(0, 20)))
+    const neighbour = { ...message, channelId: randomUUID() }
+    const series = names.map((name) => later.series(later.origin(neighbour, 'its subject'), name, null))
+    expect(await later.learn()).toBe(40)
+    expect(series.map(({ refusal }) => refusal)).toEqual([
+      ...Array.from({ length: 10 }, () => undefined),
+      ...Array.from({ length: 40 }, () => 'too_many_series: the domain has 30 already'),
+    ])
+  })
+
+  it('goes on when its numbers have come round and some are taken', async () => {
+    const ids = await idsOf(await open(), names)
+    const [client] = clients
+    const sequence = `pg_get_serial_sequence('series', 'id')`
+    await client?.query(`select setval(${sequence}, 2147483647)`)
+    const more = await idsOf(await open(), ['one more', 'and another'])
+    expect(new Set([...ids, ...more]).size).toBe(names.length + 2)
+    expect(more).not.toContain(0)
   })
 })

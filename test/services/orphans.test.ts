@@ -71,6 +71,7 @@ describe('series without samples', () => {
     await client.query(`delete from samples where series_id = (select id from series where name = 'b')`)
     expect(await removeOrphans(db, 0, never)).toEqual({ removed: 1, last: 0 })
     expect(await namesOfSeries()).toEqual(['a', 'c'])
+    expect(await ask('select series from stored_channels')).toEqual([{ series: 2 }])
     expect(await removeOrphans(db, 0, never)).toEqual({ removed: 0, last: 0 })
   })
 

@@ -67,6 +67,16 @@ describe('dead letters', () => {
     expect(texts).toEqual(Array.from({ length: 7 }, (_, i) => `{"i":${i}`))
   })
 
+  it('come in pages of about a MiB, whatever the limit says', async () => {
+    for (let i = 0; i < 6; i++) await publish(`{"i":${i}${' '.repeat(250_000)}`)
+    await eventually('six', async () => (await list('limit=1')).total === 6)
+    const first = await list('limit=100')
+    expect(first.dead_letters).toHaveLength(4)
+    const second = await list(`limit=100&cursor=${first.cursor}`)
+    expect(second.dead_letters).toHaveLength(2)
+    expect(second.cursor).toBeUndefined()
+  })
+
   it('go on their way again and are gone; what is still broken comes back', async () => {
     await publish('{"a":')
     const { dead_letters: letters } = await dead(1)

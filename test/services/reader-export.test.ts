@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import { get } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Client } from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { parseCbor, parseJson } from '../../senml/parse.ts'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
@@ -160,6 +162,16 @@ describe('a long export', () => {
     expect(values).toEqual(Array.from({ length: MANY }, (_, i) => i))
   })
 
+  it('names each reading, of however many series', async () => {
+    const wide = await given(25_000, 12_000)
+    const { text } = await api.expect(200, 'GET', `${wide.path}?dir=asc`, {
+      token: wide.token,
+      headers: { accept: 'application/x-ndjson' },
+    })
+    const names = lines(text).map((row) => (row as { name: string }).name)
+    expect(names).toEqual(Array.from({ length: 25_000 }, (_, i) => `long${i % 12_000}`))
+  })
+
   it('is cut off at the bound, so that nobody takes it for the whole', async () => {
     const long = await given(60_000)
     const answer = api.call('GET', long.path, { token: long.token, headers: { accept: 'text/csv' } })
@@ -179,19 +191,56 @@ describe('a long export', () => {
     expect([second.status, second.body.error]).toEqual([429, 'too_many_exports'])
     request.on('error', () => undefined)
     request.destroy()
+    await eventually('its place is free', async () => (await ask('', 'text/csv')).status === 200)
     await eventually('its transaction is over', async () => {
       const { rows } = await db.query(
         `select 1 from pg_stat_activity where state = 'idle in transaction' and query like 'fetch%'`,
       )
       return rows.length === 0
     })
-    expect((await ask('', 'text/csv')).status).toBe(200)
+  })
+
+  it('is cut off when its reader takes nothing for too long, which is counted', async () => {
+    const hasty = await startTestGateway({ SLUICE_EXPORT_STALL_S: '1' }, gateway.ground)
+    onTestFinished(() => hasty.stop())
+    const long = await given(50_000)
+    const headers = { accept: 'application/x-ndjson', authorization: `Bearer ${long.token}` }
+    const request = get(`${hasty.url}${long.path}`, { headers })
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    await eventually('it is counted', async () =>
+      /^sluice_refused_total\{protocol="http",reason="slow"\} 1$/m.test(
+        (await createApi(hasty.url).call('GET', '/metrics')).text,
+      ),
+    )
+    await expect(response.toArray()).rejects.toThrow()
+  })
+
+  it('leaves room for those of other domains', async () => {
+    const wide = await startTestGateway({ SLUICE_READ_CONNECTIONS: '4' }, gateway.ground)
+    onTestFinished(() => wide.stop())
+    const [long, other] = [await given(MANY), await given(1)]
+    const headers = { accept: 'application/x-ndjson' }
+    const request = get(`${wide.url}${long.path}`, {
+      headers: { ...headers, authorization: `Bearer ${long.token}` },
+    })
+    request.on('error', () => undefined)
+    onTestFinished(() => void request.destroy())
+    await once(request, 'response')
+    const { call } = createApi(wide.url)
+    expect((await call('GET', long.path, { token: long.token, headers })).status).toBe(429)
+    expect((await call('GET', other.path, { token: other.token, headers })).status).toBe(200)
   })
 })
 
-/** A channel with so many readings, put into the database as the writer would. */
-async function given(count: number) {
+/** A channel with so many readings of so many series, put into the database as the writer would. */
+async function given(count: number, series = 1) {
   const one = await api.given.site()
-  await insertReadings(db, { domainId: one.domain.id, channelId: one.channel.id, count, start: START })
+  await insertReadings(db, {
+    domainId: one.domain.id,
+    channelId: one.channel.id,
+    count,
+    start: START,
+    series,
+  })
   return { path: `/${one.domain.id}/channels/${one.channel.id}/messages`, token: one.token }
 }

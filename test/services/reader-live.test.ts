@@ -212,6 +212,8 @@ describe('a live tail ends', () => {
     })
     await stream.ended
     expect(stream.events.at(-1)).toMatchObject({ type: 'end', data: { error: 'revoked' } })
+    const { text } = await api.call('GET', '/metrics')
+    expect(text).toContain('sluice_refused_total{protocol="sse",reason="revoked"} 1\n')
   })
 
   it('when the gateway stops, without holding it up', async () => {
@@ -235,10 +237,39 @@ it('only so many live tails are open at once', async () => {
   const first = await openEventStream(url, { authorization: site.auth })
   const second = await openEventStream(url, { authorization: site.auth })
   expect([first.status, second.status]).toEqual([200, 503])
+  const { text } = await createApi(own.url).call('GET', '/metrics')
+  expect(text).toContain('sluice_refused_total{protocol="sse",reason="too_many_live_readers"} 1\n')
   first.close()
   await eventually('there is room again', async () => {
     const third = await openEventStream(url, { authorization: site.auth })
     third.close()
     return third.status === 200
   })
+})
+
+it('one device, and all devices of one domain, have only so many, and take nothing from others', async () => {
+  const own = await startTestGateway(
+    {
+      SLUICE_MAX_LIVE_READERS: '4',
+      SLUICE_MAX_LIVE_READERS_PER_CLIENT: '2',
+      SLUICE_MAX_LIVE_READERS_PER_DOMAIN: '3',
+    },
+    gateway.ground,
+  )
+  onTestFinished(() => own.stop())
+  const other = await api.given.site()
+  const second = await api.given.client(site.token, site.domain.id)
+  await api.given.connection(site.token, site.domain.id, site.channel.id, second.id)
+  const open = (channelId: string, authorization: string) =>
+    openEventStream(`${own.url}/channels/${channelId}/messages/live`, { authorization })
+  const mine = await Promise.all([1, 2, 3].map(() => open(site.channel.id, site.auth)))
+  expect(mine.filter(({ status }) => status === 200)).toHaveLength(2)
+  const refused = mine.find(({ status }) => status === 429)
+  await refused?.ended
+  expect(refused?.headers.get('retry-after')).toBe('5')
+  expect(refused?.text()).toContain('too_many_live_readers')
+  const neighbour = `Client ${second.credentials.secret}`
+  expect((await open(site.channel.id, neighbour)).status).toBe(200)
+  expect((await open(site.channel.id, neighbour)).status).toBe(429)
+  expect((await open(other.channel.id, other.auth)).status).toBe(200)
 })

@@ -136,6 +136,7 @@ describe('a replay is refused', () => {
     [{ from_sequence: 1, limit: 100_001 }, 'limit'],
     [{ from_sequence: 1, max_bytes: 0 }, 'max_bytes'],
     [{ from_sequence: 1, rate: 0 }, 'rate'],
+    [{ from_sequence: 1, rate: 5_001, topic: 'fast' }, 'rate'],
     [{ from_sequence: 1, topic: 'a.b' }, 'topic'],
     [{ from_sequence: 1, topic: '>' }, 'topic'],
   ])('with 400 for %j', async (body, field) => {
@@ -155,5 +156,57 @@ describe('a replay is refused', () => {
     expect((await api.call('POST', path, { body, auth })).status).toBe(403)
     const missing = `/${site.domain.id}/channels/${site.client.id}/replay`
     expect((await api.call('POST', missing, { body, token: site.token })).status).toBe(404)
+  })
+})
+
+describe('replays at once', () => {
+  /** One that lasts for as long as its caller stays. */
+  function begin() {
+    const abort = new AbortController()
+    const answer = fetch(gateway.url + path, {
+      method: 'POST',
+      headers: { authorization: site.auth, 'content-type': 'application/json' },
+      body: JSON.stringify({ from_sequence: 1, rate: 1, topic: 'slow' }),
+      signal: abort.signal,
+    })
+    return { status: answer.then(({ status }) => status).catch(() => undefined), abort }
+  }
+
+  it('are so many of one device and no more, also when they come together, and end with their callers', async () => {
+    const refused: number[] = []
+    const begun = Array.from({ length: 6 }, begin)
+    for (const { status } of begun) void status.then((one) => one === 429 && refused.push(one))
+    await eventually('two too many', () => refused.length === 2)
+    expect(
+      (await api.call('POST', path, { auth: site.auth, body: { from_sequence: 1 } })).body,
+    ).toMatchObject({
+      error: 'too_many_replays',
+    })
+    // Nothing of that is a burden to others.
+    await api.expect(200, 'POST', `/channels/${other.channel.id}/replay`, {
+      auth: other.auth,
+      body: { from_sequence: 1 },
+    })
+    for (const { abort } of begun) abort.abort()
+    await eventually('their places are free', async () => {
+      const { status } = await api.call('POST', path, { auth: site.auth, body: { from_sequence: 1 } })
+      return status === 200
+    })
+  })
+
+  it('end when the permission is taken away, and say how far they came', async () => {
+    const client = await api.given.client(site.token, site.domain.id)
+    await api.given.connection(site.token, site.domain.id, site.channel.id, client.id)
+    const answer = await fetch(gateway.url + path, {
+      method: 'POST',
+      headers: { authorization: `Client ${client.credentials.secret}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ from_sequence: 1, rate: 1 }),
+    })
+    await api.call('POST', `/${site.domain.id}/channels/disconnect`, {
+      token: site.token,
+      body: { channel_ids: [site.channel.id], client_ids: [client.id], types: ['subscribe'] },
+    })
+    const lines = (await answer.text()).trim().split('\n')
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ replay: { complete: false } })
   })
 })

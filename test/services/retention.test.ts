@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase } from '../../platform/db/connect.ts'
 import type { Db } from '../../platform/db/connect.ts'
-import { removeExpired } from '../../services/messages/retention.ts'
+import { removeExpiredDays } from '../../services/messages/retention.ts'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
@@ -32,7 +32,7 @@ const change = (site: Site, days: unknown, token = site.token) =>
 
 /** Ages in days of what is stored of the site, once all has been removed that has expired. */
 async function kept(site: Site): Promise<number[]> {
-  await removeExpired(db, PLATFORM_DAYS, now, new AbortController().signal)
+  await removeExpiredDays(db, PLATFORM_DAYS, now, new AbortController().signal)
   const path = `/${site.domain.id}/channels/${site.channel.id}/messages?limit=100`
   const { messages } = (await api.expect(200, 'GET', path, { token: site.token })).body
   return (messages as { time: number }[]).map(({ time }) => Math.round((now - time) / DAY))

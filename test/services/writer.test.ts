@@ -5,14 +5,16 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { connectBus } from '../../platform/bus/connect.ts'
 import { createPublisher } from '../../platform/bus/publisher.ts'
 import { createLogger } from '../../platform/log.ts'
+import type { Logger } from '../../platform/log.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { createWriterMetrics } from '../../services/messages/writer-metrics.ts'
 import type { WriterMetrics } from '../../services/messages/writer-metrics.ts'
 import { startWriter } from '../../services/messages/writer.ts'
-import type { Writer } from '../../services/messages/writer.ts'
+import type { Writer, WriterOptions } from '../../services/messages/writer.ts'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
+import { captureLog } from '../support/log.ts'
 import { startGround, startTestGateway } from '../support/gateway.ts'
 import type { Ground, TestGateway } from '../support/gateway.ts'
 
@@ -49,12 +51,14 @@ interface Running {
 
 const lost = async ({ metrics }: Running) => (await metrics.lost.get()).values[0]?.value
 
-async function startOne(): Promise<Running> {
-  const log = createLogger('silent')
+async function startOne(
+  log: Logger = createLogger('silent'),
+  options: Pick<WriterOptions, 'seriesLimits' | 'deadLetterBytes'> = {},
+): Promise<Running> {
   const bus = await connectBus({ servers: ground.natsUrl, name: 'test writer', log })
   const publisher = createPublisher(bus)
   const metrics = createWriterMetrics(createMetrics().registry)
-  const writer = startWriter({ bus, publisher, databaseUrl: ground.databaseUrl, log, metrics })
+  const writer = startWriter({ bus, publisher, databaseUrl: ground.databaseUrl, log, metrics, ...options })
   return {
     writer,
     metrics,
@@ -168,6 +172,30 @@ describe('the writer', () => {
     await second.stop()
   })
 
+  it('counts what was removed while it was running and behind, and goes on behind it', async () => {
+    const { log, lines } = captureLog()
+    const one = await startOne(log)
+    await publish(1)
+    await eventually('it runs', async () => (await storedValues()).length === 1)
+    const manager = await nats.jetstreamManager()
+    await db.query('begin; select from stream_positions for update')
+    const total = 20_000
+    const subject = `m.${site.domain.id}.c.${site.channel.id}`
+    for (let i = 1; i < total; i++) nats.publish(subject, JSON.stringify([{ n: 'x', v: i }]))
+    await nats.flush()
+    // What somebody deletes by hand is not lost.
+    await manager.streams.deleteMessage('messages', total - 10)
+    // More than a writer holds that cannot store.
+    await manager.streams.purge('messages', { seq: total - 99 })
+    await db.query('commit')
+    await eventually('the end is stored', async () => (await storedValues()).at(-1) === total - 1)
+    const stored = await storedValues()
+    await eventually('the rest is counted', async () => (await lost(one)) === total - 1 - stored.length)
+    expect(stored.length).toBeLessThan(total - 100)
+    expect(lines.filter((line) => line.includes('before they were stored'))).toHaveLength(1)
+    await one.stop()
+  })
+
   it('goes on at the end of a stream whose last messages the server has lost', async () => {
     const first = await startOne()
     await publish(10)
@@ -213,6 +241,7 @@ describe('a message that cannot be stored', () => {
       'application/senml+json',
       'invalid_text',
     ],
+    ['more objects than a message may hold', `[${'{},'.repeat(1_000)}{}]`, 'application/json', 'too_large'],
     ['brackets without end', '['.repeat(5_000) + ']'.repeat(5_000), 'application/senml+json', 'record 0'],
   ])(
     '(%s) goes to the dead letters with its reason, and stops nobody',
@@ -251,6 +280,71 @@ describe('a message that cannot be stored', () => {
       expect(letter.headers?.get('Sluice-Payload-Bytes')).toBe('7')
     }
     await eventually('what follows is stored', async () => (await storedValues()).length === 5)
+    await one.stop()
+  })
+
+  it('(formats longer than an index takes) costs the neighbours nothing, and the log a few short lines', async () => {
+    const channel = `${site.domain.id}.c.${site.channel.id}`
+    const letter = () => String.fromCharCode(97 + Math.floor(Math.random() * 26))
+    // What does not compress, or the index might take it.
+    const format = () => Array.from({ length: 3_000 }, letter).join('')
+    for (let i = 0; i < 20; i++) nats.publish(`m.${channel}.${format()}`, '{"a":1}')
+    await publish(5)
+    for (let i = 0; i < 20; i++) nats.publish(`m.${channel}.${format()}`, '{"a":1}')
+    await publish(5, 5)
+    const { log, lines } = captureLog()
+    const letters = nats.subscribe('deadletters.>', { max: 40 })
+    const one = await startOne(log)
+    await eventually('the neighbours are stored', async () => (await storedValues()).length === 10)
+    const { state } = await (await nats.jetstreamManager()).streams.info('deadletters')
+    expect(state.messages).toBe(40)
+    // Found before the database was asked, which would find them one by one, by halves.
+    for await (const each of letters) expect(each.headers?.get('Sluice-Reason')).toContain('invalid_format')
+    expect(lines.filter((line) => line.includes('dead letters')).length).toBeLessThanOrEqual(10)
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(1_000)
+    await one.stop()
+  })
+
+  it('(a name that its channel has no room for) goes there too, and what is known is stored as before', async () => {
+    const { log } = captureLog()
+    const one = await startOne(log, { seriesLimits: { perChannel: 2, perDomain: 2 } })
+    const letters = nats.subscribe('deadletters.>', { max: 1 })
+    await publish(5)
+    const subject = `m.${site.domain.id}.c.${site.channel.id}`
+    await nats.jetstream().publish(subject, JSON.stringify(['x', 'z'].map((n) => ({ n, v: 99 }))))
+    await publish(5, 5)
+    for await (const each of letters) expect(each.headers?.get('Sluice-Reason')).toContain('too_many_series')
+    await eventually('the others are stored', async () => (await storedValues()).length === 10)
+    expect(await storedValues()).toEqual(upTo(10))
+    expect(await countedDays()).toBe(2 * 10)
+    expect((await one.metrics.refusedSeries.get()).values[0]?.value).toBe(1)
+    expect((await one.metrics.addedSeries.get()).values[0]?.value).toBe(2)
+    await one.stop()
+  })
+
+  it('pushes out older dead letters of its own domain when those are many, and nobody else’s', async () => {
+    const other = await api.given.site()
+    const { log } = captureLog()
+    const one = await startOne(log, { deadLetterBytes: 20_000 })
+    const manager = await nats.jetstreamManager()
+    const lettersOf = async ({ domain }: typeof site) => {
+      const info = await manager.streams.info('deadletters', {
+        subjects_filter: `deadletters.${domain.id}.>`,
+      })
+      return Object.keys(info.state.subjects ?? {}).map((subject) => subject.split('.').at(-1))
+    }
+    await nats.jetstream().publish(`m.${other.domain.id}.c.${other.channel.id}.kept`, '{broken')
+    for (let i = 0; i < 100; i++)
+      await nats
+        .jetstream()
+        .publish(`m.${site.domain.id}.c.${site.channel.id}.${i}`, `{broken${' '.repeat(1_000)}`)
+    await publish(1)
+    await eventually('all is behind', async () => (await storedValues()).length === 1)
+    const left = await lettersOf(site)
+    expect(left).toContain('99')
+    expect(left).not.toContain('80')
+    expect(left.length).toBeGreaterThanOrEqual(5)
+    expect(await lettersOf(other)).toEqual(['kept'])
     await one.stop()
   })
 

@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
-import { findStorageFaults, startCluster, startClusterLoad } from '../support/cluster.ts'
+import { startCluster } from '../support/cluster.ts'
+import { findStorageFaults, startClusterLoad } from '../support/cluster-load.ts'
 
 const MINUTE_MS = 60_000
 const BETWEEN_KILLS_MS = 3_000
@@ -11,6 +12,7 @@ it('every acknowledged message reaches every persistent session and the database
     channels: 10,
     publishers: 10,
     subscribers: 20,
+    sockets: 2,
     pauseMs: 200,
   })
   onTestFinished(() => load.end())
@@ -22,6 +24,6 @@ it('every acknowledged message reaches every persistent session and the database
   }
   await load.more(100)
   await load.stop()
-  expect(await load.findFaults()).toEqual({ missing: [], twice: [] })
+  expect(await load.findFaults()).toEqual({ missing: [], twice: [], disorder: [] })
   expect(await findStorageFaults(cluster, load.acknowledged)).toEqual({ missing: [], twice: [] })
 })

@@ -21,6 +21,8 @@ export interface CertificateAuthority {
   /** In PEM. */
   readonly cert: string
   issue(wishes?: Wishes): Issued
+  /** An authority that this one vouches for. */
+  appoint(name: string): CertificateAuthority
   /** A list of revoked certificates, in PEM. */
   revoke(...serials: number[]): string
 }
@@ -28,39 +30,43 @@ export interface CertificateAuthority {
 const DAY_MS = 86_400_000
 
 export function createCertificateAuthority(name = 'Test authority'): CertificateAuthority {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { privateKey, publicKey } = newKeys()
   const issuer = nameOf([name])
+  return createAuthority(
+    privateKey,
+    issuer,
+    certify(privateKey, issuer, issuer, publicKey, 1, 10, [MAY_SIGN]),
+  )
+}
+
+const newKeys = () => generateKeyPairSync('ec', { namedCurve: 'P-256' })
+
+function createAuthority(privateKey: KeyObject, issuer: Buffer, cert: string): CertificateAuthority {
   let serial = 1
 
-  const certify = (subject: Buffer, key: KeyObject, days: number, extensions: readonly Buffer[]) =>
-    signed(privateKey, 'CERTIFICATE', [
-      tlv(0xa0, integer(2)),
-      integer(serial),
-      ECDSA_WITH_SHA256,
-      issuer,
-      sequence(time(Math.min(-1, days - 1)), time(days)),
-      subject,
-      key.export({ type: 'spki', format: 'der' }),
-      tlv(0xa3, sequence(...extensions)),
-    ])
-
   return {
-    cert: certify(issuer, publicKey, 10, [extension(IS_CA, sequence(TRUE))]),
+    cert,
     issue({ cn = 'localhost', uris = [], days = 2 } = {}) {
       serial += 1
-      const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      const pair = newKeys()
       const names = [
         tlv(0x82, Buffer.from('localhost')),
         tlv(0x87, Buffer.from([127, 0, 0, 1])),
         ...uris.map((uri) => tlv(0x86, Buffer.from(uri))),
       ]
+      const extensions = [extension(ALTERNATIVE_NAMES, sequence(...names))]
       return {
-        cert: certify(nameOf([cn].flat()), pair.publicKey, days, [
-          extension(ALTERNATIVE_NAMES, sequence(...names)),
-        ]),
+        cert: certify(privateKey, issuer, nameOf([cn].flat()), pair.publicKey, serial, days, extensions),
         key: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
         serial,
       }
+    },
+    appoint(name) {
+      serial += 1
+      const pair = newKeys()
+      const subject = nameOf([name])
+      const itsCert = certify(privateKey, issuer, subject, pair.publicKey, serial, 10, [MAY_SIGN])
+      return createAuthority(pair.privateKey, subject, itsCert)
     },
     revoke: (...serials) =>
       signed(privateKey, 'X509 CRL', [
@@ -76,12 +82,34 @@ export function createCertificateAuthority(name = 'Test authority'): Certificate
   }
 }
 
+function certify(
+  signer: KeyObject,
+  issuer: Buffer,
+  subject: Buffer,
+  key: KeyObject,
+  serial: number,
+  days: number,
+  extensions: readonly Buffer[],
+): string {
+  return signed(signer, 'CERTIFICATE', [
+    tlv(0xa0, integer(2)),
+    integer(serial),
+    ECDSA_WITH_SHA256,
+    issuer,
+    sequence(time(Math.min(-1, days - 1)), time(days)),
+    subject,
+    key.export({ type: 'spki', format: 'der' }),
+    tlv(0xa3, sequence(...extensions)),
+  ])
+}
+
 // DER (ITU-T X.690), as much of it as certificates need (RFC 5280).
 const ECDSA_WITH_SHA256 = sequence(Buffer.from('06082a8648ce3d040302', 'hex'))
 const COMMON_NAME = Buffer.from('0603550403', 'hex')
 const IS_CA = Buffer.from('0603551d13', 'hex')
 const ALTERNATIVE_NAMES = Buffer.from('0603551d11', 'hex')
 const TRUE = Buffer.from('0101ff', 'hex')
+const MAY_SIGN = extension(IS_CA, sequence(TRUE))
 
 function tlv(tag: number, ...parts: readonly Buffer[]): Buffer {
   const value = Buffer.concat(parts)

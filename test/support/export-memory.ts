@@ -12,12 +12,22 @@ import { insertReadings } from './readings.ts'
 
 const MIB = 1_048_576
 
+/** What is exported. */
+interface Stored {
+  readonly insert: typeof insertReadings
+  readonly query: string
+}
+
 /**
  * Exports a channel from a gateway in a process of its own.
  *
  * @returns the lines that came, and by how many MiB the process grew at the most above what it had when idle
  */
-export async function measureExport(rows: number, accept: string) {
+export async function measureExport(
+  rows: number,
+  accept: string,
+  { insert = insertReadings, query = '' }: Partial<Stored> = {},
+) {
   const [database, nats, port] = await Promise.all([cloneDatabase(), startTestNats(), freePort()])
   const url = `http://127.0.0.1:${port}`
   const gateway = startProgram(process.execPath, ['bin/start.mjs'], {
@@ -43,13 +53,13 @@ export async function measureExport(rows: number, accept: string) {
   const db = new Client({ connectionString: database.url })
   await db.connect()
   const place = { domainId: site.domain.id, channelId: site.channel.id }
-  await insertReadings(db, { ...place, count: rows, start: 1_700_000_000 })
+  await insert(db, { ...place, count: rows, start: 1_700_000_000 })
   await db.end()
 
   const path = `${url}/${site.domain.id}/channels/${site.channel.id}/messages`
   const headers = { accept, authorization: `Bearer ${site.token}` }
-  async function exported(query: string, onChunk: () => Promise<void>): Promise<number> {
-    const response = await fetch(`${path}?${query}`, { headers })
+  async function exported(limit: string, onChunk: () => Promise<void>): Promise<number> {
+    const response = await fetch(`${path}?${query}&${limit}`, { headers })
     let lines = 0
     for await (const chunk of response.body ?? []) {
       for (const byte of chunk as Uint8Array) if (byte === 0x0a) lines += 1

@@ -51,6 +51,7 @@ export async function startHttpAdapter(ttlMs: number): Promise<HttpAdapterUnderT
   const traffic = startUntoldTraffic(log)
   const adapter = createHttpAdapter({
     addressOf: createAddressReader([]),
+    letIn: () => undefined,
     authority,
     traffic,
     publish: (message, done) => (test.intercept ?? publish)(message, done),

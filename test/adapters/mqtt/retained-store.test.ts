@@ -68,7 +68,7 @@ describe('the stream of retained messages', () => {
       await store.find(CHANNEL, ['#'])
       expect(await onFile()).toBe(1)
     })
-    expect((await store.find(CHANNEL, ['#'])).map(({ levels }) => levels)).toEqual([['lasting']])
+    expect((await store.find(CHANNEL, ['#'])).map(({ message }) => message.levels)).toEqual([['lasting']])
     expect(store.size.messages).toBe(1)
   })
 

@@ -31,14 +31,13 @@ useGateway((started, testBus) => {
 })
 
 const authority = createCertificateAuthority()
-const foreign = createCertificateAuthority()
+const foreign = createCertificateAuthority('Foreign authority')
 const server = authority.issue()
 let folder: string
 let channel: Channel
 let client: Client
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sluice-tls-'))
-  await writeFile(join(folder, 'ca.pem'), authority.cert)
 })
 afterAll(() => rm(folder, { recursive: true }))
 beforeEach(() => {
@@ -47,13 +46,15 @@ beforeEach(() => {
 })
 
 let files = 0
-async function identityOf({ cert, key }: Issued, crl?: string): Promise<TlsIdentity> {
+async function identityOf({ cert, key }: Issued, crl?: string, ca = authority.cert): Promise<TlsIdentity> {
   const paths = { cert: join(folder, `c${(files += 1)}.pem`), key: join(folder, `k${files}.pem`) }
   const crlPath = crl === undefined ? undefined : join(folder, `r${files}.pem`)
+  const caPath = join(folder, `a${files}.pem`)
+  await writeFile(caPath, ca)
   await writeFile(paths.cert, cert)
   await writeFile(paths.key, key)
   if (crlPath !== undefined) await writeFile(crlPath, crl ?? '')
-  return loadTls({ ...paths, ca: join(folder, 'ca.pem'), crl: crlPath })
+  return loadTls({ ...paths, ca: caPath, crl: crlPath })
 }
 
 async function listen(given: Partial<TlsSettings> = {}, { adapter } = gateway): Promise<MqttListener> {
@@ -280,6 +281,53 @@ describe('a client certificate', () => {
     // Nor does it help to go on with the session from before.
     await expectClosed(listener, { ...revoked, session })
     await signIn(listener, { ...fine, clientId: 'fine' })
+  })
+
+  it('that expires ends its connection, and no other', async () => {
+    const listener = await listen()
+    const other = await signIn(listener, { ...asCn(client.id), clientId: 'other' })
+    const device = await signInForShort(listener)
+    await eventually(() => expect(device.connected).toBe(false))
+    await other.publishAsync(topicOf(channel), 'still there', { qos: 1 })
+  })
+
+  /** With a certificate that holds just long enough to come in. */
+  async function signInForShort(listener: MqttListener): Promise<MqttClient> {
+    for (let seconds = 1; ; seconds *= 2) {
+      const certificate = authority.issue({ cn: client.id, days: seconds / 86_400 })
+      const device = await signIn(listener, { ...certificate, clientId: 'short' }).catch(() => undefined)
+      if (device) return device
+    }
+  }
+
+  const reasonOfEnd = (device: MqttClient) =>
+    new Promise<number | undefined>((resolve) =>
+      device.once('disconnect', ({ reasonCode }) => resolve(reasonCode)),
+    )
+
+  it('that is revoked ends its connection once the list is read, and no other', async () => {
+    const listener = await listen({ identity: await identityOf(server, authority.revoke()) })
+    const revoked = asCn(client.id)
+    const other = await signIn(listener, { ...asCn(client.id), clientId: 'other' })
+    const device = await signIn(listener, { ...revoked, clientId: 'revoked' })
+    const reason = reasonOfEnd(device)
+    listener.renew(await identityOf(server, authority.revoke(999, revoked.serial)))
+    expect(await reason).toBe(0x87)
+    await other.publishAsync(topicOf(channel), 'still there', { qos: 1 })
+  })
+
+  it('of an authority that is believed no more ends its connection, and no other', async () => {
+    const branch = authority.appoint('Branch')
+    const both = authority.cert + foreign.cert
+    const listener = await listen({ identity: await identityOf(server, undefined, both) })
+    const viaBranch = branch.issue({ cn: client.id })
+    const chain = { cert: viaBranch.cert + branch.cert, key: viaBranch.key, clientId: 'branch' }
+    const other = await signIn(listener, chain)
+    const device = await signIn(listener, { ...foreign.issue({ cn: client.id }), clientId: 'foreign' })
+    const reason = reasonOfEnd(device)
+    listener.renew(await identityOf(server))
+    expect(await reason).toBe(0x87)
+    await other.publishAsync(topicOf(channel), 'still there', { qos: 1 })
   })
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)('counts in a session resumed with %s too', async (version) => {

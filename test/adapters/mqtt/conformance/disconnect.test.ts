@@ -65,6 +65,44 @@ describe.each([4, 5] as const)('the end of a connection, protocol level %i,', (v
   })
 })
 
+describe('DISCONNECT of MQTT 5 that asks for another session expiry', () => {
+  it.each([
+    ['CONNECT asked for none', undefined],
+    ['CONNECT asked for 0', 0],
+  ])('breaks the protocol when %s: it is told, and its will is published', async (_when, asked) => {
+    const channel = gateway.tables.addChannel()
+    const member = addMember(gateway.tables, channel)
+    const listener = await open(5, member, { clientId: 'listener' })
+    await listener.subscribe(topicOf(channel))
+    const raw = await open(5, member, {
+      clientId: 'turncoat',
+      properties: asked === undefined ? {} : { sessionExpiryInterval: asked },
+      will: { topic: topicOf(channel), payload: Buffer.from('will'), qos: 1, retain: false },
+    })
+    raw.send({ cmd: 'disconnect', reasonCode: 0, properties: { sessionExpiryInterval: 60 } })
+    expect((await raw.next('disconnect')).reasonCode).toBe(0x82)
+    await raw.closed()
+    expect((await listener.message()).text).toBe('will')
+    const back = await open(5, member, { clientId: 'turncoat', clean: false })
+    expect(back.connack?.sessionPresent).toBe(false)
+  })
+
+  it('is done when CONNECT asked for one', async () => {
+    const member = gateway.tables.addClient()
+    const clientId = 'stayer'
+    const raw = await open(5, member, { clientId, properties: { sessionExpiryInterval: 60 } })
+    raw.send({ cmd: 'disconnect', reasonCode: 0, properties: { sessionExpiryInterval: 120 } })
+    await raw.closed()
+    expect(raw.packets).toEqual([])
+    const back = await open(5, member, { clientId, clean: false })
+    expect(back.connack?.sessionPresent).toBe(true)
+    back.send({ cmd: 'disconnect', reasonCode: 0, properties: { sessionExpiryInterval: 0 } })
+    await back.closed()
+    const again = await open(5, member, { clientId, clean: false })
+    expect(again.connack?.sessionPresent).toBe(false)
+  })
+})
+
 describe('AUTH of MQTT 5', () => {
   it.each([
     ['with its flags right', packet(0xf0, 0x18, 0)],
