@@ -346,7 +346,7 @@ export const SETTINGS = {
     'SLUICE_RECEIVE_MAXIMUM',
     '1024',
     integer(1, 65_535),
-    'Messages of QoS 1 and 2 that one MQTT 5 connection may publish before they are acknowledged; one more ends it.',
+    'Messages of QoS 1 and 2 that one MQTT 5 connection may publish before they are acknowledged; one more ends it. Of older versions, which cannot be told, messages of QoS 2 alone: those that the client has not released by PUBREL.',
   ),
   sessionExpiryS: setting(
     'SLUICE_SESSION_EXPIRY_S',

@@ -30,7 +30,7 @@ export interface MqttLimits extends SessionBounds {
   readonly maxQueuedMessages: number
   /** Unacknowledged QoS 1 and 2 messages to one session. */
   readonly maxInflight: number
-  /** The same from one connection of MQTT 5, which is told so. */
+  /** The same from one connection of MQTT 5, which is told so; of older versions QoS 2 alone, between PUBLISH and PUBREL. */
   readonly receiveMaximum: number
   readonly sessionExpiryS: number
   /** Told to MQTT 5 clients that ask for more, or for none. */
