@@ -34,6 +34,9 @@ export function consumersOf(
 export const IDLE_MS = 10_000
 export const NS = 1_000_000
 
+/** Rests so many times as long as a look took, at least: it costs the more, the more a tenant has. */
+const REST_FACTOR = 20
+
 /** The consumers of all groups: how many a domain may have, and which of them nobody will come back to. */
 export interface Groups {
   /** Counts in those that a member is about to make. @throws {QuotaExceeded} `too_many_groups` @throws {Unavailable} */
@@ -63,7 +66,8 @@ export function createGroups(options: GroupsOptions): Groups {
   /** Counted in while the look is under way, which may have missed them. */
   let recent: [domainId: string, name: string][] = []
   let looking: Promise<void> | undefined
-  let lookedAtMs = -Infinity
+  let hasLooked = false
+  let restUntilMs = 0
 
   function count(all: Map<string, Set<string>>, domainId: string, name: string): void {
     const names = all.get(domainId)
@@ -111,12 +115,15 @@ export function createGroups(options: GroupsOptions): Groups {
     }
     for (const [domainId, name] of recent) count(found, domainId, name)
     byDomain = found
+    hasLooked = true
   }
 
   function looked(): Promise<void> {
-    if (Date.now() - lookedAtMs < restMs) return Promise.resolve()
+    const beganAtMs = Date.now()
+    if (!looking && beganAtMs < restUntilMs) return Promise.resolve()
     looking ??= look().finally(() => {
-      lookedAtMs = Date.now()
+      const now = Date.now()
+      restUntilMs = now + Math.max(restMs, REST_FACTOR * (now - beganAtMs))
       looking = undefined
     })
     return looking
@@ -138,7 +145,7 @@ export function createGroups(options: GroupsOptions): Groups {
     async admit(domainId, consumers) {
       try {
         // What there was before this process began.
-        if (lookedAtMs === -Infinity || !hasRoom(domainId, consumers)) await looked()
+        if (!hasLooked || !hasRoom(domainId, consumers)) await looked()
       } catch (cause) {
         throw new Unavailable('groups cannot be counted', { cause })
       }

@@ -13,7 +13,10 @@ export interface SessionRoom {
   heldBytes(domainId: string): number
   /** @param amount negative for what was taken away */
   add(domainId: string, amount: Amount): void
-  /** Resolves when it is known what there is; that may be as of a second ago. @throws {Unavailable} */
+  /**
+   * Resolves when it is known what there is: as of now, as of a second ago, or as it was, when so much was measured of late that
+   * it has to wait. Rejects when NATS does not tell.
+   */
   measured(domainId: string): Promise<void>
 }
 
@@ -22,13 +25,16 @@ interface Shelf {
   /** Written more than taken away since the last measuring. */
   grownBytes: number
   measuredAtMs: number
-  measuring: Promise<void> | undefined
 }
 
 /** What a record costs the stream beside its value: subject, headers, place. */
 const RECORD_BYTES = 300
-/** Between two measurings: a tenant that has no room left asks as often as it likes. */
 const MEASURED_FOR_MS = 1_000
+/**
+ * Rests so many times as long as a measuring took before the next one, of whichever domain: a tenant that has no room left asks
+ * as often as it likes, and the more it has the longer it takes.
+ */
+const REST_FACTOR = 20
 
 const costOf = ({ records, bytes }: Amount): number => records * RECORD_BYTES + bytes
 
@@ -39,11 +45,13 @@ export function createSessionRoom(options: {
 }): SessionRoom {
   /** For ever: a domain costs some bytes here, and comes back as soon as one of its clients does. */
   const shelves = new Map<string, Shelf>()
+  let underWay: { readonly shelf: Shelf; readonly ended: Promise<void> } | undefined
+  let restUntilMs = 0
 
   function shelfOf(domainId: string): Shelf {
     let shelf = shelves.get(domainId)
     if (!shelf) {
-      shelf = { bytes: 0, grownBytes: 0, measuredAtMs: 0, measuring: undefined }
+      shelf = { bytes: 0, grownBytes: 0, measuredAtMs: 0 }
       shelves.set(domainId, shelf)
     }
     return shelf
@@ -51,6 +59,7 @@ export function createSessionRoom(options: {
 
   async function measure(domainId: string, shelf: Shelf): Promise<void> {
     const before = shelf.bytes
+    const beganAtMs = Date.now()
     shelf.grownBytes = 0
     try {
       const found = costOf(await options.measure(domainId))
@@ -58,15 +67,19 @@ export function createSessionRoom(options: {
       shelf.bytes = found + Math.max(0, shelf.bytes - before)
     } finally {
       shelf.measuredAtMs = Date.now()
-      shelf.measuring = undefined
+      restUntilMs = shelf.measuredAtMs + REST_FACTOR * (shelf.measuredAtMs - beganAtMs)
+      underWay = undefined
     }
   }
 
   function measured(domainId: string): Promise<void> {
     const shelf = shelfOf(domainId)
-    if (Date.now() - shelf.measuredAtMs < MEASURED_FOR_MS) return Promise.resolve()
-    shelf.measuring ??= measure(domainId, shelf)
-    return shelf.measuring
+    if (underWay) return underWay.shelf === shelf ? underWay.ended : Promise.resolve()
+    const now = Date.now()
+    if (now < restUntilMs || now - shelf.measuredAtMs < MEASURED_FOR_MS) return Promise.resolve()
+    const ended = measure(domainId, shelf)
+    underWay = { shelf, ended }
+    return ended
   }
 
   return {
