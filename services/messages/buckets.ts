@@ -26,7 +26,7 @@ export function selectBuckets(scope: Scope, filter: BucketFilter): Selection<Sam
       { column: 'by_name', type: 'text' },
     ],
   }
-  const buckets = fill === undefined ? sql`select * from found` : filled(filter, fill)
+  const buckets = fill === undefined ? sql`select * from found` : filled(scope, filter, isByName, fill)
   const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
   return {
     keyset: keys,
@@ -66,36 +66,95 @@ function valueOf(aggregation: Aggregation): RawBuilder<unknown> {
       return sql`(array_agg(samples.value order by samples.time, samples.place))[1]`
     case 'last':
       return sql`(array_agg(samples.value order by samples.time desc, samples.place desc))[1]`
+    case 'avg':
+    case 'sum': {
+      const isSafe = sql`abs(samples.value) < ${SUMMABLE}`
+      return sql`case when max(abs(samples.value)) < ${SUMMABLE}
+        then ${sql.raw(aggregation)}(samples.value) filter (where ${isSafe}) end`
+    }
     case 'max':
     case 'min':
-    case 'avg':
-    case 'sum':
     case 'count':
       return sql`${sql.raw(aggregation)}(samples.value)`
   }
 }
 
 /**
+ * Postgres ends the whole query when a sum leaves what a double holds, and its averages sum squares, too. An interval with a
+ * number as large as this one has neither, so that one sensor does not take everybody's.
+ */
+const SUMMABLE = sql`1e150::double precision`
+
+/**
  * Every interval of the time asked for, the empty ones with a value out of their neighbours. An interval and all empty ones
  * behind it have seen the same number of values, counted from either end, and so find each other.
  */
-function filled({ from, to, intervalS }: BucketFilter, fill: Fill): RawBuilder<unknown> {
+function filled(scope: Scope, filter: BucketFilter, isByName: boolean, fill: Fill): RawBuilder<unknown> {
+  const { from, to, intervalS } = filter
   const known = sql`case when value is not null then n end`
+  const [before, behind] = [sql`max(${LINKABLE}) over before`, sql`max(${LINKABLE}) over behind`]
   const value = {
     null: sql`value`,
-    previous: sql`max(value) over before`,
-    linear: sql`coalesce(value, max(value) over before + (max(value) over behind - max(value) over before)
+    previous: sql`coalesce(max(value) over before, earlier)`,
+    linear: sql`coalesce(value, ${before} + (${behind} - ${before})
       * (n - max(${known}) over before)::double precision / (max(${known}) over behind - max(${known}) over before))`,
   }[fill]
+  // `offset 0`: once for each name, and not for each of its intervals.
+  const earlier = fill === 'previous' ? valueBefore(scope, filter) : sql`null::double precision`
   return sql`
-    select n, by_name, ${value} as value, coalesce(series_id, min(series_id) over (partition by by_name)) as series_id
+    select n, by_name, ${value} as value,
+      coalesce(series_id, min(series_id) over (partition by by_name), any_series) as series_id
     from (
-      select n, by_name, value, series_id, count(value) over (partition by by_name order by n) as seen_before,
+      select n, by_name, value, series_id, any_series, earlier,
+        count(value) over (partition by by_name order by n) as seen_before,
         count(value) over (partition by by_name order by n desc) as seen_behind
       from generate_series(floor(${from}::double precision / ${intervalS})::bigint,
           ceil(${to}::double precision / ${intervalS})::bigint - 1) as n
-        cross join (select distinct by_name from found) as names
+        cross join (select names.*, ${earlier} as earlier from (${namesOf(scope, isByName)}) as names offset 0) as names
         left join found using (n, by_name)
     ) as counted
     window before as (partition by by_name, seen_before), behind as (partition by by_name, seen_behind)`
+}
+
+/** Between numbers as large or as small as these Postgres would not draw a line, and end the whole query. */
+const LINKABLE = sql`case when value = 0 or abs(value) between 1e-290 and 1e300 then value end`
+
+/** The names that have intervals, whether something is found or not, each with its series. */
+function namesOf({ channelNo, series }: Scope, isByName: boolean): RawBuilder<unknown> {
+  if (series === undefined) {
+    return sql`(select ''::text as by_name, id as any_series, null::int[] as all_series from series
+      where channel_no = ${channelNo} order by name limit 1)`
+  }
+  const name = isByName ? sql`name` : sql`''::text`
+  return sql`select ${name} as by_name, min(id) as any_series, array_agg(id) as all_series from series
+    where id = any(${series}::int[]) group by 1`
+}
+
+/** How far back a value is looked for: in readings of each series; of the channel where there are many series. */
+const LOOK_BACK = 100
+const LOOK_BACK_CHANNEL = 10_000
+const MANY_SERIES = 1_000
+
+/**
+ * The last number of a name before the time asked for: what the empty intervals at its beginning still hold. Of sums and
+ * counts nothing holds on.
+ */
+function valueBefore({ channelNo, series }: Scope, filter: BucketFilter): RawBuilder<unknown> {
+  const { aggregation, from } = filter
+  if (aggregation === 'sum' || aggregation === 'count') return sql`null::double precision`
+  const conditions = [
+    sql<SqlBool>`value is not null`,
+    ...sampleConditions({ ...filter, from: undefined, to: undefined }),
+  ]
+  const passes = sql.join(conditions, sql` and `)
+  const last = (where: RawBuilder<SqlBool>, limit: number) => sql`
+    select * from samples where ${where} and time < ${from} order by time desc, place desc limit ${limit}`
+  if (series === undefined || series.length > MANY_SERIES) {
+    return sql`(select value from (${last(sql`channel_no = ${channelNo}`, LOOK_BACK_CHANNEL)}) as samples
+      where ${passes} and (all_series is null or series_id = any(all_series)) order by time desc, place desc limit 1)`
+  }
+  return sql`(select value from unnest(all_series) as wanted cross join lateral (
+      select time, place, value from (${last(sql`series_id = wanted`, LOOK_BACK)}) as samples
+      where ${passes} order by time desc, place desc limit 1
+    ) as each order by time desc, place desc limit 1)`
 }

@@ -1,4 +1,5 @@
 import type { Origin } from './dictionary.ts'
+import { toJson } from './json.ts'
 
 /** Rows in the text format of COPY (PostgreSQL manual, COPY, "Text Format"): columns by tabs, rows by newlines, `\N` for null. */
 
@@ -29,6 +30,6 @@ export interface JsonRow {
 export function copyJsonMessage(origin: Origin, { seq, record, format, createdNs, object }: JsonRow): string {
   return (
     `${seq}\t${record}\t${origin.domainId}\t${origin.channelId}\t${origin.publisher ?? NULL}\t` +
-    `${text(origin.subtopic)}\t${origin.protocol}\t${text(format)}\t${createdNs}\t${text(JSON.stringify(object))}\n`
+    `${text(origin.subtopic)}\t${origin.protocol}\t${text(format)}\t${createdNs}\t${text(toJson(object))}\n`
   )
 }

@@ -70,7 +70,7 @@ function cell(value: unknown): string {
   if (value === undefined || value === null) return ''
   if (typeof value === 'number' || typeof value === 'boolean' || value instanceof LongInteger)
     return String(value)
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  const text = typeof value === 'string' ? value : toJson(value)
   // A device must not get a spreadsheet to calculate: what would be a formula is made text (OWASP, "CSV Injection").
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe

@@ -5,6 +5,7 @@ import { looksLikeSenml } from '../../senml/looks-like.ts'
 import { fromJsonValue, parseCbor, parseJson } from '../../senml/parse.ts'
 import type { ResolvedRecord, SenmlRecord } from '../../senml/record.ts'
 import { resolve } from '../../senml/resolve.ts'
+import { mayHaveLongNumbers, parseExact } from './json.ts'
 import { MAX_RECORDS } from './place.ts'
 import { findUnstorable, findUnstorableText } from './storable.ts'
 import type { Content } from './types.ts'
@@ -60,14 +61,18 @@ function mediaType(contentType: string): string {
 }
 
 function decodeJson(message: Message): Content {
+  let text: string
   let value: unknown
   try {
-    value = JSON.parse(utf8.decode(message.payload))
+    text = utf8.decode(message.payload)
+    value = JSON.parse(text)
   } catch {
     // A declaration or a bracket says that it was meant as JSON; then somebody wants to know that it was lost.
     return { kind: 'broken', reason: 'invalid_json: the payload is not JSON in UTF-8' }
   }
   if (looksLikeSenml(value)) return toReadings(fromJsonValue(value, SENML_OPTIONS), message)
+  // Only now: in SenML a number is a double.
+  if (mayHaveLongNumbers(text)) value = parseExact(text)
   const reason = findUnstorable(value)
   if (reason !== undefined) return { kind: 'broken', reason }
   const objects = Array.isArray(value) ? value : [value]

@@ -1,4 +1,4 @@
-import { LongInteger } from './json.ts'
+import { LongInteger, parseExact } from './json.ts'
 import type { JsonMessageRow, SampleRow } from './repository.ts'
 import type { SeriesRow } from './series.ts'
 import type { JsonMessage, Reading } from './types.ts'
@@ -32,14 +32,16 @@ export function presentReading(channelId: string, series: Origin, sample: Sample
   }
 }
 
-export function presentJson(row: JsonMessageRow) {
+export const presentJson = (row: JsonMessageRow) => presentObject(row, parseExact(row.payload))
+
+function presentObject(row: Omit<JsonMessageRow, 'payload'>, payload: unknown) {
   return {
     channel: row.channel_id,
     created: new LongInteger(row.created),
     subtopic: row.subtopic === '' ? undefined : row.subtopic,
     publisher: row.publisher ?? undefined,
     protocol: row.protocol,
-    payload: row.payload,
+    payload,
   }
 }
 
@@ -60,12 +62,12 @@ export function presentLiveReading(reading: Reading) {
 
 /** The same of another JSON message. */
 export function presentLiveJson(message: JsonMessage) {
-  return presentJson({
+  const row = {
     channel_id: message.channelId,
     publisher: message.publisher,
     subtopic: message.subtopic,
     protocol: message.protocol,
     created: String(message.createdNs),
-    payload: message.payload,
-  })
+  }
+  return presentObject(row, message.payload)
 }

@@ -17,10 +17,12 @@ export type SampleRow = Pick<Selectable<SamplesTable>, 'series_id' | 'time' | 'v
   }
 export type JsonMessageRow = Omit<
   Selectable<JsonMessagesTable>,
-  'stream_seq' | 'record' | 'domain_id' | 'format' | 'created'
+  'stream_seq' | 'record' | 'domain_id' | 'format' | 'created' | 'payload'
 > & {
   /** All the digits. */
   readonly created: string
+  /** JSON, with all the digits of its numbers. */
+  readonly payload: string
 }
 
 /** A row, beside the columns of its keyset. */
@@ -153,8 +155,8 @@ export function selectJsonMessages(
   const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
   return {
     rows: sql`
-      select channel_id, publisher, subtopic, protocol, created::text as created, payload, stream_seq::text as stream_seq,
-        record
+      select channel_id, publisher, subtopic, protocol, created::text as created, payload::text as payload,
+        stream_seq::text as stream_seq, record
       from json_messages as page where ${where} and ${behind}
       order by ${orderBy(keys)} ${windowOf(filter)}`,
     keyset: keys,

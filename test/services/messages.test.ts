@@ -199,4 +199,22 @@ describe('other JSON', () => {
       publisher: site.client.id,
     })
   })
+
+  it('keeps all the digits of its numbers, in pages and exports', async () => {
+    const body =
+      '{"a": "12345678901234567890 \\" 1e400", "id": 12345678901234567890, "long": 0.12345678901234567890, "small": 1.5e-7, "sum": 0.30000000000000004}'
+    const sent = { auth: site.auth, body: Buffer.from(body), type: 'application/json' }
+    await api.expect(202, 'POST', `/${site.topic}/exact`, sent)
+    await eventually('it is stored', async () => (await read('format=exact')).total === 1)
+    const path = `/${site.domain.id}/channels/${site.channel.id}/messages?format=exact`
+    for (const accept of ['application/json', 'application/x-ndjson']) {
+      const answer = await fetch(gateway.url + path, {
+        headers: { authorization: `Bearer ${site.token}`, accept },
+      })
+      expect(await answer.text()).toContain(
+        '{"a":"12345678901234567890 \\" 1e400","id":12345678901234567890,"sum":0.30000000000000004,' +
+          '"long":0.12345678901234567890,"small":1.5e-7}',
+      )
+    }
+  })
 })

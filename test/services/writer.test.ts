@@ -242,6 +242,14 @@ describe('a message that cannot be stored', () => {
       'invalid_text',
     ],
     ['more objects than a message may hold', `[${'{},'.repeat(1_000)}{}]`, 'application/json', 'too_large'],
+    ['a number beyond all doubles', '{"a":[1e400]}', 'application/json', 'invalid_number: 1e400'],
+    [
+      'a number of very many digits',
+      `{"a":0.1${'0'.repeat(200_000)}1}`,
+      'application/json',
+      'invalid_number: 0.1000',
+    ],
+    ['a number too small for one', '{"a":1e-9999}', 'application/json', 'invalid_number: 1e-9999'],
     ['brackets without end', '['.repeat(5_000) + ']'.repeat(5_000), 'application/senml+json', 'record 0'],
   ])(
     '(%s) goes to the dead letters with its reason, and stops nobody',
