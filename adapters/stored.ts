@@ -4,6 +4,9 @@ import { ackSequence } from '../platform/bus/publisher.ts'
 import type { PublishDone } from '../platform/bus/publisher.ts'
 import { Unavailable } from '../platform/errors.ts'
 
+/** The message is on the stream and will be stored, but was not in the time that its publisher waits. */
+export class NotStoredYet extends Unavailable {}
+
 export interface StoredOptions {
   /** From publishing on, the stream's own acknowledgement included. */
   readonly timeoutMs?: number
@@ -14,8 +17,7 @@ export interface StoredOptions {
 export interface StoredAcks {
   /**
    * What to publish with instead of `done`: that is called when the writer has committed the message, or with
-   * {@link Unavailable} when it has not within the time. The message is then on the stream and will be stored; who sends it
-   * again may see it twice.
+   * {@link NotStoredYet} when it has not within the time: who sends it again may see it twice.
    */
   wait(done: PublishDone): PublishDone
   /** The same for a message that has its place in the stream already. */
@@ -84,7 +86,7 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
   function admit(entry: Waiting): void {
     if (entry.seq <= committedSeq) return entry.done()
     if (waiting.length - head >= maxWaiting) {
-      return entry.done(new Unavailable('too many messages wait for the database'))
+      return entry.done(new NotStoredYet('too many messages wait for the database'))
     }
     add(entry)
   }
@@ -96,7 +98,7 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
       if (late.length === 0) return
       waiting = waiting.slice(head).filter(({ deadlineMs }) => deadlineMs > now)
       head = 0
-      for (const each of late) answer(each, new Unavailable(`not stored within ${timeoutMs} ms`))
+      for (const each of late) answer(each, new NotStoredYet(`not stored within ${timeoutMs} ms`))
     },
     Math.max(10, Math.min(250, timeoutMs / 4)),
   )
@@ -126,7 +128,7 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
       const left = waiting.slice(head)
       waiting = []
       head = 0
-      for (const each of left) answer(each, new Unavailable('the gateway is stopping'))
+      for (const each of left) answer(each, new NotStoredYet('the gateway is stopping'))
     },
   }
 }

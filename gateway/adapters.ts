@@ -7,6 +7,7 @@ import type { MqttLimits } from '../adapters/mqtt/host.ts'
 import { listenMqtt } from '../adapters/mqtt/listen.ts'
 import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
 import { createPublish } from '../adapters/publish.ts'
+import { createConnectionQuota } from '../adapters/quota.ts'
 import { createMessageRates, limitPublish } from '../adapters/rates.ts'
 import { createStoredAcks } from '../adapters/stored.ts'
 import { startTraffic } from '../adapters/traffic.ts'
@@ -66,10 +67,17 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
   if (stored) life.onStop('stored acknowledgements', () => stored.stop())
   const publish = createPublish(publisher, stored)
   const feed = createChannelFeed(bus)
+  life.onStop('live messages', () => feed.stop())
   const rates = createMessageRates({
     perClient: config.maxClientMessagesPerS,
     perDomain: config.maxDomainMessagesPerS,
     perListener: config.maxListenerMessagesPerS,
+  })
+  const quota = createConnectionQuota({
+    perClient: config.maxClientConnections,
+    perDomain: config.maxDomainConnections ?? Math.max(1, Math.floor(config.maxConnections * 0.75)),
+    perClientPerS: config.maxClientConnectsPerS,
+    perDomainPerS: config.maxDomainConnectsPerS,
   })
   const has = (role: Config['roles'][number]) => config.roles.includes(role)
   const { maxPayloadBytes, maxConnections } = config
@@ -97,6 +105,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       addressOf,
       traffic,
       publish: limitPublish(publish, rates?.('ws')),
+      quota,
       feed,
       log,
       metrics,
@@ -123,6 +132,7 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
       metrics,
       checkPayload,
       traffic,
+      quota,
       rates,
       limits: mqttLimits(config),
     })
@@ -153,6 +163,7 @@ const mqttLimits = (config: Config): MqttLimits => ({
   connectTimeoutMs: config.connectTimeoutS * 1_000,
   maxSubscriptionsPerRequest: config.maxSubscriptionsPerRequest,
   maxSubscriptions: config.maxSubscriptions,
+  maxDomainSubscriptions: config.maxDomainSubscriptions,
   maxGroupsPerDomain: config.maxDomainGroups,
   maxSessionBytes: config.maxSessionBytes,
   maxDomainSessionBytes: config.maxDomainSessionBytes,

@@ -267,6 +267,27 @@ export const SETTINGS = {
     integer(1, 10_000_000),
     'Connections of devices that are open at once.',
   ),
+  maxClientConnections: setting(
+    'SLUICE_MAX_CLIENT_CONNECTIONS',
+    '1000',
+    integer(1, 10_000_000),
+    'Connections that one client has open at once, over MQTT and WebSocket together, with each process. One more is refused: MQTT 5 reason 0x97, MQTT 3.1.1 return code 3, WebSocket HTTP 429. A client that comes back under a name that is in use takes the place of its other connection.',
+  ),
+  maxDomainConnections: optional(
+    'SLUICE_MAX_DOMAIN_CONNECTIONS',
+    integer(1, 10_000_000),
+    'The same for all clients of one domain. Without it three quarters of `SLUICE_MAX_CONNECTIONS`, so that there is room for others whatever one tenant does; with one tenant alone, set it to as many.',
+  ),
+  maxClientConnectsPerS: optional(
+    'SLUICE_MAX_CLIENT_CONNECTS_PER_S',
+    integer(1, 1_000_000),
+    'New connections of one client in a second, over MQTT and WebSocket together, with each process. What is too much: MQTT 5 reason 0x9F, MQTT 3.1.1 return code 3, WebSocket HTTP 429. Without it any number.',
+  ),
+  maxDomainConnectsPerS: optional(
+    'SLUICE_MAX_DOMAIN_CONNECTS_PER_S',
+    integer(1, 1_000_000),
+    'The same for all clients of one domain.',
+  ),
   maxUnauthenticatedPerAddress: setting(
     'SLUICE_MAX_UNAUTHENTICATED_PER_ADDRESS',
     '100',
@@ -313,6 +334,12 @@ export const SETTINGS = {
     '10000',
     integer(1, 1_000_000),
     'Filters that one MQTT session may be subscribed to.',
+  ),
+  maxDomainSubscriptions: setting(
+    'SLUICE_MAX_DOMAIN_SUBSCRIPTIONS',
+    '500000',
+    integer(1, 100_000_000),
+    'Filters that all connected MQTT sessions of one domain are subscribed to, with each process.',
   ),
   maxClientMessagesPerS: optional(
     'SLUICE_MAX_CLIENT_MESSAGES_PER_S',

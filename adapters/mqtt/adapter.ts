@@ -5,11 +5,14 @@ import type { Metrics } from '../../platform/metrics.ts'
 import { createRate } from '../../platform/rate.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
+import type { ConnectionQuota } from '../quota.ts'
 import type { MessageRate } from '../rates.ts'
 import { createRefusals } from '../refusals.ts'
+import { NotStoredYet } from '../stored.ts'
 import type { Traffic } from '../traffic.ts'
 import { createAdmission } from './admission.ts'
 import { createAedesBroker, listenForErrors } from './aedes-broker.ts'
+import { TAKEN_OVER } from './claims.ts'
 import { Reason } from './codes.ts'
 import { watchCertificates } from './certificate-watch.ts'
 import { Connection } from './connection.ts'
@@ -21,6 +24,7 @@ import type { CheckPayload } from './inbound.ts'
 import { createRetainedStore } from './retained-store.ts'
 import { watchAuthority } from './revocation.ts'
 import { createRoutes } from './routes.ts'
+import { holderOf } from './session-record.ts'
 import { createCluster } from './cluster.ts'
 import type { ClusterOptions } from './cluster.ts'
 
@@ -32,6 +36,7 @@ export interface MqttAdapterOptions {
   readonly cluster: Pick<ClusterOptions, 'bus' | 'publisher' | 'nodes'>
   /** Asked about payloads of MQTT 5 clients that say they are SenML (contract D31). */
   readonly checkPayload?: CheckPayload
+  readonly quota: ConnectionQuota
   /** The rate of messages of a listener, where one is set. */
   readonly rates?: ((listener: string) => MessageRate) | undefined
   readonly log: Logger
@@ -63,7 +68,13 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const admission = createAdmission(limits)
   const connectRate = limits.maxConnectsPerS === undefined ? undefined : createRate(limits.maxConnectsPerS)
   const onDelivered = metrics.delivery('mqtt')
-  const liveRoutes = createRoutes(liveFeed(feed), log, onDelivered)
+  const liveRoutes = createRoutes(liveFeed(feed), log, onDelivered, (session) => {
+    const connection = byKey.get(session.key)
+    if (connection?.session !== session || connection.isClosed) return
+    refusals.note('messages_missed', { code: Reason.unspecified, ...connection.facts })
+    // A session that ends owes nothing any more; one that goes on in silence would.
+    connection.close(Reason.unspecified, 'messages may have been missed')
+  })
   const { bus, publisher } = options.cluster
   const retained = await createRetainedStore(bus, publisher, {
     onEvict: ({ domainId, channelId }) => refusals.note('retained_evicted', { domainId, channelId }),
@@ -71,15 +82,25 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const publish: Publish = (message, done) => {
     if (!message.retain) return options.publish(message, done)
     // One after the other: what is acknowledged is both on its way and kept.
-    options.publish(message, (error) => (error ? done(error) : retained.store(message, done)))
+    options.publish(message, (error) => {
+      if (error && !(error instanceof NotStoredYet)) return done(error)
+      retained.store(message, (failure) => done(failure ?? error))
+    })
   }
   const all = new Set<Peer>()
   const byKey = new Map<string, Peer>()
 
+  function endForAnother(connection: Peer): void {
+    if (connection.isClosed) return
+    refusals.note('session_taken_over', { code: Reason.sessionTakenOver, ...connection.facts })
+    connection.close(Reason.sessionTakenOver, TAKEN_OVER)
+  }
+
   const letGo = async (key: string): Promise<void> => {
     const connection = byKey.get(key)
-    connection?.close(Reason.sessionTakenOver)
-    await connection?.closed
+    if (!connection) return
+    endForAnother(connection)
+    await connection.closed
   }
 
   const onStored = (): void => {
@@ -101,10 +122,13 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     maxGroupsPerDomain: limits.maxGroupsPerDomain,
     onStored,
     letGo,
-    onTaken: (session) => byKey.get(session.key)?.close(Reason.sessionTakenOver),
     onUnwritable(session, error) {
       refusals.noteError(error, { clientId: session.principal.id })
       byKey.get(session.key)?.close(Reason.quotaExceeded, error.message)
+    },
+    onTaken(session) {
+      const connection = byKey.get(session.key)
+      if (connection) endForAnother(connection)
     },
   })
 
@@ -145,11 +169,12 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
       return true
     },
     async claim(connection, key) {
-      connection.sessionKey = key
       const previous = byKey.get(key)
+      options.quota.enter(holderOf(key), { isReplacing: previous !== undefined })
+      connection.sessionKey = key
       byKey.set(key, connection)
       if (!previous) return
-      previous.close(Reason.sessionTakenOver)
+      endForAnother(previous)
       // Its session is written and its will sent before the new connection goes on.
       await previous.closed
     },
@@ -163,7 +188,10 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     onClosed(connection, { wasOpen, wasAuthenticated }) {
       all.delete(connection)
       const { sessionKey } = connection
-      if (sessionKey !== undefined && byKey.get(sessionKey) === connection) byKey.delete(sessionKey)
+      if (sessionKey !== undefined) {
+        options.quota.leave(holderOf(sessionKey))
+        if (byKey.get(sessionKey) === connection) byKey.delete(sessionKey)
+      }
       admission.onClosed(connection.info.remoteAddress, wasAuthenticated)
       if (wasOpen) open.value -= 1
     },

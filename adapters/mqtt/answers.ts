@@ -1,4 +1,4 @@
-import { returnCodeFor } from './codes.ts'
+import { connackReason, returnCodeFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import type { Version } from './packets.ts'
 import { Property } from './properties.ts'
@@ -51,7 +51,7 @@ function encodePacket(first: number, body: readonly number[]): Buffer {
 
 export function encodeConnackRefusal(version: number, reason: ReasonCode, words: Reasoned): Buffer {
   return version >= 5
-    ? encodeReasoned(0x20, [0, reason], [], words, false)
+    ? encodeReasoned(0x20, [0, connackReason(reason)], [], words, false)
     : encodePacket(0x20, [0, returnCodeFor(reason)])
 }
 

@@ -84,15 +84,18 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
     const found = decodeRecord(at.value)
     if (!found || !isAbandoned(found) || !isOverdue(found)) return
     const now = Date.now()
-    let record = found.endsAt === 0 ? disconnected(found, now) : found
-    if (record.will && (record.will.dueAt <= now || record.endsAt <= now)) {
-      await wills.send(record)
-      record = { ...record, will: undefined }
+    const record = found.endsAt === 0 ? disconnected(found, now) : found
+    let { will } = record
+    let nextVisitAt = will?.dueAt ?? 0
+    if (will && (will.dueAt <= now || record.endsAt <= now)) {
+      if (await wills.settle(record)) will = undefined
+      // The longer it has been tried in vain, the longer until the next time.
+      else nextVisitAt = now + Math.min(Math.max(RETRY_MS, now - will.dueAt), MAX_RETRY_MS)
     }
-    if (record.endsAt <= now && !record.will) return records.remove(key, writtenOf(at))
-    record = { ...record, node: record.will ? nodes.id : '' }
-    await put(key, record, writtenOf(at))
-    if (record.will) visitAt(key, record.will.dueAt)
+    if (record.endsAt <= now && !will) return records.remove(key, writtenOf(at))
+    const isOnFile = record === found && record.will === will && record.node === nodes.id
+    if (!isOnFile) await put(key, { ...record, will, node: will ? nodes.id : '' }, writtenOf(at))
+    if (will) visitAt(key, nextVisitAt)
   }
 
   function put(key: string, record: SessionRecord, replaced: Written): Promise<void> {
@@ -113,7 +116,7 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
       () => {
         timers.delete(key)
         void visit(key).catch((error: unknown) => {
-          bus.log.warn({ err: error }, 'will could not be sent; trying again')
+          bus.log.warn({ err: error }, 'session could not be looked after; trying again')
           visitAt(key, Date.now() + RETRY_MS)
         })
       },
@@ -184,9 +187,12 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
   async function evictBeyondBound(principal: ClientPrincipal): Promise<void> {
     const kept: { key: string; endsAt: number; written: Written }[] = []
     let keptBytes = 0
+    const now = Date.now()
     await records.scan((key, at) => {
       const record = decodeRecord(at.value)
-      if (!record || record.endsAt === 0) return
+      // One whose will is being sent has still to say so, and goes by itself.
+      const isOwing = record?.will !== undefined && record.will.dueAt <= now
+      if (!record || record.endsAt === 0 || isOwing) return
       keptBytes += at.value.length
       kept.push({ key, endsAt: record.endsAt, written: writtenOf(at) })
     }, clientPrefix(principal))

@@ -4,7 +4,7 @@ import type { Bus } from '../../platform/bus/connect.ts'
 import type { Nodes } from '../../platform/bus/nodes.ts'
 import { isWrongRevision } from '../../platform/bus/records.ts'
 import type { RecordAt } from '../../platform/bus/records.ts'
-import { Unavailable } from '../../platform/errors.ts'
+import { Conflict, Unavailable } from '../../platform/errors.ts'
 import { decodeRecord, encodeRecord } from './session-record.ts'
 import type { SessionRecord } from './session-record.ts'
 import { NOT_WRITTEN, writtenOf } from './session-records.ts'
@@ -24,7 +24,8 @@ export interface Claims {
    * @param make         the record to write, in place of the one found
    * @param how.isProbablyNew saves the look-up where there is likely nothing to find
    * @param how.isWanted      whether the connection is still there: one that is gone must not win against one that came later
-   * @throws {Unavailable} the bus is away, or others want the session all the time
+   * @throws {Unavailable} the bus is away
+   * @throws {Conflict} others want the session all the time
    * @throws {QuotaExceeded} there is no room for it
    */
   take(
@@ -36,6 +37,9 @@ export interface Claims {
 }
 
 const takeoverSubject = (node: string): string => `mqtt.takeover.${node}`
+
+/** What the connection that had the session, or was about to have it, is told. */
+export const TAKEN_OVER = 'another connection has taken the session'
 
 const MAX_ATTEMPTS = 16
 const TAKEOVER_MS = 5_000
@@ -110,7 +114,7 @@ export function createClaims(options: {
           if (!isWrongRevision(error)) throw error
         }
       }
-      throw new Unavailable('others want the same session')
+      throw new Conflict('session_taken_over', TAKEN_OVER)
     },
     stop: () => subscription.unsubscribe(),
   }

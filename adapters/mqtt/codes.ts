@@ -63,6 +63,8 @@ const SUBSCRIBE: Record<ErrorKind, ReasonCode> = {
 const CONNECT: Record<ErrorKind, ReasonCode> = {
   ...PUBLISH,
   unauthenticated: Reason.badCredentials,
+  // All that there is to fight over is the session.
+  conflict: Reason.sessionTakenOver,
   too_large: Reason.packetTooLarge,
   rate_limited: Reason.connectionRateExceeded,
   unavailable: Reason.serverUnavailable,
@@ -84,6 +86,9 @@ const UNAVAILABLE: ReadonlySet<ReasonCode> = new Set([
   Reason.serverUnavailable,
   Reason.quotaExceeded,
   Reason.connectionRateExceeded,
+  Reason.serverShuttingDown,
+  Reason.maximumConnectTime,
+  Reason.sessionTakenOver,
 ])
 
 /** CONNACK return code of MQTT 3.1.1 section 3.2.2.3 for a reason code of MQTT 5. */
@@ -95,15 +100,16 @@ export function returnCodeFor(reason: ReasonCode): 1 | 2 | 3 | 4 | 5 {
   return 5
 }
 
-const NOT_FOR_CONNACK: ReadonlySet<ReasonCode> = new Set([
-  Reason.serverShuttingDown,
-  Reason.sessionTakenOver,
-  Reason.maximumConnectTime,
-])
+/** CONNACK knows fewer reasons than DISCONNECT (MQTT 5 section 3.2.2.2): what stands for the others [MQTT-3.2.2-8]. */
+const IN_CONNACK: Partial<Record<ReasonCode, ReasonCode>> = {
+  [Reason.serverShuttingDown]: Reason.serverUnavailable,
+  [Reason.maximumConnectTime]: Reason.serverUnavailable,
+  // "None of the other reason codes apply"; "unavailable" would have it try again, and take the session back.
+  [Reason.sessionTakenOver]: Reason.unspecified,
+}
 
-/** CONNACK knows fewer reasons than DISCONNECT (MQTT 5 section 3.2.2.2); what is no fault of the client is "unavailable". */
 export function connackReason(reason: ReasonCode): ReasonCode {
-  return NOT_FOR_CONNACK.has(reason) ? Reason.serverUnavailable : reason
+  return IN_CONNACK[reason] ?? reason
 }
 
 /** The client broke the protocol, or sent what we do not take. Ends its connection. */

@@ -13,7 +13,7 @@ import {
 } from './aedes-broker.ts'
 import type { AedesClient, AedesPublish } from './aedes-broker.ts'
 import { AedesStream } from './aedes-stream.ts'
-import { connackReason, ProtocolViolation, Reason, reasonFor } from './codes.ts'
+import { ProtocolViolation, Reason, reasonFor } from './codes.ts'
 import type { ReasonCode } from './codes.ts'
 import { encodeConnackRefusal, encodeDisconnect } from './answers.ts'
 import type { Frame } from './framer.ts'
@@ -119,8 +119,9 @@ export class Connection implements Peer, Taker {
     if (reason !== undefined) {
       const words = { text, maximumPacketSize: this.maximumPacketSize }
       if (wasAccepted && this.version === 5) this.send(encodeDisconnect(reason, words)) // [MQTT-3.14.0-1]
-      if (state === 'authenticating') {
-        this.send(encodeConnackRefusal(this.version, connackReason(reason), words))
+      // Aedes has not said anything yet, and will not any more.
+      if (state === 'authenticating' || (state === 'accepting' && !wasAccepted)) {
+        this.send(encodeConnackRefusal(this.version, reason, words))
       }
     }
     this.#wire.finish()

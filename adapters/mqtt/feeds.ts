@@ -6,7 +6,8 @@ import type { Feed } from './routes.ts'
 /** Messages as they are published: for sessions that end with their connection. */
 export function liveFeed(feed: ChannelFeed): Feed {
   return {
-    follow: (address, listener) => feed.follow(address, (message) => listener(message, 0)),
+    follow: (address, listener, onMissed) =>
+      feed.follow(address, (message) => listener(message, 0), onMissed),
   }
 }
 

@@ -10,7 +10,7 @@ import type { Session } from './sessions.ts'
  * Finds out who connects, ends the connection that has the session now, and opens the session.
  *
  * @returns `undefined` when the connection was closed meanwhile
- * @throws {RateLimited}, {Unauthenticated}, {Forbidden} or {InvalidTopic} for the will, {Unavailable}
+ * @throws {QuotaExceeded}, {RateLimited}, {Unauthenticated}, {Forbidden} or {InvalidTopic} for the will, {Unavailable}
  */
 export async function openSession(
   host: Host,

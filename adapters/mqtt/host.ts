@@ -24,6 +24,8 @@ export interface MqttLimits extends SessionBounds {
   readonly maxSubscriptionsPerRequest: number
   /** Of one session. */
   readonly maxSubscriptions: number
+  /** Of all sessions of one domain in this process. */
+  readonly maxDomainSubscriptions: number
   /** What the groups of shared subscriptions of one domain may have on the stream, over all processes. */
   readonly maxGroupsPerDomain: number
   /** Messages that wait for one session. */
@@ -60,7 +62,11 @@ export interface Host {
   readonly traffic: Traffic
   /** Whether the transport's rate has room for one more connection; else it is a refusal, which is noted here. */
   admitConnect(info: ConnectionInfo): boolean
-  /** Takes the session's name for the connection, and ends the one that had it in this process [MQTT-3.1.4-3]. */
+  /**
+   * Takes the session's name for the connection, and ends the one that had it in this process [MQTT-3.1.4-3].
+   *
+   * @throws {QuotaExceeded}, {RateLimited} the client or its domain has too many connections, or makes too many
+   */
   claim(connection: Peer, key: string): Promise<void>
   /** Last place of the stream. @throws {Unavailable} */
   lastPlace(): Promise<number>

@@ -19,8 +19,15 @@ interface Form {
 
 /** Where routes get their messages from. */
 export interface Feed {
-  /** @param listener is told the place in the stream too, where the feed knows it, else 0 */
-  follow(address: ChannelAddress, listener: (message: Message, seq: number) => void): Following
+  /**
+   * @param listener is told the place in the stream too, where the feed knows it, else 0
+   * @param onMissed of a feed that can have gaps: which message may not have come, or nothing where there is no telling
+   */
+  follow(
+    address: ChannelAddress,
+    listener: (message: Message, seq: number) => void,
+    onMissed: (message: Message | undefined) => void,
+  ): Following
 }
 
 interface Channel {
@@ -54,16 +61,31 @@ function isExact(levels: readonly string[]): boolean {
  *
  * A message goes once to each session and each way of writing the channel, with the highest QoS and all identifiers of the
  * filters that match (MQTT 5 section 3.3.4, [MQTT-3.3.4-2]).
+ *
+ * @param onMissed is told of sessions that may not have got what was acknowledged to its publisher, by a feed with gaps
  */
-export function createRoutes(feed: Feed, log: Logger, onDelivered: (receivedAtNs: bigint) => void): Routes {
+export function createRoutes(
+  feed: Feed,
+  log: Logger,
+  onDelivered: (receivedAtNs: bigint) => void,
+  onMissed: (session: Session) => void = () => undefined,
+): Routes {
   const channels = new Map<string, Channel>()
 
   function follow(channel: Channel): Following {
-    return feed.follow(channel.address, (message, seq) => {
-      const common = commonOf(message)
-      for (const form of channel.forms.values()) deliver(form, message, common, seq)
-      onDelivered(message.receivedAtNs)
-    })
+    return feed.follow(
+      channel.address,
+      (message, seq) => {
+        const common = commonOf(message)
+        for (const form of channel.forms.values()) deliver(form, message, common, seq)
+        onDelivered(message.receivedAtNs)
+      },
+      (message) => {
+        for (const form of channel.forms.values()) {
+          for (const route of owedIn(form, message)) onMissed(route.session)
+        }
+      },
+    )
   }
 
   /** A part whose start failed is given up, so that the next subscriber waits for a new answer, not for the old one. */
@@ -184,6 +206,21 @@ function deliver(form: Form, message: Message, common: Common, seq: number): voi
     if (matchesFilter(message.levels, route.levels)) collect(matches, route, message, seq)
   }
   for (const [session, match] of matches) session.outbox.deliver(toDelivery(topic, message, match, common))
+}
+
+/** Routes that a message was promised to, or any, where it is not known which one it was. */
+function* owedIn({ exact, wildcard }: Form, message: Message | undefined): Iterable<Route> {
+  if (!message) {
+    for (const routes of [...exact.values(), wildcard])
+      for (const route of routes) if (route.qos > 0) yield route
+    return
+  }
+  for (const routes of [exact.get(suffixOf(message.levels)) ?? [], wildcard]) {
+    for (const route of routes) {
+      if (!matchesFilter(message.levels, route.levels) || !wants(route, message)) continue
+      if (matchOf(route, message, 0).qos > 0) yield route
+    }
+  }
 }
 
 function admits(route: Route, message: Message, seq: number): boolean {

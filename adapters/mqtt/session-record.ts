@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Holder } from '../quota.ts'
 import type { ClientPrincipal } from './access.ts'
 import type { Qos } from './packets.ts'
 
@@ -105,6 +106,12 @@ export function decodeRecord(value: Uint8Array): SessionRecord | undefined {
 /** Domain and client in front, so that the sessions of one can be counted; the identifier may be any text, and is hashed. */
 export function recordKey({ id, domainId }: ClientPrincipal, identifier: string): string {
   return `${clientPrefix({ id, domainId })}.${createHash('sha256').update(identifier).digest('base64url')}`
+}
+
+/** Whose session has that key. */
+export function holderOf(key: string): Holder {
+  const [domainId = '', clientId = ''] = key.split('.', 2)
+  return { domainId, clientId }
 }
 
 export function clientPrefix({ id, domainId }: Pick<ClientPrincipal, 'id' | 'domainId'>): string {

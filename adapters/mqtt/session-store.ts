@@ -4,7 +4,7 @@ import { readMessage } from '../../platform/bus/message.ts'
 import { findStored } from '../../platform/bus/stored.ts'
 import type { StreamFeed } from '../../platform/bus/stream-feed.ts'
 import { MESSAGES_STREAM, RETAINED_STREAM } from '../../platform/bus/streams.ts'
-import { QuotaExceeded } from '../../platform/errors.ts'
+import { QuotaExceeded, Unavailable } from '../../platform/errors.ts'
 import type { Authority } from '../authority.ts'
 import type { ClientPrincipal } from './access.ts'
 import { createBacklog } from './backlog.ts'
@@ -48,7 +48,7 @@ export interface SessionStore {
   begin(session: Session, receiver: Receiver): void
   /**
    * The connection is gone. Resolves when what outlives it is written, and the will is on the stream, unless it is to be
-   * dropped or to wait.
+   * dropped, to wait, or cannot be sent now: then it is written down to be sent later.
    */
   close(session: Session, end: { expiryS: number; isWillDropped: boolean }): Promise<void>
   all(): Iterable<Session>
@@ -101,7 +101,10 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       async (found) => {
         isPresent = found !== undefined && !connect.cleanStart && outlived(found)
         // Before the record that holds it is replaced [MQTT-3.1.3-9]: owed when the session ends, or it is time.
-        if (found?.will && (!isPresent || isDue(found))) await wills.send(found)
+        if (found?.will && (!isPresent || isDue(found)) && !(await wills.settle(found))) {
+          // Nor may what the client publishes now overtake it.
+          throw new Unavailable('the will of the connection before this one is still to be sent')
+        }
         const { subscriptions, places, lastPacketId, inFlight, receipts } = isPresent && found ? found : EMPTY
         // Written out: V8 makes an object of a class of its own of each copy with more fields, and this one is kept.
         return {
@@ -227,14 +230,16 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     const now = Date.now()
     const will = isWillDropped ? undefined : record.will
     const delayMs = Math.min(will?.delayS ?? 0, expiryS) * 1_000
-    const waits = will && delayMs > 0 ? { ...will, dueAt: now + delayMs } : undefined
     // With subscriptions and places still there.
-    const after = session.afterwards(now + expiryS * 1_000, waits ? node : '', waits)
+    const after = session.afterwards(now + expiryS * 1_000)
     release(session)
     try {
-      if (will && !waits) await wills.send(record)
-      await session.ledger.finish(expiryS > 0 ? encodeRecord(after) : undefined)
-      if (waits) caretaker.visitAt(key, waits.dueAt)
+      const isOwed = will !== undefined && (delayMs > 0 || !(await wills.settle(record)))
+      const owed = isOwed ? { ...will, dueAt: now + delayMs } : undefined
+      const isKept = expiryS > 0 || isOwed
+      const last = { ...after, node: isOwed ? node : '', will: owed }
+      await session.ledger.finish(isKept ? encodeRecord(last) : undefined)
+      if (owed) caretaker.visitAt(key, owed.dueAt)
     } catch (error) {
       // Whoever cleans up finds it as of the last writing: for QoS 2 exact, for QoS 1 at worst a message twice.
       // A tenant that has no room left has as many of these as it likes.

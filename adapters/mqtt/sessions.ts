@@ -11,7 +11,7 @@ import { Outbox } from './outbox.ts'
 import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
 import { decodeRecord, encodeRecord } from './session-record.ts'
-import type { Owed, SessionRecord, SubscriptionRecord, WillRecord } from './session-record.ts'
+import type { Owed, SessionRecord, SubscriptionRecord } from './session-record.ts'
 import type { Written } from './session-records.ts'
 import { SparseMap } from './sparse-map.ts'
 
@@ -220,9 +220,9 @@ export class Session implements Recorded {
     this.#host.onTaken(this)
   }
 
-  /** @param will what is owed to others, if anything; `node` names who owes it */
-  afterwards(endsAt: number, node: string, will: WillRecord | undefined): SessionRecord {
-    return { ...this.snapshot(), endsAt, node, will }
+  /** As it stands when its connection is gone. */
+  afterwards(endsAt: number): SessionRecord {
+    return { ...this.snapshot(), endsAt }
   }
 
   #placeOf(bookmark: Bookmark): number {

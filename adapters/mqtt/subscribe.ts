@@ -76,6 +76,10 @@ async function grant(
   if (isNew && session.subscriptions.size >= host.limits.maxSubscriptions) {
     return refused(host, connection, Reason.quotaExceeded, 'too_many_subscriptions')
   }
+  const { domainId } = session.principal
+  if (isNew && host.subscriptions.countOf(domainId) >= host.limits.maxDomainSubscriptions) {
+    return refused(host, connection, Reason.quotaExceeded, 'domain_subscriptions')
+  }
   try {
     const { group, topic } = parseFilter(filter, host.limits.topics)
     const route = await makeRoute(host, session, subscription, { group, topic }, identifier)

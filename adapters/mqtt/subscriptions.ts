@@ -13,6 +13,8 @@ export interface Subscriptions {
   add(route: Route): Promise<void>
   /** @returns whether there was one */
   remove(session: Session, filter: string): boolean
+  /** How many the sessions of a domain have. */
+  countOf(domainId: string): number
 }
 
 /**
@@ -29,14 +31,28 @@ export function createSubscriptions({
   shares: Shares
 }): Subscriptions {
   const routesOf = (session: Session): Routes => (session.isDurable ? stored : live)
+  const counts = new Map<string, number>()
+
+  function count({ principal: { domainId } }: Session, change: 1 | -1): void {
+    const total = (counts.get(domainId) ?? 0) + change
+    if (total > 0) counts.set(domainId, total)
+    else counts.delete(domainId)
+  }
+
   return {
-    add(route) {
-      const { group } = parseFilter(route.filter)
-      return group === undefined ? routesOf(route.session).add(route) : shares.add(route, group)
+    async add(route) {
+      const { session, filter } = route
+      const { group } = parseFilter(filter)
+      const before = session.subscriptions.get(filter)
+      await (group === undefined ? routesOf(session).add(route) : shares.add(route, group))
+      // Not of a session that has ended meanwhile.
+      if (!before && session.subscriptions.get(filter) === route) count(session, 1)
     },
+    countOf: (domainId) => counts.get(domainId) ?? 0,
     remove(session, filter) {
       const route = session.subscriptions.get(filter)
       if (!route) return false
+      count(session, -1)
       if (parseFilter(filter).group === undefined) return routesOf(session).remove(session, filter)
       session.subscriptions.delete(filter)
       shares.remove(route)

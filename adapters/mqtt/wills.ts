@@ -1,9 +1,11 @@
 import { nowNs } from '../../platform/bus/message.ts'
 import type { Message } from '../../platform/bus/message.ts'
 import { encodePropertyHeaders, readPropertyHeaders } from '../../platform/bus/properties.ts'
+import { Unavailable } from '../../platform/errors.ts'
 import type { Authority } from '../authority.ts'
 import type { Publish } from '../publish.ts'
 import type { Refusals } from '../refusals.ts'
+import { NotStoredYet } from '../stored.ts'
 import { parseTopicName } from '../topics.ts'
 import { findAllowed } from './access.ts'
 import { facetsOf } from './message-properties.ts'
@@ -12,8 +14,11 @@ import type { SessionRecord, WillRecord } from './session-record.ts'
 
 /** Publishes wills. Each is dropped by the stream when it was sent already, by us or by whoever cleaned up after us. */
 export interface Wills {
-  /** Resolves when it is on the stream, or was refused, which is noted: nobody waits for an answer to a will. */
-  send(record: SessionRecord): Promise<void>
+  /**
+   * Sends the will of a session, if it has one. Whether nothing is owed any more: it is on the stream, or was refused, which
+   * is noted, since nobody waits for an answer to a will. Else it could be neither sent nor refused now.
+   */
+  settle(record: SessionRecord): Promise<boolean>
 }
 
 export function willRecord({ payload, properties, ...will }: Will): WillRecord {
@@ -57,14 +62,21 @@ export function createWills(options: {
   }
 
   return {
-    async send(record) {
+    async settle(record) {
       const { will, principal } = record
-      if (!will) return
+      if (!will) return true
       try {
         await publishWill(record, will)
       } catch (error) {
+        // On the stream: the writer is what is late.
+        if (error instanceof NotStoredYet) return true
+        if (error instanceof Unavailable) {
+          refusals.note('will_delayed', { clientId: principal.id, cause: error.message })
+          return false
+        }
         refusals.noteError(error, { clientId: principal.id, will: true })
       }
+      return true
     },
   }
 }

@@ -17,6 +17,7 @@ import type { Authority } from '../authority.ts'
 import { readContentType } from '../content-type.ts'
 import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
+import type { ConnectionQuota, Holder } from '../quota.ts'
 import { createRefusals } from '../refusals.ts'
 import { hasWildcard, InvalidTopic, parseTopicPath, TOPIC_LIMITS } from '../topics.ts'
 import type { Topic, TopicLimits } from '../topics.ts'
@@ -65,6 +66,7 @@ export interface WsAdapterOptions {
   readonly authority: Authority
   readonly addressOf: AddressReader
   readonly traffic: Traffic
+  readonly quota: ConnectionQuota
   readonly publish: Publish
   readonly feed: ChannelFeed
   readonly log: Logger
@@ -77,7 +79,7 @@ export interface WsAdapterOptions {
  * soon as it has lost what it was let in with.
  */
 export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
-  const { authority, addressOf, traffic, publish, feed, log, metrics } = options
+  const { authority, addressOf, traffic, quota, publish, feed, log, metrics } = options
   const limits: WsLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const refusals = createRefusals({ log, metrics, protocol: 'ws' })
   const open = metrics.connections('ws')
@@ -169,25 +171,35 @@ export function createWsAdapter(options: WsAdapterOptions): WsAdapter {
     connects?.take(LISTENER)
     handshakes += 1
     let following: Following | undefined
+    let holder: Holder | undefined
+    let connection: Connection | undefined
     try {
       const entitlement = await entitle(req, topic, query)
-      let connection: Connection | undefined
+      const { principal, address } = entitlement
+      const counted = { clientId: principal.id, domainId: address.domainId }
+      quota.enter(counted)
+      holder = counted
       if (entitlement.canSubscribe) {
-        following = feed.follow(entitlement.address, (message) => connection?.deliver(message))
+        following = feed.follow(
+          entitlement.address,
+          (message) => connection?.deliver(message),
+          (message) => connection?.miss(message),
+        )
         // Before the 101: who is told that he is connected misses nothing from then on.
         await following.ready
       }
       if (isStopping) throw new Unavailable('the gateway is stopping')
       server.handleUpgrade(req, socket, head, (ws) => {
         connection = add(ws, socket, entitlement, following)
+        ws.on('close', () => quota.leave(counted))
       })
-      // ws has answered a malformed handshake itself.
-      if (!connection) following?.stop()
-    } catch (error) {
-      following?.stop()
-      throw error
     } finally {
       handshakes -= 1
+      // Refused; or malformed, which ws has answered itself.
+      if (!connection) {
+        following?.stop()
+        if (holder) quota.leave(holder)
+      }
     }
   }
 

@@ -100,6 +100,12 @@ export class Connection {
     this.#context.onDelivered(message.receivedAtNs)
   }
 
+  /** A message may not have come, or any where it is not known which: the reader is to know, and to come back. */
+  miss(message: Message | undefined): void {
+    if (message && !matchesFilter(message.levels, this.entitlement.topic.levels)) return
+    this.refuse('messages_missed', CLOSE.tryAgainLater)
+  }
+
   /** Whether something waited to be written the last time this was asked, and nothing has been written since. */
   isStalled(): boolean {
     const isWaiting = this.#written < this.#sent

@@ -27,6 +27,8 @@ export async function startSluice(
         SLUICE_DATA_DIR: ground.dataDir,
         SLUICE_DATABASE_URL: ground.databaseUrl,
         SLUICE_NATS_URL: ground.natsUrl,
+        // One client is all of the load.
+        SLUICE_MAX_CLIENT_CONNECTIONS: '1000000',
         ...(roles === undefined ? {} : { SLUICE_ROLES: roles }),
       },
       [...COLLECTING, ...profiling],

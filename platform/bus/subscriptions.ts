@@ -2,6 +2,7 @@ import type { Msg, NatsError, Subscription } from 'nats'
 import { readMessage } from './message.ts'
 import type { Message } from './message.ts'
 import type { Bus } from './connect.ts'
+import { watchGaps } from './gaps.ts'
 import { createRepeats } from './repeats.ts'
 import { filterSubjects } from './subject.ts'
 
@@ -23,16 +24,26 @@ export interface ChannelFeed {
   /**
    * Calls back with each message of the channel, whatever its subtopic, exactly once. All listeners of one process share
    * one pair of subscriptions and one parse; a listener that throws harms no other.
+   *
+   * @param onMissed is told, once the bus is back, what may not have come while it was away: the message without its
+   *   payload, or nothing where there is no telling. It may have come all the same, just before.
    */
   follow(
     address: { readonly domainId: string; readonly channelId: string },
     listener: (message: Message) => void,
+    onMissed?: (message: Message | undefined) => void,
   ): Following
+  stop(): void
+}
+
+interface Listener {
+  readonly take: (message: Message) => void
+  readonly miss: ((message: Message | undefined) => void) | undefined
 }
 
 interface Channel {
   readonly subscriptions: readonly Subscription[]
-  readonly listeners: Set<(message: Message) => void>
+  readonly listeners: Set<Listener>
   /** Of the last round trip that succeeded or is under way. */
   ready: Promise<void> | undefined
 }
@@ -40,9 +51,24 @@ interface Channel {
 export function createChannelFeed(bus: Bus): ChannelFeed {
   const channels = new Map<string, Channel>()
   const repeats = createRepeats()
+  const gaps = watchGaps(bus, (message) => {
+    if (!message) for (const channel of channels.values()) tellMissed(channel, undefined)
+    const channel = message && channels.get(message.channelId)
+    if (channel) tellMissed(channel, message)
+  })
+
+  function tellMissed({ listeners }: Channel, message: Message | undefined): void {
+    for (const { miss } of listeners) {
+      try {
+        miss?.(message)
+      } catch (error) {
+        bus.log.error({ err: error }, 'listener could not be told what it missed')
+      }
+    }
+  }
 
   function open(domainId: string, channelId: string): Channel {
-    const listeners = new Set<(message: Message) => void>()
+    const listeners = new Set<Listener>()
     const callback = (error: NatsError | null, msg: Msg): void => {
       if (error) {
         // The server's own refusal: an operator's permissions do not let us read the channel.
@@ -51,9 +77,9 @@ export function createChannelFeed(bus: Bus): ChannelFeed {
       }
       const message = readMessage(msg)
       if (!message || (message.messageId !== undefined && repeats.has(message.messageId))) return
-      for (const listener of listeners) {
+      for (const { take } of listeners) {
         try {
-          listener(message)
+          take(message)
         } catch (thrown) {
           bus.log.error({ err: thrown, channelId }, 'delivery of a message failed')
         }
@@ -76,15 +102,16 @@ export function createChannelFeed(bus: Bus): ChannelFeed {
   }
 
   return {
-    follow({ domainId, channelId }, listener) {
+    stop: () => gaps.stop(),
+    follow({ domainId, channelId }, take, miss) {
       let channel = channels.get(channelId)
       if (!channel) {
         channel = open(domainId, channelId)
         channels.set(channelId, channel)
       }
       const { listeners, subscriptions } = channel
-      // Wrapped, so that the same function may follow twice and stop once.
-      const own = (message: Message): void => listener(message)
+      // An object of its own, so that the same function may follow twice and stop once.
+      const own: Listener = { take, miss }
       listeners.add(own)
       const ready = confirm(channel)
       // Who does not wait for it has no use for the rejection either.

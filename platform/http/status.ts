@@ -13,7 +13,7 @@ export const HTTP_STATUS: Record<ErrorKind, number> = {
   unsupported_media_type: 415,
   unprocessable: 422,
   rate_limited: 429,
-  quota_exceeded: 507,
+  quota_exceeded: 429,
   internal: 500,
   unavailable: 503,
 }

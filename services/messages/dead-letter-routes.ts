@@ -1,10 +1,12 @@
 import { z } from 'zod'
-import { endpoint } from '../../platform/http/endpoint.ts'
+import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
 import { pageQuery } from '../../platform/http/listing.ts'
 import { ChannelParams, channelPaths, readReader } from './caller.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import type { DeadLetters } from './dead-letter-service.ts'
+import { holdPage } from './unread-page.ts'
+import type { PageHolder } from './unread-page.ts'
 
 const LIST = 'dead-letters'
 const MAX_LIMIT = 100
@@ -31,7 +33,7 @@ const DeadLetter = z.object({
 })
 
 /** Seeing what could not be stored, sending it on its way again, and throwing it away. */
-export function deadLetterEndpoints(deadLetters: DeadLetters): Endpoint[] {
+export function deadLetterEndpoints(deadLetters: DeadLetters, holder: PageHolder): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -51,13 +53,16 @@ export function deadLetterEndpoints(deadLetters: DeadLetters): Endpoint[] {
       async handle({ ctx, params, query: { limit, cursor } }) {
         const reader = await readReader(ctx)
         const [fromSeq] = cursor === undefined ? [1] : decodeCursor(LIST, z.tuple([sequence]), cursor)
-        const { total, items, nextSeq } = await deadLetters.list(reader, params, fromSeq, limit)
-        return {
+        const { domainId, total, items, nextSeq } = await deadLetters.list(reader, params, fromSeq, limit)
+        const page = {
           total,
           limit,
           cursor: nextSeq === undefined ? undefined : encodeCursor(LIST, [nextSeq]),
           dead_letters: items,
         }
+        const body = Buffer.from(JSON.stringify(page))
+        holdPage(holder, ctx.res, domainId, body.length)
+        return new Reply(200, body, 'application/json')
       },
     }),
 

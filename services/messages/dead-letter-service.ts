@@ -21,6 +21,7 @@ import {
 } from './dead-letters.ts'
 import { presentEnvelope } from './envelope.ts'
 import { fromBus } from './errors.ts'
+import type { Unread } from './unread.ts'
 
 export type DeadLetters = ReturnType<typeof createDeadLetters>
 
@@ -28,12 +29,13 @@ export interface DeadLettersParts {
   readonly bus: Bus
   readonly publisher: Publisher
   readonly access: ChannelAccess
+  readonly unread: Pick<Unread, 'makeRoom'>
 }
 
 type Address = Parameters<typeof subjectsOf>[0]
 
 /** The messages of a channel that could not be stored. They stay until the stream is full, or somebody sorts them out. */
-export function createDeadLetters({ bus, publisher, access }: DeadLettersParts) {
+export function createDeadLetters({ bus, publisher, access, unread }: DeadLettersParts) {
   const manage = () => fromBus(bus.connection.jetstreamManager({ checkAPI: false }))
 
   /** @throws {NotFound} there is none of this number in the channel */
@@ -51,15 +53,17 @@ export function createDeadLetters({ bus, publisher, access }: DeadLettersParts) 
      * Dead letters of a channel, oldest first; fewer than the limit where they are large.
      *
      * @param fromSeq first sequence number wanted
-     * @throws {Unauthenticated} @throws {Forbidden} @throws {NotFound} as reading does
+     * @throws {Unauthenticated} @throws {Forbidden} @throws {NotFound} @throws {TooManyUnread} as reading does
      */
     async list(reader: Reader, reference: ChannelReference, fromSeq: number, limit: number) {
       const address = await access.admit(reader, reference)
+      unread.makeRoom(address.domainId)
       const manager = await manage()
       const [total, found] = await fromBus(
         Promise.all([count(manager, address), collect(manager, address, fromSeq, limit)]),
       )
-      return { total, items: found.letters.map(presentDeadLetter), nextSeq: found.nextSeq }
+      const { domainId } = address
+      return { domainId, total, items: found.letters.map(presentDeadLetter), nextSeq: found.nextSeq }
     },
 
     /**

@@ -27,7 +27,7 @@ interface Guarded {
 
 /** Watches over answers that last longer than what was true at their beginning. */
 export interface Guard {
-  /** Lets in as {@link ChannelAccess.admitLive} does. */
+  /** Lets in, as long as it says so. */
   admit(request: LastingRequest): Promise<Admission>
   /** Calls back, once, when who was let in would not be let in any more. Returns the removal. */
   watch(request: LastingRequest, admission: Admission, onRevoked: () => void): () => void
@@ -35,15 +35,15 @@ export interface Guard {
 }
 
 export function createGuard(parts: {
-  access: ChannelAccess
+  /** What is asked at the beginning, and again. */
+  letIn: ChannelAccess['admit']
   watchPermission: WatchPermission
   log: Logger
 }): Guard {
-  const { access, watchPermission, log } = parts
+  const { letIn, watchPermission, log } = parts
   const guarded = new Set<Guarded>()
 
-  const admit = async ({ readReader, reference }: LastingRequest) =>
-    access.admitLive(await readReader(), reference)
+  const admit = async ({ readReader, reference }: LastingRequest) => letIn(await readReader(), reference)
 
   async function check(one: Guarded): Promise<void> {
     try {

@@ -21,7 +21,7 @@ export function selectLatest(scope: Scope, filter: MessageFilter): Selection<Sam
   }
   const ofScope = scope.series
     ? sql`series.id = any(${[...scope.series]}::int[])`
-    : sql`series.channel_no = ${scope.channelNo}`
+    : sql.join([sql`series.channel_no = ${scope.channelNo}`, ...scope.matching], sql` and `)
   const conditions = [sql<SqlBool>`samples.series_id = series.id`, ...sampleConditions(filter)]
   const behind = cursor === undefined ? sql<SqlBool>`true` : isBehind(keys, cursor)
   return {

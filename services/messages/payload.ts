@@ -15,7 +15,9 @@ export const SENML_OPTIONS = { maxVersion: Infinity } as const
 
 /** An index takes no more; names are ASCII. */
 const MAX_NAME = 2_048
-/** The same of a JSON message's format, which may be of characters that take three bytes each. */
+/** RFC 8428's own have at most ten characters; a series keeps its unit, and readers keep their series. */
+const MAX_UNIT = 256
+/** In an index too: a JSON message's format, which may be of characters that take three bytes each. */
 const MAX_FORMAT = 512
 
 /** Objects of one message: each is a row, a hundred times as large as the empty object that asks for it. */
@@ -106,6 +108,7 @@ function toReadings(pack: SenmlRecord[], message: Message): Content {
 /** What SenML allows and the tables do not hold. */
 function unstorable({ n, u, vs }: ResolvedRecord): string | undefined {
   if (n.length > MAX_NAME) return `invalid_name: more than ${MAX_NAME} characters`
+  if (u !== undefined && u.length > MAX_UNIT) return `invalid_unit: more than ${MAX_UNIT} characters`
   return (
     (u === undefined ? undefined : findUnstorableText(u)) ??
     (vs === undefined ? undefined : findUnstorableText(vs))

@@ -3,17 +3,18 @@ import { z } from 'zod'
 import { whenAnswered } from '../../platform/http/answered.ts'
 import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint, RequestState } from '../../platform/http/endpoint.ts'
-import type { Logger } from '../../platform/log.ts'
-import type { Metrics } from '../../platform/metrics.ts'
-import { ChannelParams, readReader } from './caller.ts'
+import type { Reader } from './access.ts'
+import { ChannelParams, readReader, readReaderAgain } from './caller.ts'
 import { EXPORT_TYPES, createExportWriter } from './export-formats.ts'
 import type { ExportType } from './export-formats.ts'
 import { toStream } from './export-stream.ts'
+import type { Guard } from './guard.ts'
 import { toJsonWith } from './json.ts'
 import { MessagesQuery, echoFilter, toMessageFilter, toPage } from './query.ts'
 import type { Messages, Question } from './service.ts'
-import { createSlowReaders } from './slow-readers.ts'
+import type { SlowReaders } from './slow-readers.ts'
 import { isMatched } from './state.ts'
+import { holdPage } from './unread-page.ts'
 
 const Params = ChannelParams.extend({
   /** One SDK glues the subtopic to the path. */
@@ -56,15 +57,19 @@ const Page = z.looseObject({
 
 export interface MessageRoutesParts {
   readonly messages: Messages
-  readonly log: Logger
-  readonly metrics: Pick<Metrics, 'refused'>
+  readonly guard: Pick<Guard, 'watch'>
+  readonly dropped: SlowReaders
   /** An export of which nothing is taken for so long is cut off. */
   readonly exportStallMs: number
 }
 
 /** Reading stored messages: with the domain in the path, without it, and with the subtopic glued to the path (contract 16). */
-export function messageEndpoints({ messages, log, metrics, exportStallMs }: MessageRoutesParts): Endpoint[] {
-  const dropped = createSlowReaders(log, metrics)
+export function messageEndpoints({
+  messages,
+  guard,
+  dropped,
+  exportStallMs,
+}: MessageRoutesParts): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -91,13 +96,21 @@ export function messageEndpoints({ messages, log, metrics, exportStallMs }: Mess
         const question = readQuestion(ctx, type ?? 'application/json')
         if (type !== undefined) {
           const writer = createExportWriter(type, filter.format)
-          const { tag, domainId, document } = await messages.export(reader, params, filter, question, writer)
+          const { tag, admission, document } = await messages.export(reader, params, filter, question, writer)
           if (!document) return unchanged(tag)
           const stream = toStream(document, exportStallMs, () => {
-            dropped('export', domainId)
+            dropped('export', admission.domainId)
             ctx.req.socket.destroy()
           })
-          whenAnswered(ctx.res, () => stream.destroy())
+          const again = { readReader: () => readExporter(ctx, reader), reference: params }
+          // What began with a token goes on behind its end: only what it opened is to stay open.
+          const unwatch = guard.watch(again, { ...admission, expiresAtMs: undefined }, () =>
+            ctx.req.socket.destroy(),
+          )
+          whenAnswered(ctx.res, () => {
+            unwatch()
+            stream.destroy()
+          })
           return new Reply(200, stream, type, headersOf(tag))
         }
         const page = toPage(filter)
@@ -113,12 +126,7 @@ export function messageEndpoints({ messages, log, metrics, exportStallMs }: Mess
           ...echoFilter(ctx.query),
         }
         const body = Buffer.from(toJsonWith(head, 'messages', answer.messages))
-        const { domainId } = answer
-        const cut = () => {
-          dropped('page', domainId)
-          ctx.req.socket.destroy()
-        }
-        whenAnswered(ctx.res, messages.unread.hold(domainId, body.length, cut))
+        holdPage({ unread: messages.unread, dropped }, ctx.res, answer.domainId, body.length)
         return new Reply(200, body, 'application/json', headersOf(answer.tag))
       },
     }),
@@ -126,6 +134,12 @@ export function messageEndpoints({ messages, log, metrics, exportStallMs }: Mess
 }
 
 type Call = RouterContext<RequestState>
+
+/** Who exports, asked again as long as the token lasts that it began with. */
+async function readExporter(ctx: Call, reader: Reader): Promise<Reader> {
+  const endsAtMs = reader.kind === 'user' ? (reader.principal.expiresAtMs ?? Infinity) : Infinity
+  return Date.now() < endsAtMs ? readReaderAgain(ctx) : reader
+}
 
 /** `undefined` for a page: whoever has no wish, or wishes for what we do not write, gets JSON. */
 function exportType(ctx: Call): ExportType | undefined {

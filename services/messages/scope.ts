@@ -9,8 +9,10 @@ import type { SeriesRow } from './series.ts'
 /** Which samples a question is about: those of a channel, or of some of its series. */
 export interface Scope {
   readonly channelNo: number
-  /** `undefined` where the filter names nothing that a series is made of. */
+  /** `undefined` where the filter names nothing that a series is made of, or more of them than a statement should carry. */
   readonly series: readonly number[] | undefined
+  /** What series must say where they are that many: all of it. */
+  readonly matching: readonly RawBuilder<SqlBool>[]
   /** What they say, unless there are too many of them. */
   readonly known: readonly SeriesRow[]
   /** Whether all of them have numbers alone: those are read from the index, and not each from a page of its own. */
@@ -23,6 +25,8 @@ const COMPARISONS: Readonly<Record<Comparator, string>> = { eq: '=', lt: '<', le
 
 // From here on, walking the channel's index past what is not wanted beats a walk for each series.
 const MANY_SERIES = 200
+// From here on they are looked up by the statement itself.
+const MAX_LISTED = 2_000
 
 /** Looks the series up first: few of them are read by their own index, many by the channel's. `undefined`: nothing is stored. */
 export async function findScope(
@@ -33,18 +37,21 @@ export async function findScope(
   if (channelNo === null) return undefined
   const conditions = originConditions(filter)
   if (filter.names !== undefined) conditions.push(sql`name = any(${[...filter.names]}::text[])`)
-  if (conditions.length === 0) return { channelNo, series: undefined, known: [], isPlain: false }
+  const all = { channelNo, series: undefined, matching: [], known: [], isPlain: false }
+  if (conditions.length === 0) return all
   const matching = sql`from series where channel_no = ${channelNo} and ${sql.join(conditions, sql` and `)}`
   const { rows: known } = await sql<SeriesRow & { is_plain: boolean }>`
     select ${SERIES_COLUMNS}, is_plain ${matching} limit ${MANY_SERIES + 1}`.execute(db)
   if (known.length === 0) return undefined
   if (known.length <= MANY_SERIES) {
     const isPlain = known.every((series) => series.is_plain)
-    return { channelNo, series: known.map(({ id }) => id), known, isPlain }
+    return { ...all, series: known.map(({ id }) => id), known, isPlain }
   }
-  const { rows } = await sql<{ ids: number[]; is_plain: boolean }>`
-    select array_agg(id) as ids, bool_and(is_plain) as is_plain ${matching}`.execute(db)
-  return { channelNo, series: rows[0]?.ids ?? [], known: [], isPlain: rows[0]?.is_plain === true }
+  const { rows: listed } = await sql<{ id: number; is_plain: boolean }>`
+    select id, is_plain ${matching} limit ${MAX_LISTED + 1}`.execute(db)
+  if (listed.length > MAX_LISTED) return { ...all, matching: conditions }
+  const isPlain = listed.every((series) => series.is_plain)
+  return { ...all, series: listed.map(({ id }) => id), isPlain }
 }
 
 // What the index of series holds, and what it says of the rest.
@@ -58,7 +65,7 @@ const PLAIN_COLUMNS = sql`
  * @param first how many are wanted at the most, of the first or last in time
  */
 export function samplesOf(
-  { channelNo, series, isPlain }: Scope,
+  { channelNo, series, matching, isPlain }: Scope,
   conditions: readonly Expression<SqlBool>[],
   first?: { readonly dir: 'asc' | 'desc'; readonly limit: number },
 ): RawBuilder<unknown> {
@@ -69,11 +76,18 @@ export function samplesOf(
   const columns = isPlain ? PLAIN_COLUMNS : sql`*`
   const whole = (scope: RawBuilder<SqlBool>) =>
     sql`(select ${columns} from samples where ${where(scope)} ${order}) as samples`
-  if (series === undefined) return whole(sql`channel_no = ${channelNo}`)
+  const isOfChannel = sql<SqlBool>`channel_no = ${channelNo}`
+  if (series === undefined && matching.length > 0) {
+    const isWanted = sql.join(matching, sql` and `)
+    return whole(
+      sql`${isOfChannel} and series_id in (select id from series where ${isOfChannel} and ${isWanted})`,
+    )
+  }
+  if (series === undefined) return whole(isOfChannel)
   if (series.length === 1) return whole(sql`series_id = ${series[0]}`)
   if (!first) return whole(sql`series_id = any(${series}::int[])`)
   if (series.length > MANY_SERIES) {
-    return whole(sql`channel_no = ${channelNo} and series_id = any(${series}::int[])`)
+    return whole(sql`${isOfChannel} and series_id = any(${series}::int[])`)
   }
   return sql`(select each.* from unnest(${series}::int[]) as wanted cross join lateral
     (select ${columns} from samples where ${where(sql`series_id = wanted`)} ${order}) as each) as samples`

@@ -84,7 +84,6 @@ export function createMessages({
       question: Question,
     ): Promise<MessagePage> {
       const { channelId, domainId } = await access.admit(reader, reference)
-      unread.makeRoom(domainId)
       const deadline = createDeadline(reads.timeoutMs)
       const ask = async (trx: Trx): Promise<MessagePage> => {
         await deadline.apply(trx)
@@ -94,7 +93,11 @@ export function createMessages({
         const page = await readPage(trx, state, filter, deadline)
         return { tag, isUnchanged: false, domainId, position: state.position, ...page }
       }
-      return turns.take(domainId, deadline.remainingMs(), () => inSnapshot(db, ask))
+      return turns.take(domainId, deadline.remainingMs(), async () => {
+        // Not before: those that wait together would all find the same room.
+        unread.makeRoom(domainId)
+        return inSnapshot(db, ask)
+      })
     },
 
     /**
@@ -109,13 +112,14 @@ export function createMessages({
       question: Question,
       writer: ExportWriter,
     ) {
-      const { channelId, domainId } = await access.admit(reader, reference)
+      const admission = await access.admit(reader, reference)
+      const { channelId, domainId } = admission
       const state = await inSnapshot(db, (trx) => findChannelState(trx, channelId))
       const tag = entityTag(state, question.text)
-      if (question.isKnown(tag)) return { tag, domainId, document: undefined }
+      if (question.isKnown(tag)) return { tag, admission, document: undefined }
       const { limit } = filter
       const document = await exports.open({ domainId, limit, writer, ask: (trx) => ask(trx, state, filter) })
-      return { tag, domainId, document }
+      return { tag, admission, document }
     },
   }
 }

@@ -7,6 +7,8 @@ const SENTENCES = {
   export: 'slow reader of an export dropped',
 } as const
 
+export type SlowReaders = ReturnType<typeof createSlowReaders>
+
 /** Counts and tells of readers that are dropped because they do not read. */
 export function createSlowReaders(log: Logger, metrics: Pick<Metrics, 'refused'>) {
   const slow = metrics.refused('http', 'slow')

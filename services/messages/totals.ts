@@ -23,7 +23,8 @@ export async function countSamples(
   const { from, to } = filter
   const conditions = sampleConditions(filter)
   const bounds = Number(from !== undefined) + Number(to !== undefined)
-  if (scope.series !== undefined || conditions.length > bounds) return count(db, scope, conditions)
+  const isWhole = scope.series === undefined && scope.matching.length === 0
+  if (!isWhole || conditions.length > bounds) return count(db, scope, conditions)
   if (bounds === 0) return readings
   if (isFarOff(from) || isFarOff(to)) return count(db, scope, conditions)
   const firstDay = from === undefined ? -LAST_DAY : Math.ceil(from / DAY_S)

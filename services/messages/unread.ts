@@ -44,6 +44,8 @@ export function createUnread({ maxBytes, maxDomainBytes }: UnreadLimits) {
   }
 
   return {
+    bytes: () => all,
+
     /**
      * Makes room for a page before it is read; how large it is shows only then.
      *

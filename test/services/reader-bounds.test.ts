@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createUnread } from '../../services/messages/unread.ts'
 import { createApi } from '../support/api.ts'
@@ -39,13 +40,13 @@ async function page(path: string) {
 }
 
 /** Asks for many pages and reads none of them: more than the network keeps for both ends. */
-function askWithoutReading(url: string, { token }: Site, path: string): Socket {
+function askWithoutReading(url: string, { token }: Site, path: string, times = 8): Socket {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
   onTestFinished(() => void socket.destroy())
   socket.on('error', () => undefined)
   socket.pause()
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: sluice\r\nAuthorization: Bearer ${token}\r\n\r\n`.repeat(8))
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: sluice\r\nAuthorization: Bearer ${token}\r\n\r\n`.repeat(times))
   return socket
 }
 
@@ -82,9 +83,33 @@ describe('pages that are asked for and not read', () => {
       const { status, body, headers } = await ask(site)
       return status === 429 && body.error === 'too_many_unread' && Number(headers.get('retry-after')) > 0
     })
+    const deadLetters = `/${site.domain.id}/channels/${site.channel.id}/dead-letters`
+    expect((await api.call('GET', deadLetters, { token: site.token })).status).toBe(429)
     expect((await ask(other)).status).toBe(200)
     socket.destroy()
     await eventually('the domain is answered again', async () => (await ask(site)).status === 200)
+  })
+
+  it('are no more when many have waited for their turn together', async () => {
+    const db = new Client({ connectionString: gateway.ground.databaseUrl })
+    await db.connect()
+    await db.query('begin; lock table json_messages in access exclusive mode')
+    const path = `${pathOf(site)}&limit=1000`
+    for (let i = 0; i < 6; i++) askWithoutReading(gateway.url, site, path, 4)
+    await eventually('nobody gets any further', async () => {
+      const waiting = await db.query(`select 1 from pg_stat_activity where datname = current_database()
+        and wait_event_type = 'Lock'`)
+      return waiting.rowCount === 2
+    })
+    await db.query('rollback')
+    await db.end()
+    await eventually('the domain is refused', async () => {
+      return (await api.call('GET', `${pathOf(site)}&limit=1`, { token: site.token })).status === 429
+    })
+    const { text } = await api.call('GET', '/metrics')
+    const unread = Number(/^sluice_http_unread_bytes (\S+)$/m.exec(text)?.[1])
+    // What is allowed, and the pages that were being read when it was reached.
+    expect(unread).toBeLessThan(4 * PAGE_BYTES)
   })
 
   it('are cut off when their caller takes nothing for too long, which is counted', async () => {

@@ -215,6 +215,26 @@ describe('a long export', () => {
     await expect(response.toArray()).rejects.toThrow()
   })
 
+  it('is cut off when its reader may not read any more', async () => {
+    const own = await api.given.site()
+    await insertReadings(db, {
+      domainId: own.domain.id,
+      channelId: own.channel.id,
+      count: 50_000,
+      start: START,
+    })
+    const headers = { accept: 'application/x-ndjson', authorization: own.auth }
+    const exported = `/${own.domain.id}/channels/${own.channel.id}/messages`
+    const request = get(`${gateway.url}${exported}`, { headers })
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    await api.expect(204, 'POST', `/${own.domain.id}/channels/disconnect`, {
+      token: own.token,
+      body: { channel_ids: [own.channel.id], client_ids: [own.client.id] },
+    })
+    await eventually('its place is free', async () => (await ask('', 'text/csv')).status === 200)
+    await expect(response.toArray()).rejects.toThrow()
+  })
+
   it('leaves room for those of other domains', async () => {
     const wide = await startTestGateway({ SLUICE_READ_CONNECTIONS: '4' }, gateway.ground)
     onTestFinished(() => wide.stop())

@@ -124,16 +124,16 @@ describe('pages by cursor', () => {
     },
   )
 
-  it('keep to a filter that many series pass', async () => {
+  it.each([300, 2_100])('keep to a filter that %i series pass', async (series) => {
     const { domain, channel, token } = await api.given.site()
     const db = new Client({ connectionString: gateway.ground.databaseUrl })
     await db.connect()
     await insertReadings(db, {
       domainId: domain.id,
       channelId: channel.id,
-      count: 600,
+      count: 2 * series,
       start: START,
-      series: 300,
+      series,
     })
     await db.end()
     const list = `/${domain.id}/channels/${channel.id}/messages`
@@ -141,18 +141,23 @@ describe('pages by cursor', () => {
     const page = await api.expect(200, 'GET', `${list}?protocol=mqtt&limit=3`, { token })
 
     expect(page.body).toMatchObject({
-      total: 600,
+      total: 2 * series,
       messages: [
-        { name: 'long299', value: 599 },
-        { name: 'long298', value: 598 },
-        { name: 'long297', value: 597 },
+        { name: `long${series - 1}`, value: 2 * series - 1 },
+        { name: `long${series - 2}`, value: 2 * series - 2 },
+        { name: `long${series - 3}`, value: 2 * series - 3 },
       ],
     })
     const latest = await api.expect(200, 'GET', `${list}?protocol=mqtt&latest=true&limit=2`, { token })
     expect(latest.body).toMatchObject({
-      total: 300,
-      messages: [{ name: 'long0', value: 300 }, { name: 'long1' }],
+      total: series,
+      messages: [{ name: 'long0', value: series }, { name: 'long1' }],
     })
+    const none = await api.expect(200, 'GET', `${list}?protocol=http`, { token })
+    expect(none.body).toMatchObject({ total: 0, messages: [] })
+    const hours = `aggregation=count&interval=24h&from=${START}&to=${START + 86_400}`
+    const counted = await api.expect(200, 'GET', `${list}?protocol=mqtt&${hours}`, { token })
+    expect(counted.body).toMatchObject({ total: 1, messages: [{ value: 2 * series }] })
   })
 
   it('neither repeat nor skip anything when readings come in between', async () => {

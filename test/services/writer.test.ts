@@ -250,6 +250,18 @@ describe('a message that cannot be stored', () => {
       'invalid_number: 0.1000',
     ],
     ['a number too small for one', '{"a":1e-9999}', 'application/json', 'invalid_number: 1e-9999'],
+    [
+      'a long name',
+      JSON.stringify([{ n: 'n'.repeat(2_049), v: 1 }]),
+      'application/senml+json',
+      'invalid_name',
+    ],
+    [
+      'a long unit',
+      JSON.stringify([{ n: 'a', u: 'u'.repeat(257), v: 1 }]),
+      'application/senml+json',
+      'invalid_unit',
+    ],
     ['brackets without end', '['.repeat(5_000) + ']'.repeat(5_000), 'application/senml+json', 'record 0'],
   ])(
     '(%s) goes to the dead letters with its reason, and stops nobody',

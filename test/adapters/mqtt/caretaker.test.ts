@@ -37,7 +37,7 @@ describe('the look through all sessions', () => {
       bus,
       nodes,
       records,
-      wills: { send: () => Promise.resolve() },
+      wills: { settle: () => Promise.resolve(true) },
       maxKeptBytesPerClient: LIMITS.maxDomainSessionBytes,
       onEvict: () => undefined,
       firstRoundMs: 0,

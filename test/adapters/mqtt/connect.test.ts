@@ -93,11 +93,23 @@ describe.each([4, 5] as const)('CONNECT, protocol level %i', (version) => {
     }
   })
 
-  it('many times at once with the same identifier leaves one connection', async () => {
+  it('many times at once with the same identifier leaves one connection, and tells the others why', async () => {
     const client = gateway.tables.addClient()
+    const taken = gateway.metrics.refused('mqtt', 'session_taken_over')
+    const before = taken.value
     const raws = Array.from({ length: 10 }, () => new RawClient(gateway.port, version))
-    for (const raw of raws) raw.connect(client, { clientId: 'race' }).catch(() => undefined)
+    const connacks = await Promise.all(raws.map((raw) => raw.connect(client, { clientId: 'race' })))
     await eventually(() => expect(raws.filter(({ isClosed }) => !isClosed)).toHaveLength(1))
+    expect(taken.value).toBe(before + 9)
+    const refused = connacks.filter((connack) => codeOf(connack) !== 0)
+    expect(refused.length).toBeGreaterThan(0)
+    for (const connack of refused) {
+      expect(connack).toMatchObject(
+        version === 5
+          ? { reasonCode: 0x80, properties: { reasonString: 'another connection has taken the session' } }
+          : { returnCode: 3 },
+      )
+    }
     const last = raws.find(({ isClosed }) => !isClosed)
     last?.send({ cmd: 'pingreq' })
     await last?.next('pingresp')

@@ -176,6 +176,94 @@ describe('a listener over its rate', () => {
   })
 })
 
+describe('a client over its number of connections', () => {
+  it('is refused with 0x97 or 3, and let in again when one is gone or under a name that is in use', async () => {
+    const gateway = await start({ quota: { perClient: 2 } })
+    const client = gateway.tables.addClient()
+    async function connect(version: 4 | 5, clientId: string) {
+      const raw = new RawClient(gateway.port, version)
+      onTestFinished(() => raw.end())
+      const { reasonCode, returnCode } = (await raw.connect(client, { clientId })) as {
+        reasonCode?: number
+        returnCode?: number
+      }
+      return { raw, code: version === 5 ? reasonCode : returnCode }
+    }
+    const { raw: first } = await connect(5, 'first')
+    await connect(4, 'second')
+    expect((await connect(5, 'third')).code).toBe(0x97)
+    expect((await connect(4, 'third')).code).toBe(3)
+    expect((await connect(5, 'second')).code).toBe(0)
+    expect((await connect(5, 'third')).code).toBe(0x97)
+    const stranger = new RawClient(gateway.port, 5)
+    expect(await stranger.connect(gateway.tables.addClient())).toMatchObject({ reasonCode: 0 })
+    stranger.end()
+    first.end()
+    await eventually(async () => expect((await connect(5, 'third')).code).toBe(0))
+    expect(refused(gateway, 'client_connections')).toBeGreaterThanOrEqual(3)
+  })
+})
+
+describe('a domain over its number', () => {
+  it('of connections leaves room for others', async () => {
+    const gateway = await start({ quota: { perDomain: 1 } })
+    await signIn(gateway, 5)
+    const one = new RawClient(gateway.port, 5)
+    expect(await one.connect(gateway.tables.addClient())).toMatchObject({ reasonCode: 0x97 })
+    await one.closed()
+    const other = new RawClient(gateway.port, 5)
+    const domainId = randomUUID()
+    expect(await other.connect(gateway.tables.addClient({ domainId }))).toMatchObject({ reasonCode: 0 })
+    other.end()
+    expect(refused(gateway, 'domain_connections')).toBe(1)
+  })
+
+  it('of subscriptions gets 0x97 for one more, until some are gone', async () => {
+    const gateway = await start({ limits: { maxDomainSubscriptions: 2 } })
+    const channel = gateway.tables.addChannel()
+    async function open() {
+      const raw = new RawClient(gateway.port, 5)
+      onTestFinished(() => raw.end())
+      await raw.connect(addMember(gateway.tables, channel))
+      return raw
+    }
+    async function granted(raw: RawClient, ...levels: string[]) {
+      const subscriptions = levels.map((level) => ({ topic: topicOf(channel, level), qos: 0 as const }))
+      raw.send({ cmd: 'subscribe', messageId: 1, subscriptions })
+      return (await raw.next('suback')).granted
+    }
+    const [first, second] = [await open(), await open()]
+    expect(await granted(first, 'a', 'a', 'b', 'c')).toEqual([0, 0, 0, 0x97])
+    expect(await granted(second, 'a')).toEqual([0x97])
+    first.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: [topicOf(channel, 'a')] })
+    await first.next('unsuback')
+    expect(await granted(second, 'a', 'b')).toEqual([0, 0x97])
+    first.end()
+    await eventually(async () => expect(await granted(second, 'b')).toEqual([0]))
+    expect(refused(gateway, 'domain_subscriptions')).toBeGreaterThanOrEqual(3)
+  })
+})
+
+describe('new connections beyond a rate', () => {
+  it.each([
+    ['client', { perClientPerS: ONE }],
+    ['domain', { perDomainPerS: ONE }],
+  ])('of their %s are refused with 0x9F or 3, and keep the one that is there', async (whose, quota) => {
+    const gateway = await start({ quota })
+    const client = gateway.tables.addClient()
+    const first = new RawClient(gateway.port, 5)
+    await first.connect(client, { clientId: 'same' })
+    const five = new RawClient(gateway.port, 5)
+    expect(await five.connect(client, { clientId: 'same' })).toMatchObject({ reasonCode: 0x9f })
+    const four = new RawClient(gateway.port, 4)
+    expect(await four.connect(client, { clientId: 'same' })).toMatchObject({ returnCode: 3 })
+    first.send({ cmd: 'pingreq' })
+    await first.next('pingresp')
+    expect(refused(gateway, `${whose}_connect_rate`)).toBe(2)
+    first.end()
+  })
+})
+
 describe('other limits out of the configuration', () => {
   it('bound the subscriptions of a session, and its topics in length and depth', async () => {
     const gateway = await start({ limits: { maxSubscriptions: 2, topics: { maxLevels: 6, maxBytes: 120 } } })

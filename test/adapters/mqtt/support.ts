@@ -13,6 +13,8 @@ import { listenMqtt } from '../../../adapters/mqtt/listen.ts'
 import { createAddressReader } from '../../../platform/http/client-address.ts'
 import { createMqttWebSocket } from '../../../adapters/mqtt/websocket.ts'
 import { createPublish } from '../../../adapters/publish.ts'
+import { createConnectionQuota } from '../../../adapters/quota.ts'
+import type { ConnectionLimits } from '../../../adapters/quota.ts'
 import { createMessageRates } from '../../../adapters/rates.ts'
 import type { MessageRateLimits } from '../../../adapters/rates.ts'
 import type { Publish } from '../../../adapters/publish.ts'
@@ -41,6 +43,7 @@ export const LIMITS: MqttLimits = {
   connectTimeoutMs: 5_000,
   maxSubscriptionsPerRequest: 8,
   maxSubscriptions: 100,
+  maxDomainSubscriptions: 20_000,
   maxGroupsPerDomain: 100,
   maxSessionBytes: 64 * 1024,
   maxDomainSessionBytes: 16 * 1_048_576,
@@ -72,6 +75,7 @@ export interface GatewayOptions {
   readonly publish?: (real: Publish) => Publish
   readonly checkPayload?: CheckPayload
   readonly rates?: MessageRateLimits
+  readonly quota?: Partial<ConnectionLimits>
   readonly nodes?: NodesOptions
 }
 
@@ -85,15 +89,17 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
   const authority = createAuthority({ backend: tables, bus })
   await authority.ready
   const traffic = startUntoldTraffic(log)
+  const feed = createChannelFeed(bus)
   const adapter = await createMqttAdapter({
     traffic,
     authority,
     publish: options.publish?.(publish) ?? publish,
-    feed: createChannelFeed(bus),
+    feed,
     cluster: { bus, publisher, nodes },
     log,
     metrics,
     limits: { ...LIMITS, ...options.limits },
+    quota: createConnectionQuota({ perClient: 200, perDomain: 200, ...options.quota }),
     rates: createMessageRates(options.rates ?? {}),
     ...(options.checkPayload ? { checkPayload: options.checkPayload } : {}),
   })
@@ -109,6 +115,7 @@ export async function startMqttGateway(bus: Bus, options: GatewayOptions = {}): 
     async stop() {
       await listener.stop()
       await adapter.stop()
+      feed.stop()
       await traffic.stop()
       authority.stop()
       nodes.stop()

@@ -10,12 +10,15 @@ import { createAuthority } from '../../../adapters/authority-cache.ts'
 import type { CachedAuthority } from '../../../adapters/authority-cache.ts'
 import { createPublish } from '../../../adapters/publish.ts'
 import type { Publish } from '../../../adapters/publish.ts'
+import { createConnectionQuota } from '../../../adapters/quota.ts'
+import type { ConnectionLimits } from '../../../adapters/quota.ts'
 import type { Traffic } from '../../../adapters/traffic.ts'
 import { createWsAdapter } from '../../../adapters/ws/adapter.ts'
 import type { WsAdapter, WsLimits } from '../../../adapters/ws/adapter.ts'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
 import type { Publisher } from '../../../platform/bus/publisher.ts'
 import { createChannelFeed } from '../../../platform/bus/subscriptions.ts'
+import type { ChannelFeed } from '../../../platform/bus/subscriptions.ts'
 import { Unavailable } from '../../../platform/errors.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
 import type { Metrics } from '../../../platform/metrics.ts'
@@ -36,6 +39,7 @@ let metrics: Metrics
 let server: Server
 let adapter: WsAdapter
 let traffic: Traffic
+let feed: ChannelFeed
 let port: number
 let sockets: { terminate(): void }[] = []
 /** What stands between the adapter and the stream in one test. */
@@ -70,16 +74,18 @@ afterEach(async () => {
   authority.stop()
 })
 
-async function start(limits: Partial<WsLimits>): Promise<void> {
+async function start(limits: Partial<WsLimits>, quota: Partial<ConnectionLimits> = {}): Promise<void> {
   metrics = createMetrics()
   const publish = createPublish(publisher)
   traffic = startUntoldTraffic(log)
+  feed = createChannelFeed(bus.bus)
   adapter = createWsAdapter({
     traffic,
+    quota: createConnectionQuota({ perClient: 100, perDomain: 100, ...quota }),
     addressOf: createAddressReader([]),
     authority,
     publish: (message, done) => (intercept ?? publish)(message, done),
-    feed: createChannelFeed(bus.bus),
+    feed,
     log,
     metrics,
     limits: { maxPayloadBytes: 65_536, ...limits },
@@ -96,15 +102,16 @@ async function start(limits: Partial<WsLimits>): Promise<void> {
 
 async function stop(): Promise<void> {
   await adapter.stop()
+  feed.stop()
   server.closeAllConnections()
   await new Promise((resolve) => {
     server.close(resolve)
   })
 }
 
-async function restart(limits: Partial<WsLimits>): Promise<void> {
+async function restart(limits: Partial<WsLimits>, quota?: Partial<ConnectionLimits>): Promise<void> {
   await stop()
-  await start(limits)
+  await start(limits, quota)
 }
 
 const topic = (): string => `/m/${channel.domainId}/c/${channel.id}`
@@ -221,6 +228,39 @@ describe('the handshake', () => {
     await join()
     expect((await refusal(topic(), client.secret)).status).toBe(503)
   })
+
+  it('is refused with 429 beyond the connections of its client or its domain, until one is gone', async () => {
+    await restart({}, { perClient: 1, perDomain: 2 })
+    const { socket } = await join()
+    expect(await refusal(topic(), client.secret)).toMatchObject({
+      status: 429,
+      json: { error: 'client_connections' },
+    })
+    const others = [tables.addClient(), tables.addClient()]
+    for (const other of others) tables.allow(other, channel, 'publish')
+    await join(topic(), others[0]?.secret)
+    expect(await refusal(topic(), others[1]?.secret)).toMatchObject({
+      status: 429,
+      json: { error: 'domain_connections' },
+    })
+    // Neither a refusal nor a malformed handshake counts.
+    const lacksKey = handshake(topic()).replace(/Sec-WebSocket-Key.*\r\n/, '')
+    const malformed = rawSocket(lacksKey)
+    socket.close()
+    await vi.waitFor(() => expect(metrics.connections('ws').value).toBe(1))
+    await vi.waitFor(() => expect(malformed.text()).toContain('HTTP/1.1 4'))
+    await join(topic(), others[1]?.secret)
+  })
+
+  it('is refused with 429 when its client makes too many', async () => {
+    await restart({}, { perClientPerS: 0.001 })
+    const { socket } = await join()
+    socket.close()
+    expect(await refusal(topic(), client.secret)).toMatchObject({
+      status: 429,
+      json: { error: 'client_connect_rate' },
+    })
+  })
 })
 
 function handshake(path: string): string {
@@ -314,9 +354,8 @@ describe('a publisher', () => {
   it('puts each frame on the stream, text and binary, and gets it back when it subscribes', async () => {
     const device = await join(`${topic()}/floor1?content-type=application%2Fsenml%2Bjson`)
     const messages: unknown[] = []
-    const following = createChannelFeed(bus.bus).follow(
-      { domainId: channel.domainId, channelId: channel.id },
-      (message) => messages.push(message),
+    const following = feed.follow({ domainId: channel.domainId, channelId: channel.id }, (message) =>
+      messages.push(message),
     )
     await following.ready
     device.socket.send('text')
@@ -478,6 +517,25 @@ describe('a live socket', () => {
     expect(device.socket.readyState).toBe(WebSocket.OPEN)
     isAway = false
     expect(await device.closed).toBe(1008)
+  })
+
+  it('is closed with 1013 when it may have missed messages, and others are not', async () => {
+    const elsewhere = await bus.connect()
+    const device = await join(`${topic()}/loud`)
+    const quiet = await join(`${topic()}/quiet`)
+    const publishing = vi.waitFor(
+      async () => {
+        elsewhere.connection.publish(`m.${channel.domainId}.c.${channel.id}.loud`, 'x')
+        await elsewhere.flush()
+        expect(device.socket.readyState).toBe(WebSocket.CLOSED)
+      },
+      { timeout: 10_000, interval: 5 },
+    )
+    await bus.bus.connection.reconnect()
+    await publishing
+    expect(await device.closed).toBe(1013)
+    expect(quiet.socket.readyState).toBe(WebSocket.OPEN)
+    expect(metrics.refused('ws', 'messages_missed').value).toBe(1)
   })
 
   it('is pinged, and ended when it does not answer', async () => {
