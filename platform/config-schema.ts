@@ -373,13 +373,31 @@ export const SETTINGS = {
     'SLUICE_RECEIVE_MAXIMUM',
     '1024',
     integer(1, 65_535),
-    'Messages of QoS 1 and 2 that one MQTT 5 connection may publish before they are acknowledged; one more ends it.',
+    'Messages of QoS 1 and 2 that one MQTT 5 connection may publish before they are acknowledged; one more ends it. Of older versions, which cannot be told, in sessions that outlive their connection and messages of QoS 2 alone: those that the client has not released by PUBREL.',
   ),
   sessionExpiryS: setting(
     'SLUICE_SESSION_EXPIRY_S',
     '604800',
     integer(0, 4_294_967_295),
     'Seconds that the session of an absent MQTT client is kept.',
+  ),
+  maxDomainGroups: setting(
+    'SLUICE_MAX_DOMAIN_GROUPS',
+    '2000',
+    integer(1, 100_000),
+    'Groups of shared MQTT subscriptions that one domain may have, over all processes: one for each group and filter, and two where the filter ends in `#`. Each costs the NATS server some 60 KiB.',
+  ),
+  maxSessionBytes: setting(
+    'SLUICE_MAX_SESSION_BYTES',
+    '262144',
+    integer(4_096, 4_194_304),
+    'What is kept of one MQTT session that outlives its connection, in bytes: its subscriptions above all, some 400 bytes each; a filter beyond is refused. What goes on in the session may make it twice as large. Messages that wait are not part of it. NATS must take it too.',
+  ),
+  maxDomainSessionBytes: setting(
+    'SLUICE_MAX_DOMAIN_SESSION_BYTES',
+    '134217728',
+    integer(1_048_576, Number.MAX_SAFE_INTEGER),
+    'What is kept of all MQTT sessions of one domain, in bytes, over all processes: one costs 1 to 2 KiB and what its subscriptions take. Beyond, new ones are refused; those that are there may grow to twice as much. One client gets a sixteenth for its sessions without a connection. All domains share 512 MiB.',
   ),
   maxKeepAliveS: setting(
     'SLUICE_MAX_KEEP_ALIVE_S',

@@ -118,8 +118,14 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     retained,
     outbox: { ...limits, delivered: metrics.delivered('mqtt') },
     sessionExpiryS: limits.sessionExpiryS,
+    bounds: limits,
+    maxGroupsPerDomain: limits.maxGroupsPerDomain,
     onStored,
     letGo,
+    onUnwritable(session, error) {
+      refusals.noteError(error, { clientId: session.principal.id })
+      byKey.get(session.key)?.close(Reason.quotaExceeded, error.message)
+    },
     onTaken(session) {
       const connection = byKey.get(session.key)
       if (connection) endForAnother(connection)

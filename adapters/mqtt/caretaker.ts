@@ -1,10 +1,12 @@
 import type { Bus } from '../../platform/bus/connect.ts'
 import type { Nodes } from '../../platform/bus/nodes.ts'
 import { isWrongRevision } from '../../platform/bus/records.ts'
-import type { RecordAt, Records } from '../../platform/bus/records.ts'
+import type { RecordAt } from '../../platform/bus/records.ts'
 import type { ClientPrincipal } from './access.ts'
 import { clientPrefix, decodeRecord, encodeRecord } from './session-record.ts'
 import type { SessionRecord } from './session-record.ts'
+import { writtenOf } from './session-records.ts'
+import type { SessionRecords, Written } from './session-records.ts'
 import type { Wills } from './wills.ts'
 
 /** Looks after sessions that no connection has: sends wills that are due, ends what has expired, and takes on what a process that died has left. */
@@ -22,9 +24,11 @@ export interface Caretaker {
 export interface CaretakerOptions {
   readonly bus: Bus
   readonly nodes: Nodes
-  readonly records: Records
+  readonly records: SessionRecords
   readonly wills: Wills
-  readonly onEvict: (record: SessionRecord) => void
+  /** Bytes that the sessions of one client may have without a connection. */
+  readonly maxKeptBytesPerClient: number
+  readonly onEvict: (principal: ClientPrincipal) => void
   /** Between looking through all sessions. */
   readonly roundMs?: number
   /** After the start, when every process that is alive has been heard of. */
@@ -38,10 +42,22 @@ const CREATIONS_BETWEEN_COUNTS = 20
 const MAX_COUNTED_CLIENTS = 10_000
 const MAX_TIMER_MS = 2 ** 31 - 1
 const RETRY_MS = 1_000
+/** Twice as long after each failure, up to this: what failed may have been too much for the bus, or cost it dearly. */
 const MAX_RETRY_MS = 60_000
+/** Of records that are due, kept from the look through all; those beyond are fetched again, one at a time. */
+const MAX_DUE_BYTES = 16 * 1_048_576
 
 export function createCaretaker(options: CaretakerOptions): Caretaker {
-  const { bus, nodes, records, wills, onEvict, roundMs = 300_000, firstRoundMs = 12_000 } = options
+  const {
+    bus,
+    nodes,
+    records,
+    wills,
+    onEvict,
+    maxKeptBytesPerClient,
+    roundMs = 300_000,
+    firstRoundMs = 12_000,
+  } = options
   const owned = new Set<string>()
   const timers = new Map<string, NodeJS.Timeout>()
   /** By client, sessions made since they were counted. */
@@ -49,6 +65,8 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
   let isStopped = false
   let round: Promise<void> | undefined
   let isAnotherWanted = false
+  let failures = 0
+  let retry: NodeJS.Timeout | undefined
 
   /** Whether nobody who is there looks after it. */
   function isAbandoned({ node, epoch }: SessionRecord): boolean {
@@ -62,8 +80,8 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
     return endsAt === 0 || endsAt <= now || (will !== undefined && (will.dueAt <= now || node !== nodes.id))
   }
 
-  async function tidy(key: string, { value, revision }: RecordAt): Promise<void> {
-    const found = decodeRecord(value)
+  async function tidy(key: string, at: RecordAt): Promise<void> {
+    const found = decodeRecord(at.value)
     if (!found || !isAbandoned(found) || !isOverdue(found)) return
     const now = Date.now()
     const record = found.endsAt === 0 ? disconnected(found, now) : found
@@ -74,19 +92,20 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
       // The longer it has been tried in vain, the longer until the next time.
       else nextVisitAt = now + Math.min(Math.max(RETRY_MS, now - will.dueAt), MAX_RETRY_MS)
     }
-    if (record.endsAt <= now && !will) return records.remove(revision)
+    if (record.endsAt <= now && !will) return records.remove(key, writtenOf(at))
     const isOnFile = record === found && record.will === will && record.node === nodes.id
-    if (!isOnFile) await put(key, { ...record, will, node: will ? nodes.id : '' }, revision)
+    if (!isOnFile) await put(key, { ...record, will, node: will ? nodes.id : '' }, writtenOf(at))
     if (will) visitAt(key, nextVisitAt)
   }
 
-  function put(key: string, record: SessionRecord, revision: number): Promise<void> {
+  function put(key: string, record: SessionRecord, replaced: Written): Promise<void> {
     return new Promise((resolve, reject) => {
-      records.put(key, encodeRecord(record), revision, (error) => {
+      const done = (error: Error | undefined): void => {
         // Somebody has the session, or has tidied up: either is fine.
         if (error && !isWrongRevision(error)) reject(error)
         else resolve()
-      })
+      }
+      records.put(key, encodeRecord(record), replaced, done, { isOwed: true })
     })
   }
 
@@ -113,28 +132,49 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
   }
 
   async function lookThrough(): Promise<void> {
-    const due: [string, RecordAt][] = []
+    const due: [string, RecordAt | undefined][] = []
+    let dueBytes = 0
     await records.scan((key, record) => {
       const decoded = decodeRecord(record.value)
-      if (decoded && isAbandoned(decoded) && isOverdue(decoded)) due.push([key, record])
+      if (!decoded || !isAbandoned(decoded) || !isOverdue(decoded)) return
+      dueBytes += record.value.length
+      due.push([key, dueBytes <= MAX_DUE_BYTES ? record : undefined])
     })
+    const failed: unknown[] = []
     for (const [key, record] of due) {
       if (isStopped) return
-      await tidy(key, record)
+      try {
+        await (record ? tidy(key, record) : visit(key))
+      } catch (error) {
+        if (!bus.isConnected) throw error
+        // One that cannot be written, such as in a stream that is full, is no reason to keep those that can be removed.
+        failed.push(error)
+      }
     }
     if (due.length > 0) bus.log.info({ count: due.length }, 'sessions without a connection looked after')
+    if (failed.length > 0) throw failed[0]
   }
 
   function startRound(): void {
-    if (isStopped) return
+    if (isStopped || retry) return
     if (round) {
       isAnotherWanted = true
       return
     }
     round = lookThrough()
+      .then(() => {
+        failures = 0
+      })
       .catch((error: unknown) => {
-        bus.log.warn({ err: error }, 'sessions could not be looked through; trying again')
-        setTimeout(startRound, RETRY_MS).unref()
+        const delayMs = Math.min(RETRY_MS * 2 ** failures, MAX_RETRY_MS)
+        failures += 1
+        bus.log.warn({ err: error, delayMs }, 'sessions could not be looked through; trying again')
+        // Whatever else asks for a round meanwhile waits too: a reconnect that this failure has caused, for one.
+        retry = setTimeout(() => {
+          retry = undefined
+          startRound()
+        }, delayMs)
+        retry.unref()
       })
       .finally(() => {
         round = undefined
@@ -145,18 +185,25 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
   }
 
   async function evictBeyondBound(principal: ClientPrincipal): Promise<void> {
-    const kept: { revision: number; record: SessionRecord }[] = []
+    const kept: { key: string; endsAt: number; written: Written }[] = []
+    let keptBytes = 0
     const now = Date.now()
-    await records.scan((_key, { value, revision }) => {
-      const record = decodeRecord(value)
+    await records.scan((key, at) => {
+      const record = decodeRecord(at.value)
       // One whose will is being sent has still to say so, and goes by itself.
       const isOwing = record?.will !== undefined && record.will.dueAt <= now
-      if (record && record.endsAt > 0 && !isOwing) kept.push({ revision, record })
+      if (!record || record.endsAt === 0 || isOwing) return
+      keptBytes += at.value.length
+      kept.push({ key, endsAt: record.endsAt, written: writtenOf(at) })
     }, clientPrefix(principal))
-    kept.sort((a, b) => a.record.endsAt - b.record.endsAt)
-    for (const { revision, record } of kept.slice(0, Math.max(0, kept.length - MAX_KEPT_PER_CLIENT))) {
-      onEvict(record)
-      await records.remove(revision)
+    kept.sort((a, b) => a.endsAt - b.endsAt)
+    let count = kept.length
+    for (const { key, written } of kept) {
+      if (count <= MAX_KEPT_PER_CLIENT && keptBytes <= maxKeptBytesPerClient) return
+      count -= 1
+      keptBytes -= written.sizeBytes
+      onEvict(principal)
+      await records.remove(key, written)
     }
   }
 
@@ -186,6 +233,7 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
     stop() {
       isStopped = true
       clearTimeout(first)
+      clearTimeout(retry)
       clearInterval(rounds)
       for (const timer of timers.values()) clearTimeout(timer)
       for (const remove of removeListeners) remove()

@@ -3,15 +3,17 @@ import type { Msg } from 'nats'
 import type { Bus } from '../../platform/bus/connect.ts'
 import type { Nodes } from '../../platform/bus/nodes.ts'
 import { isWrongRevision } from '../../platform/bus/records.ts'
-import type { RecordAt, Records } from '../../platform/bus/records.ts'
+import type { RecordAt } from '../../platform/bus/records.ts'
 import { Conflict, Unavailable } from '../../platform/errors.ts'
 import { decodeRecord, encodeRecord } from './session-record.ts'
 import type { SessionRecord } from './session-record.ts'
+import { NOT_WRITTEN, writtenOf } from './session-records.ts'
+import type { SessionRecords, Written } from './session-records.ts'
 
 /** A session that is ours now. */
 export interface Claim {
   readonly record: SessionRecord
-  readonly revision: number
+  readonly written: Written
 }
 
 export interface Claims {
@@ -24,6 +26,7 @@ export interface Claims {
    * @param how.isWanted      whether the connection is still there: one that is gone must not win against one that came later
    * @throws {Unavailable} the bus is away
    * @throws {Conflict} others want the session all the time
+   * @throws {QuotaExceeded} there is no room for it
    */
   take(
     key: string,
@@ -45,7 +48,7 @@ const TAKEOVER_MS = 5_000
 export function createClaims(options: {
   bus: Bus
   nodes: Nodes
-  records: Records
+  records: SessionRecords
   letGo: (key: string) => Promise<void>
 }): Claims {
   const { bus, nodes, records, letGo } = options
@@ -75,10 +78,10 @@ export function createClaims(options: {
     }
   }
 
-  function put(key: string, record: SessionRecord, expected: number): Promise<number> {
+  function put(key: string, record: SessionRecord, replaced: Written): Promise<Written> {
     return new Promise((resolve, reject) => {
-      records.put(key, encodeRecord(record), expected, (error, revision) =>
-        error ? reject(error) : resolve(revision),
+      records.put(key, encodeRecord(record), replaced, (error, written) =>
+        error ? reject(error) : resolve(written),
       )
     })
   }
@@ -106,7 +109,7 @@ export function createClaims(options: {
         const record = await make(previous)
         if (!isWanted()) break
         try {
-          return { record, revision: await put(key, record, found?.revision ?? 0) }
+          return { record, written: await put(key, record, found ? writtenOf(found) : NOT_WRITTEN) }
         } catch (error) {
           if (!isWrongRevision(error)) throw error
         }

@@ -13,6 +13,7 @@ import type { Refusals } from '../refusals.ts'
 import { createCaretaker } from './caretaker.ts'
 import { createClaims } from './claims.ts'
 import { storedFeed } from './feeds.ts'
+import { createGroups } from './groups.ts'
 import { createLookBack } from './look-back.ts'
 import type { LookBack } from './look-back.ts'
 import { createMissed } from './missed.ts'
@@ -20,6 +21,8 @@ import type { OutboxOptions } from './outbox.ts'
 import type { RetainedStore } from './retained-store.ts'
 import { createRoutes } from './routes.ts'
 import type { Routes } from './routes.ts'
+import { createSessionRecords } from './session-records.ts'
+import type { SessionBounds } from './session-records.ts'
 import { createSessionStore } from './session-store.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Session } from './sessions.ts'
@@ -43,12 +46,16 @@ export interface ClusterOptions {
   readonly retained: RetainedStore
   readonly outbox: OutboxOptions
   readonly sessionExpiryS: number
+  readonly bounds: SessionBounds
+  readonly maxGroupsPerDomain: number
   /** A will is on the stream. */
   readonly onStored: (message: Message) => void
   /** Another process takes the session: resolves when it is written. */
   readonly letGo: (key: string) => Promise<void>
   /** Another process has taken the session. */
   readonly onTaken: (session: Session) => void
+  /** What the session has to say cannot be written down: it cannot go on. */
+  readonly onUnwritable: (session: Session, error: Error) => void
 }
 
 /** What makes any number of processes one broker: sessions that all of them can take up. */
@@ -63,12 +70,17 @@ export interface Cluster {
   stop(): Promise<void>
 }
 
+/** Of what a domain may keep, one client may a sixteenth. */
+const CLIENT_SHARE = 16
+
 export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   const { bus, publisher, nodes, authority, publish, refusals, letGo } = options
-  const records = await createRecords(bus, publisher, SESSIONS_STREAM)
+  const { bounds } = options
+  const records = createSessionRecords(await createRecords(bus, publisher, SESSIONS_STREAM), bounds)
   const feed = createStreamFeed(bus)
   const storedRoutes = createRoutes(storedFeed(feed), options.log, options.onDelivered)
-  const shares = createShares(bus, options.sessionExpiryS)
+  const groups = createGroups({ bus, records, maxPerDomain: options.maxGroupsPerDomain })
+  const shares = createShares(bus, groups, options.sessionExpiryS)
   const subscriptions = createSubscriptions({ live: options.liveRoutes, stored: storedRoutes, shares })
   const wills = createWills({ authority, publish, refusals, onStored: options.onStored })
   const claims = createClaims({ bus, nodes, records, letGo })
@@ -77,8 +89,8 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     nodes,
     records,
     wills,
-    onEvict: ({ principal }) =>
-      refusals.note('session_evicted', { domainId: principal.domainId, clientId: principal.id }),
+    maxKeptBytesPerClient: bounds.maxDomainSessionBytes / CLIENT_SHARE,
+    onEvict: ({ domainId, id }) => refusals.note('session_evicted', { domainId, clientId: id }),
   })
   const lastPlace = shared(async () => {
     const manager = await bus.connection.jetstreamManager({ checkAPI: false })
@@ -105,6 +117,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     sessionExpiryS: options.sessionExpiryS,
     onDrop: (session, reason) => refusals.note(reason, { clientId: session.principal.id }),
     onTaken: options.onTaken,
+    onUnwritable: options.onUnwritable,
   })
   // Others may have thought that we were gone, and taken what we had.
   const removeOnReconnect = bus.onReconnect(() => sessions.confirmAll())
@@ -121,6 +134,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
       caretaker.stop()
       sessions.stop()
       shares.stop()
+      groups.stop()
       storedRoutes.stop()
       await feed.stop()
     },

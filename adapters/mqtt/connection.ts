@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Credentials } from '../authority.ts'
 import type { Usage } from '../traffic.ts'
-import { DomainError } from '../../platform/errors.ts'
+import { DomainError, QuotaExceeded } from '../../platform/errors.ts'
 import { readOpening } from './guard.ts'
 import { openSession } from './handshake.ts'
 import {
@@ -163,7 +163,7 @@ export class Connection implements Peer, Taker {
   fail(error: unknown): void {
     if (error instanceof ProtocolViolation) return this.#refuse(error.reason, error.code, error.message)
     this.#host.refusals.noteError(error, this.facts)
-    this.close(Reason.unspecified)
+    this.close(error instanceof QuotaExceeded ? Reason.quotaExceeded : Reason.unspecified)
   }
 
   #onEnd(): void {

@@ -11,11 +11,12 @@ import type { ConnectionInfo, Peer } from './peer.ts'
 import type { CheckPayload } from './inbound.ts'
 import type { LookBack } from './look-back.ts'
 import type { RetainedStore } from './retained-store.ts'
+import type { SessionBounds } from './session-records.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
 /** Limits of the adapter, out of the configuration. */
-export interface MqttLimits {
+export interface MqttLimits extends SessionBounds {
   readonly maxPacketBytes: number
   readonly topics: TopicLimits
   /** From the first byte of a connection to its CONNECT being accepted. */
@@ -25,11 +26,13 @@ export interface MqttLimits {
   readonly maxSubscriptions: number
   /** Of all sessions of one domain in this process. */
   readonly maxDomainSubscriptions: number
+  /** What the groups of shared subscriptions of one domain may have on the stream, over all processes. */
+  readonly maxGroupsPerDomain: number
   /** Messages that wait for one session. */
   readonly maxQueuedMessages: number
   /** Unacknowledged QoS 1 and 2 messages to one session. */
   readonly maxInflight: number
-  /** The same from one connection of MQTT 5, which is told so. */
+  /** The same from one connection of MQTT 5, which is told so; of older versions QoS 2 in kept sessions alone. */
   readonly receiveMaximum: number
   readonly sessionExpiryS: number
   /** Told to MQTT 5 clients that ask for more, or for none. */

@@ -31,7 +31,7 @@ export interface InboundOptions {
   readonly session: Session
   readonly lookBack: LookBack
   readonly checkPayload: CheckPayload
-  /** QoS 1 and 2 publications that the client may leave unacknowledged. */
+  /** Publications that may be under way: QoS 1 and 2 from a client that is told so, from others QoS 2 alone. */
   readonly receiveMaximum: number
   readonly topics: TopicLimits
   /** What the connection's listener may take; everything when not given. */
@@ -120,8 +120,8 @@ export class Inbound {
   take(packet: AedesPublish, done: Done): void {
     if (packet.qos === 1) this.#unansweredQos1 += 1
     else if (packet.qos === 2 && packet.messageId !== undefined) this.#unreleased.add(packet.messageId)
-    if (this.#unansweredQos1 + this.#unreleased.size > this.#options.receiveMaximum) {
-      const text = `more than ${this.#options.receiveMaximum} publications are unacknowledged`
+    if (this.#isOverMaximum(packet)) {
+      const text = `more than ${this.#options.receiveMaximum} publications are under way`
       this.#break(new ProtocolViolation(Reason.receiveMaximumExceeded, 'receive_maximum_exceeded', text))
       return
     }
@@ -133,6 +133,17 @@ export class Inbound {
     }
     this.#lookups.push({ packet, done })
     if (this.#lookups.length === 1) this.#resolveAll().catch((error: unknown) => this.#break(error))
+  }
+
+  /** Whether a publication, counted already, is one more than may be under way. */
+  #isOverMaximum({ qos, messageId = 0 }: AedesPublish): boolean {
+    const { isPatient, receiveMaximum, session } = this.#options
+    if (!isPatient) return this.#unansweredQos1 + this.#unreleased.size > receiveMaximum
+    // A session that is kept: all of them are written down each time, those of earlier connections too. The same again is not
+    // one more. No pause instead: PUBREL comes behind what would have to wait for it. Others cost a number each, and their
+    // clients, which know of no such bound, send a thousand and more at once.
+    if (qos < 2 || !session.isDurable || session.receipts.has(messageId)) return false
+    return session.receipts.size >= receiveMaximum || this.#unreleased.size > receiveMaximum
   }
 
   /** PUBREL: the packet identifier is free again. */

@@ -1,10 +1,12 @@
 import { isWrongRevision } from '../../platform/bus/records.ts'
-import type { RecordAt, Records } from '../../platform/bus/records.ts'
+import type { RecordAt } from '../../platform/bus/records.ts'
 import { Unavailable } from '../../platform/errors.ts'
+import { NOT_WRITTEN, writtenOf } from './session-records.ts'
+import type { SessionRecords, Written } from './session-records.ts'
 
 /** What the ledgers of a process share. */
 export interface LedgerHost {
-  readonly records: Records
+  readonly records: SessionRecords
   /** Writes down soon what {@link Ledger.touch} asked for. */
   readonly later: (ledger: Ledger) => void
 }
@@ -33,18 +35,18 @@ const LAST_ATTEMPTS = 5
 export class Ledger {
   readonly #host: LedgerHost
   readonly #recorded: Recorded
-  #revision: number
+  #written: Written
   #waiting: Done[] = []
   #isWriting = false
   #isOver = false
   /** Called when the writing under way has ended. */
   #onIdle: (() => void) | undefined
 
-  /** @param revision of what was written when the session was taken */
-  constructor(host: LedgerHost, recorded: Recorded, revision: number) {
+  /** @param written when the session was taken */
+  constructor(host: LedgerHost, recorded: Recorded, written: Written) {
     this.#host = host
     this.#recorded = recorded
-    this.#revision = revision
+    this.#written = written
   }
 
   /** The session has changed, and it is no harm if a crash forgets it. */
@@ -72,7 +74,7 @@ export class Ledger {
         return this.#onIdle?.()
       }
       if (error && !(error instanceof Unavailable)) {
-        // Such as a session of more than a message can hold: trying again would say the same for ever.
+        // Such as a session of more than it may be: trying again would say the same for ever.
         for (const done of waiting) done(error)
         return
       }
@@ -102,10 +104,10 @@ export class Ledger {
     }
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await (last ? this.#putLast(last) : this.#host.records.remove(this.#revision))
+        await (last ? this.#putLast(last) : this.#host.records.remove(this.#recorded.key, this.#written))
         return
       } catch (error) {
-        if (this.#revision === 0) return
+        if (this.#written === NOT_WRITTEN) return
         if (attempt === LAST_ATTEMPTS || !(error instanceof Unavailable)) throw error
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
@@ -114,15 +116,15 @@ export class Ledger {
 
   #putLast(last: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#put(last, (error) => (error && this.#revision > 0 ? reject(error) : resolve()))
+      this.#put(last, (error) => (error && this.#written !== NOT_WRITTEN ? reject(error) : resolve()))
     })
   }
 
   /** @param done with an error when it may be tried again */
   #put(value: Uint8Array, done: Done): void {
-    this.#host.records.put(this.#recorded.key, value, this.#revision, (error, revision) => {
+    this.#host.records.put(this.#recorded.key, value, this.#written, (error, written) => {
       if (!error) {
-        this.#revision = revision
+        this.#written = written
         return done()
       }
       if (isWrongRevision(error)) void this.#lookAgain(done)
@@ -139,10 +141,10 @@ export class Ledger {
       return done(error as Error)
     }
     if (found && this.#recorded.isOwn(found.value)) {
-      this.#revision = found.revision
+      this.#written = writtenOf(found)
       return done(new Unavailable('an earlier writing was not answered'))
     }
-    this.#revision = 0
+    this.#written = NOT_WRITTEN
     const wasOver = this.#isOver
     this.#isOver = true
     if (!wasOver) this.#recorded.onTaken()

@@ -85,8 +85,7 @@ function createInbound(host: Host, connection: Peer, session: Session): Inbound 
     lookBack: host.lookBack,
     topics: host.limits.topics,
     checkPayload: host.checkPayload,
-    // Older clients are told of no such thing.
-    receiveMaximum: connection.version === 5 ? host.limits.receiveMaximum : Infinity,
+    receiveMaximum: host.limits.receiveMaximum,
     rate: host.rates?.(`mqtt ${connection.info.transport}`),
     isPatient: connection.version !== 5,
     isClosed: () => connection.isClosed,

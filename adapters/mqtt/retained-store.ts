@@ -42,6 +42,15 @@ const CAUGHT_UP_MS = 2_000
 const RETRY_MS = 250
 /** How long an empty message stays, so that every process hears that the topic has none any more. */
 const EMPTY_KEPT_MS = 60_000
+/** Beyond, the oldest go at once: whoever takes away what it has just set may do so as fast as it likes. */
+const MAX_EMPTY = 10_000
+const SWEEP_MS = 15_000
+
+export interface RetainedStoreOptions extends Pick<RetainedOptions, 'onEvict'> {
+  readonly maxEmpty?: number
+  /** Between looking for what has expired. */
+  readonly sweepMs?: number
+}
 
 /** Reads a message of the stream of retained ones. */
 export function readRetained(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Message | undefined {
@@ -53,8 +62,9 @@ export function readRetained(msg: Pick<Msg, 'subject' | 'headers' | 'data'>): Me
 export async function createRetainedStore(
   bus: Bus,
   publisher: Publisher,
-  options: Pick<RetainedOptions, 'onEvict'>,
+  options: RetainedStoreOptions,
 ): Promise<RetainedStore> {
+  const { maxEmpty = MAX_EMPTY, sweepMs = SWEEP_MS } = options
   const manager = await bus.connection.jetstreamManager({ checkAPI: false })
   const remove = createRemover(bus, manager, RETAINED_STREAM)
   const seqOf = new WeakMap<Message, number>()
@@ -69,10 +79,15 @@ export async function createRetainedStore(
   const mirror = createRetained({
     onEvict(message) {
       options.onEvict(message)
-      // By every process, since each comes to the same end; the second one finds nothing.
-      forget(seqOf.get(message) ?? 0)
+      forgetMessage(message)
     },
   })
+
+  /** By every process, since each comes to the same end; the second one finds nothing. */
+  function forgetMessage(message: Message): void {
+    const seq = seqOf.get(message)
+    if (seq !== undefined) forget(seq)
+  }
 
   function forget(seq: number): void {
     remove(seq).catch((error: unknown) => bus.log.debug({ err: error }, 'retained message not removed'))
@@ -83,9 +98,18 @@ export async function createRetainedStore(
     if (message) {
       const kept = mirror.set(message)
       if (kept) seqOf.set(kept, seq)
-      else empty.set(seq, Date.now() + EMPTY_KEPT_MS)
+      else keepEmpty(seq)
     }
     position = seq
+  }
+
+  function keepEmpty(seq: number): void {
+    empty.set(seq, Date.now() + EMPTY_KEPT_MS)
+    for (const oldest of empty.keys()) {
+      if (empty.size <= maxEmpty) return
+      empty.delete(oldest)
+      forget(oldest)
+    }
   }
 
   function tellPosition(): void {
@@ -155,13 +179,15 @@ export async function createRetainedStore(
   }
 
   const sweep = setInterval(() => {
+    if (!bus.isConnected) return
     const now = Date.now()
     for (const [seq, until] of empty) {
-      if (until > now) continue
+      if (until > now) break
       empty.delete(seq)
       forget(seq)
     }
-  }, EMPTY_KEPT_MS / 4)
+    for (const message of mirror.sweep()) forgetMessage(message)
+  }, sweepMs)
   sweep.unref()
   const reading = keepReading()
 

@@ -22,6 +22,8 @@ export interface Retained {
    * @returns them, and how many places the look-up has come to
    */
   find(channelId: string, filter: readonly string[]): { found: Message[]; visits: number }
+  /** Lets go of those that have expired. @returns them */
+  sweep(): Message[]
 }
 
 export interface RetainedOptions {
@@ -110,19 +112,25 @@ export function createRetained(options: RetainedOptions): Retained {
       const kept = { ...message, payload: Uint8Array.from(message.payload) }
       add(kept)
       while (count > maxMessages || bytes > maxBytes) evict(message.domainId)
-      return kept
+      // It may have had to make the room itself.
+      return shelves.get(kept.domainId)?.messages.has(kept) ? kept : undefined
     },
     find(channelId, filter) {
       const channel = channels.get(channelId)
       if (!channel) return { found: [], visits: 0 }
       const before = channel.visits
       const now = Date.now()
-      const found: Message[] = []
-      for (const message of channel.find(filter)) {
-        if (isExpired(message, now)) remove(message)
-        else found.push(message)
-      }
+      const found = [...channel.find(filter)].filter((message) => !isExpired(message, now))
       return { found, visits: channel.visits - before }
+    },
+    sweep() {
+      const expired: Message[] = []
+      const now = Date.now()
+      for (const { messages } of shelves.values()) {
+        for (const message of messages) if (isExpired(message, now)) expired.push(message)
+      }
+      for (const message of expired) remove(message)
+      return expired
     },
   }
 }

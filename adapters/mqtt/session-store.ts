@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { readMessage } from '../../platform/bus/message.ts'
-import type { Records } from '../../platform/bus/records.ts'
 import { findStored } from '../../platform/bus/stored.ts'
 import type { StreamFeed } from '../../platform/bus/stream-feed.ts'
 import { MESSAGES_STREAM, RETAINED_STREAM } from '../../platform/bus/streams.ts'
-import { Unavailable } from '../../platform/errors.ts'
+import { QuotaExceeded, Unavailable } from '../../platform/errors.ts'
 import type { Authority } from '../authority.ts'
 import type { ClientPrincipal } from './access.ts'
 import { createBacklog } from './backlog.ts'
@@ -23,9 +22,10 @@ import { readRetained } from './retained-store.ts'
 import type { RetainedStore } from './retained-store.ts'
 import { encodeRecord } from './session-record.ts'
 import type { InFlightRecord, SessionRecord } from './session-record.ts'
+import type { SessionRecords } from './session-records.ts'
 import { Session } from './sessions.ts'
 import type { SessionHost } from './sessions.ts'
-import { parseFilter } from './shared.ts'
+import { parseFilter } from './shared-filter.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import { willRecord } from './wills.ts'
 import type { Wills } from './wills.ts'
@@ -35,6 +35,7 @@ export interface SessionStore {
    * The session to go on with, or a new one; `isPresent` is what CONNACK says [MQTT-3.2.2-2].
    *
    * @throws {Unavailable}
+   * @throws {QuotaExceeded}
    */
   open(
     key: string,
@@ -61,7 +62,7 @@ export interface SessionStore {
 export interface SessionStoreOptions {
   readonly bus: Bus
   readonly node: string
-  readonly records: Records
+  readonly records: SessionRecords
   readonly claims: Claims
   readonly caretaker: Caretaker
   readonly wills: Wills
@@ -75,6 +76,7 @@ export interface SessionStoreOptions {
   readonly sessionExpiryS: number
   readonly onDrop: (session: Session, reason: string) => void
   readonly onTaken: (session: Session) => void
+  readonly onUnwritable: (session: Session, error: Error) => void
 }
 
 export function createSessionStore(options: SessionStoreOptions): SessionStore {
@@ -133,16 +135,17 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     onDrop: options.onDrop,
     onBehind: (slow, bookmark) => missed.catchUp(slow, bookmark),
     onTaken: options.onTaken,
+    onUnwritable: options.onUnwritable,
   }
 
   function create(
     key: string,
-    { record, revision, isPresent }: Claim & { isPresent: boolean },
+    { record, written, isPresent }: Claim & { isPresent: boolean },
     resumedAt: number,
   ): Session {
     const isDurable = isPresent || record.expiryS > 0
     const account = backlog.account(record.principal.domainId)
-    const session = new Session(host, { key, record, revision, isDurable, account, resumedAt })
+    const session = new Session(host, { key, record, written, isDurable, account, resumedAt })
     sessions.set(key, session)
     return session
   }
@@ -240,7 +243,10 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       if (owed) caretaker.visitAt(key, owed.dueAt)
     } catch (error) {
       // Whoever cleans up finds it as of the last writing: for QoS 2 exact, for QoS 1 at worst a message twice.
-      bus.log.warn({ err: error, clientId: record.principal.id }, 'session could not be written at its end')
+      // A tenant that has no room left has as many of these as it likes.
+      if (error instanceof QuotaExceeded) options.onDrop(session, error.code)
+      else
+        bus.log.warn({ err: error, clientId: record.principal.id }, 'session could not be written at its end')
     } finally {
       caretaker.disown(record.epoch)
     }

@@ -1,3 +1,4 @@
+import { Unavailable } from '../../platform/errors.ts'
 import type { ChannelAddress } from '../authority.ts'
 import type { ClientPrincipal } from './access.ts'
 import type { Account } from './backlog.ts'
@@ -11,6 +12,7 @@ import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
 import { decodeRecord, encodeRecord } from './session-record.ts'
 import type { Owed, SessionRecord, SubscriptionRecord } from './session-record.ts'
+import type { Written } from './session-records.ts'
 import { SessionSubscriptions } from './session-subscriptions.ts'
 import { SparseMap } from './sparse-map.ts'
 
@@ -66,6 +68,8 @@ export interface SessionHost extends LedgerHost {
   /** Place in the stream up to which messages of a subject that is followed live have been handed over. */
   readonly positionOf: (subject: string) => number | undefined
   readonly onDrop: (session: Session, reason: string) => void
+  /** What the session has to say cannot be written down, and never will be: it cannot go on. */
+  readonly onUnwritable: (session: Session, error: Error) => void
   /** The session is too slow for a bookmark's messages as they come. */
   readonly onBehind: (session: Session, bookmark: Bookmark) => void
   /** Another process has taken the session. */
@@ -76,7 +80,7 @@ export interface SessionOptions {
   readonly key: string
   readonly record: SessionRecord
   /** Of the record. */
-  readonly revision: number
+  readonly written: Written
   /** Whether it outlives its connection, or has outlived one. */
   readonly isDurable: boolean
   readonly account: Account
@@ -114,7 +118,7 @@ export class Session implements Recorded {
   #roomForMissed: number
 
   constructor(host: SessionHost, options: SessionOptions) {
-    const { key, record, revision, isDurable, account, resumedAt } = options
+    const { key, record, written, isDurable, account, resumedAt } = options
     this.#host = host
     this.key = key
     this.record = record
@@ -122,12 +126,12 @@ export class Session implements Recorded {
     this.isDurable = isDurable
     this.#resumedAt = resumedAt
     this.#roomForMissed = host.outbox.maxQueuedMessages
-    this.ledger = new Ledger(host, this, revision)
+    this.ledger = new Ledger(host, this, written)
     this.outbox = new Outbox(
       host.outbox,
       account,
       (reason) => host.onDrop(this, reason),
-      isDurable ? this.ledger : undefined,
+      isDurable ? this : undefined,
     )
   }
 
@@ -143,9 +147,23 @@ export class Session implements Recorded {
     if (!this.receipts.delete(packetId) || !this.isDurable) return
     await new Promise<void>((resolve) => {
       // When it never will be, the connection is ending, and nothing more is said on it.
-      this.ledger.commit((error) => {
+      this.commit((error) => {
         if (!error) resolve()
       })
+    })
+  }
+
+  /** @see Ledger.touch */
+  touch(): void {
+    this.ledger.touch()
+  }
+
+  /** @see Ledger.commit; for what the client has no answer to wait for: when it cannot be written, the connection ends */
+  commit(done: (error?: Error) => void): void {
+    this.ledger.commit((error) => {
+      done(error)
+      // Before that it was told to end, or another process has the session.
+      if (error && !(error instanceof Unavailable)) this.#host.onUnwritable(this, error)
     })
   }
 

@@ -1,44 +1,25 @@
-import { createHash } from 'node:crypto'
 import { AckPolicy, DeliverPolicy } from 'nats'
 import type { JetStreamManager, Msg, NatsError, Subscription } from 'nats'
 import type { Bus } from '../../platform/bus/connect.ts'
 import { readMessage } from '../../platform/bus/message.ts'
 import { readPlace } from '../../platform/bus/puller.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
-import { filterSubjects } from '../../platform/bus/subject.ts'
 import { Unavailable } from '../../platform/errors.ts'
-import { InvalidTopic, parseTopicFilter, TOPIC_LIMITS } from '../topics.ts'
-import type { Topic } from '../topics.ts'
 import { sharedDelivery } from './deliveries.ts'
+import { consumersOf, IDLE_MS, NS } from './groups.ts'
+import type { GroupConsumer, Groups } from './groups.ts'
 import { releaseGrant } from './routes.ts'
 import type { Route, Session } from './sessions.ts'
 import { Settlement } from './settlement.ts'
 
-/** A filter of a SUBSCRIBE: alone, or shared with the members of a group (MQTT 5 section 4.8.2). */
-export interface Filter {
-  readonly group: string | undefined
-  readonly topic: Topic
-}
-
-const SHARED = '$share/'
-
-/**
- * Reads a filter as a client writes it. `$share/<group>/<filter>` is taken of clients of every version.
- *
- * @throws {InvalidTopic} also for a group that is empty or holds a wildcard [MQTT-4.8.2-1] [MQTT-4.8.2-2]
- */
-export function parseFilter(text: string, limits = TOPIC_LIMITS): Filter {
-  if (!text.startsWith(SHARED)) return { group: undefined, topic: parseTopicFilter(text, limits) }
-  const end = text.indexOf('/', SHARED.length)
-  const group = text.slice(SHARED.length, end)
-  if (end === -1 || group === '' || /[+#]/.test(group))
-    throw new InvalidTopic('bad group of a shared subscription')
-  return { group, topic: parseTopicFilter(text.slice(end + 1), limits) }
-}
-
 /** Subscriptions of which each message goes to one member, of whichever process. */
 export interface Shares {
-  /** Makes the session a member; replaces its membership under the same filter. @throws {Unavailable} */
+  /**
+   * Makes the session a member; replaces its membership under the same filter.
+   *
+   * @throws {Unavailable}
+   * @throws {QuotaExceeded}
+   */
   add(route: Route, group: string): Promise<void>
   /** The member leaves: what it has not acknowledged goes to others. */
   remove(route: Route): void
@@ -50,9 +31,6 @@ export interface Shares {
 /** After this long without a word the server gives a message to another member: its process is gone. */
 const ACK_WAIT_MS = 15_000
 const EXTEND_MS = 5_000
-/** Without a member the group is forgotten, and with it what came meanwhile. */
-const IDLE_MS = 10_000
-const NS = 1_000_000
 
 /**
  * Over NATS queue groups: a consumer of the stream that all processes share gives each message to one of the members, and to
@@ -60,7 +38,7 @@ const NS = 1_000_000
  *
  * @param sessionExpiryS a group that a session which outlives its connection was a member of lasts as long without one
  */
-export function createShares(bus: Bus, sessionExpiryS: number): Shares {
+export function createShares(bus: Bus, groups: Groups, sessionExpiryS: number): Shares {
   const members = new Map<Route, Member>()
 
   const timer = setInterval(() => {
@@ -71,7 +49,7 @@ export function createShares(bus: Bus, sessionExpiryS: number): Shares {
   async function join(member: Member): Promise<void> {
     try {
       const manager = await bus.connection.jetstreamManager({ checkAPI: false })
-      await Promise.all(member.consumers.map((consumer) => ensure(manager, consumer)))
+      await Promise.all(member.consumers.map((consumer) => ensure(manager, consumer, member.idleMs)))
       await bus.flush()
     } catch (error) {
       throw new Unavailable('the shared subscription could not be made', { cause: error })
@@ -97,10 +75,13 @@ export function createShares(bus: Bus, sessionExpiryS: number): Shares {
     async add(route, group) {
       const { session, filter, grant } = route
       const keptS = session.isDurable ? sessionExpiryS : 0
-      const member = new Member(bus, route, consumersOf(route, group, keptS))
+      const member = new Member(bus, route, group, Math.max(IDLE_MS, keptS * 1_000))
       grant.uses += 1
       members.set(route, member)
       try {
+        // A session that comes back has made its groups before.
+        const isOnFile = session.record.subscriptions.some((before) => before.filter === filter)
+        if (!isOnFile) await groups.admit(grant.channel.domainId, member.consumers)
         await join(member)
       } catch (error) {
         remove(route)
@@ -122,30 +103,9 @@ export function createShares(bus: Bus, sessionExpiryS: number): Shares {
   }
 }
 
-interface SharedConsumer {
-  readonly name: string
-  readonly filterSubject: string
-  readonly deliverSubject: string
-  readonly idleMs: number
-}
-
 const QUEUE = 'members'
 
-/** One a subject, the same for all that share the filter, however they write domain and channel. */
-function consumersOf({ grant, levels }: Route, group: string, keptS: number): SharedConsumer[] {
-  const { domainId, channelId } = grant.channel
-  return filterSubjects(domainId, channelId, levels).map((filterSubject) => {
-    const hash = createHash('sha256').update(`${group}\n${filterSubject}`).digest('base64url')
-    return {
-      name: `shared-${hash}`,
-      filterSubject,
-      deliverSubject: `shared.${hash}`,
-      idleMs: Math.max(IDLE_MS, keptS * 1_000),
-    }
-  })
-}
-
-async function ensure(manager: JetStreamManager, consumer: SharedConsumer): Promise<void> {
+async function ensure(manager: JetStreamManager, consumer: GroupConsumer, idleMs: number): Promise<void> {
   const config = {
     durable_name: consumer.name,
     deliver_subject: consumer.deliverSubject,
@@ -154,7 +114,7 @@ async function ensure(manager: JetStreamManager, consumer: SharedConsumer): Prom
     ack_policy: AckPolicy.Explicit,
     ack_wait: ACK_WAIT_MS * NS,
     deliver_policy: DeliverPolicy.New,
-    inactive_threshold: consumer.idleMs * NS,
+    inactive_threshold: idleMs * NS,
   }
   const present = await manager.consumers.info(MESSAGES_STREAM, consumer.name).catch(() => undefined)
   if (!present) {
@@ -165,17 +125,20 @@ async function ensure(manager: JetStreamManager, consumer: SharedConsumer): Prom
 }
 
 class Member {
-  readonly consumers: readonly SharedConsumer[]
+  readonly consumers: readonly GroupConsumer[]
+  /** How long the group lasts without members, so that this one may come back to it. */
+  readonly idleMs: number
   readonly #bus: Bus
   readonly #route: Route
   readonly #unsettled = new Set<Settlement>()
   #subscriptions: Subscription[] = []
   #hasLeft = false
 
-  constructor(bus: Bus, route: Route, consumers: readonly SharedConsumer[]) {
+  constructor(bus: Bus, route: Route, group: string, idleMs: number) {
     this.#bus = bus
     this.#route = route
-    this.consumers = consumers
+    this.consumers = consumersOf(route.grant.channel, route.levels, group)
+    this.idleMs = idleMs
     this.refresh()
   }
 

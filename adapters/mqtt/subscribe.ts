@@ -1,4 +1,4 @@
-import { DomainError } from '../../platform/errors.ts'
+import { DomainError, QuotaExceeded } from '../../platform/errors.ts'
 import type { ChannelAddress } from '../authority.ts'
 import { findAllowed } from './access.ts'
 import type { Place } from './bookmarks.ts'
@@ -12,8 +12,8 @@ import type { Subscription } from './packets.ts'
 import { oweRetained, sendRetained } from './retained-delivery.ts'
 import type { RetainedMessage } from './retained-store.ts'
 import type { Route, Session } from './sessions.ts'
-import { parseFilter } from './shared.ts'
-import type { Filter } from './shared.ts'
+import { parseFilter } from './shared-filter.ts'
+import type { Filter } from './shared-filter.ts'
 
 /** What one filter of a SUBSCRIBE came to. */
 interface Granted {
@@ -22,6 +22,8 @@ interface Granted {
   /** Retained messages that go to the subscriber now. */
   readonly retained: readonly RetainedMessage[]
   readonly route?: Route
+  /** Whether the session had no such filter before. */
+  readonly isNew?: boolean
   /** Why it was refused, in words. */
   readonly text?: string | undefined
 }
@@ -39,7 +41,7 @@ export async function subscribe(host: Host, connection: Peer, cursor: Cursor): P
   const { session, version } = connection
   if (!session) return
   const { packetId, identifier, subscriptions } = readSubscribe(cursor, version)
-  const granted: Granted[] = []
+  let granted: Granted[] = []
   let index = 0
   // One after the other: the second of two equal filters replaces the first [MQTT-3.8.4-3], and a SUBSCRIBE is no reason
   // to ask the authority many things at once.
@@ -51,7 +53,7 @@ export async function subscribe(host: Host, connection: Peer, cursor: Cursor): P
         : await grant(host, connection, session, subscription, identifier),
     )
   }
-  if (session.isDurable) await written(session)
+  if (session.isDurable) granted = await written(host, connection, session, granted)
   if (session.isEnded) return
   const codes = granted.map(({ code }) => code)
   const text = connection.wantsReasons ? textOf(granted) : undefined
@@ -88,7 +90,7 @@ async function grant(
     const wantsRetained = isAsking && group === undefined
     const retained = wantsRetained ? await host.retained.find(route.grant.channel, topic.levels) : []
     oweRetained(route, retained)
-    return { code: qos, route, retained }
+    return { code: qos, route, isNew, retained }
   } catch (error) {
     return refused(host, connection, reasonFor(error, 'subscribe'), error)
   }
@@ -162,8 +164,34 @@ function textOf(granted: readonly Granted[]): string | undefined {
   return index === -1 ? undefined : `filter ${index + 1}: ${granted[index]?.text}`
 }
 
+/** @returns what was granted, now on file; or the same filters refused, and their subscriptions gone, if there is no room */
+async function written(
+  host: Host,
+  connection: Peer,
+  session: Session,
+  granted: readonly Granted[],
+): Promise<Granted[]> {
+  try {
+    if (session.encoded().length > host.limits.maxSessionBytes) {
+      throw new QuotaExceeded('session_too_large', 'the session has no room for more subscriptions')
+    }
+    await committed(session)
+    return [...granted]
+  } catch (error) {
+    if (session.isEnded || !(error instanceof QuotaExceeded)) throw error
+    // One whose filter was there before goes on, as that did.
+    const added = new Set(granted.filter(({ isNew }) => isNew).map(({ route }) => route?.filter ?? ''))
+    for (const filter of added) host.subscriptions.remove(session, filter)
+    session.ledger.touch()
+    const code = reasonFor(error, 'subscribe')
+    return granted.map((each) =>
+      each.route && added.has(each.route.filter) ? refused(host, connection, code, error) : each,
+    )
+  }
+}
+
 /** Resolves when the session is on file: what SUBACK and UNSUBACK say holds whatever process goes on with it. */
-function written({ ledger }: Session): Promise<void> {
+function committed({ ledger }: Session): Promise<void> {
   return new Promise((resolve, reject) => ledger.commit((error) => (error ? reject(error) : resolve())))
 }
 
@@ -175,6 +203,6 @@ export async function unsubscribe(host: Host, connection: Peer, cursor: Cursor):
   const codes = filters.map((filter) =>
     host.subscriptions.remove(session, filter) ? Reason.success : Reason.noSubscriptionExisted,
   )
-  if (session.isDurable) await written(session)
+  if (session.isDurable) await committed(session)
   connection.answer(encodeUnsuback(version, packetId, codes)) // [MQTT-3.10.4-4]
 }

@@ -1,5 +1,5 @@
 import type { Routes } from './routes.ts'
-import { parseFilter } from './shared.ts'
+import { parseFilter } from './shared-filter.ts'
 import type { Shares } from './shared.ts'
 import type { Route, Session } from './sessions.ts'
 

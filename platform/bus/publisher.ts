@@ -12,7 +12,8 @@ export type PublishDone = (error?: Error, ack?: Uint8Array) => void
 export interface Publisher {
   /**
    * Never throws; what is wrong is handed to `done`, which may be called before this returns:
-   * {@link Unavailable} when the message could not be stored or nobody knows whether it was (away, full, too slow),
+   * {@link Unavailable} when the message could not be stored or nobody knows whether it was (away, too slow), and
+   * {@link StreamFull} of these when there is no room for it,
    * {@link Conflict} `wrong_revision` when the headers expect another place than the one found,
    * {@link TooLarge} when the server takes no message of this size, {@link InvalidInput} for a subject or header that
    * NATS cannot carry.
@@ -53,6 +54,12 @@ const MAX_SUBJECT_BYTES = 3_900
 export const WRONG_REVISION = 'wrong_revision'
 // JetStream API error, `err_code` of nats-server's server/errors.json.
 const WRONG_LAST_SEQUENCE = 10_071
+
+/** The stream, or the server, has no room for the message. */
+export class StreamFull extends Unavailable {}
+
+// JetStream API errors, `err_code` of nats-server's server/errors.json: no room in the account, in the server, in the stream.
+const NO_ROOM: ReadonlySet<number | undefined> = new Set([10_002, 10_023, 10_077])
 
 const ACK_START = Buffer.from('{"stream":')
 const ERROR_KEY = Buffer.from('"error"')
@@ -260,6 +267,9 @@ function refusalOf(bytes: Buffer): Error | undefined {
     }
     if (ack?.error === undefined && typeof ack?.stream === 'string') return undefined
     description = ack?.error?.description ?? description
+    if (NO_ROOM.has(ack?.error?.err_code)) {
+      return new StreamFull('JetStream has no room for the message', { cause: new Error(description) })
+    }
   } catch {
     // Described above.
   }

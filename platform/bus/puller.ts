@@ -22,7 +22,7 @@ export interface PullerOptions {
    */
   readonly maxMessages?: number
   readonly maxBytes?: number
-  /** Whether messages come with their payloads; they do unless told otherwise. */
+  /** Whether messages come with their payloads; they do unless told otherwise, and then a header says how large each is. */
   readonly hasPayloads?: boolean
 }
 
@@ -34,9 +34,11 @@ export interface Puller {
    * Resolves with what has arrived, one message at least. While nobody asks, messages gather: busy readers get large
    * batches, idle ones get each message after `lingerMs`.
    *
+   * @param waitMs resolves with none when none has come for so long; without it, waits as long as it takes
+   *
    * Rejects when the order can no longer be vouched for (connection lost, consumer gone): begin anew where you stand.
    */
-  next(lingerMs: number): Promise<Pulled[]>
+  next(lingerMs: number, waitMs?: number): Promise<Pulled[]>
   stop(): Promise<void>
 }
 
@@ -150,20 +152,24 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
   }, HEARTBEAT_MS)
   pull()
 
-  async function arrival(): Promise<void> {
+  async function arrival(waitMs: number | undefined): Promise<void> {
     if (waiting.length > 0 || broken) return
+    let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
       wake = resolve
+      if (waitMs !== undefined) timer = setTimeout(resolve, waitMs)
     })
+    clearTimeout(timer)
     wake = undefined
   }
 
   return {
     pending,
-    async next(lingerMs) {
+    async next(lingerMs, waitMs) {
       const wasIdle = waiting.length === 0
-      await arrival()
-      if (wasIdle && !broken) await new Promise((resolve) => setTimeout(resolve, lingerMs))
+      await arrival(waitMs)
+      if (wasIdle && waiting.length > 0 && !broken)
+        await new Promise((resolve) => setTimeout(resolve, lingerMs))
       if (broken) throw broken
       const batch = waiting
       waiting = []

@@ -1,10 +1,12 @@
-import { AckPolicy, DeliverPolicy, headers, NatsError } from 'nats'
+import { headers, NatsError } from 'nats'
 import type { JetStreamManager } from 'nats'
 import { Conflict, Unavailable } from '../errors.ts'
 import type { Bus } from './connect.ts'
 import { ackSequence, WRONG_REVISION } from './publisher.ts'
 import type { Publisher } from './publisher.ts'
-import { findLastStored, NO_MESSAGE_FOUND } from './stored.ts'
+import { createPuller } from './puller.ts'
+import type { Pulled } from './puller.ts'
+import { findLastStored, findNextStored, NO_MESSAGE_FOUND } from './stored.ts'
 
 /** One value with the place it was written at; the next writer names that place, and only one of two does so in time. */
 export interface RecordAt {
@@ -28,14 +30,16 @@ export interface Records {
     expected: number,
     done: (error: Error | undefined, revision: number) => void,
   ): void
-  /** Takes the value away if it is still that revision, else does nothing. */
-  remove(revision: number): Promise<void>
+  /** Takes the value away if it is still that revision, else does nothing. @returns whether it did */
+  remove(revision: number): Promise<boolean>
   /**
    * Hands over all that is there, some at a time.
    *
    * @param prefix only keys below it, such as `a.b`
    */
   scan(onRecord: (key: string, record: RecordAt) => void, prefix?: string): Promise<void>
+  /** Counts what is there below a prefix, without having it sent. */
+  measure(prefix: string): Promise<{ records: number; bytes: number }>
 }
 
 /** Whether a value was not written because another was there than expected. */
@@ -50,33 +54,80 @@ function isNoMessage(error: unknown): boolean {
   return error instanceof NatsError && NOT_THERE.has(error.api_error?.err_code)
 }
 
-const SCAN_BATCH = 500
+/**
+ * Bytes that a scan lets wait: a server that has 64 MiB to write to one connection ends it (its `max_pending`), and with it
+ * everything that the process does on the bus.
+ */
+const SCAN_BYTES = 8 * 1_048_576
 const SCAN_WAIT_MS = 1_000
-const SCAN_INACTIVE_NS = 30 * 1e9
 
 /** Requests of a lost connection would wait for their timeout. */
 function checkConnected(bus: Bus): void {
   if (!bus.isConnected) throw new Unavailable('the bus is disconnected')
 }
 
-/** @returns takes a message off a stream; does nothing when it is gone, or was replaced by a later one of its subject */
+/**
+ * @returns takes a message off a stream, and says whether it did; does nothing when it is gone, or was replaced by a later one
+ *   of its subject
+ */
 export function createRemover(
   bus: Bus,
   manager: JetStreamManager,
   stream: string,
-): (seq: number) => Promise<void> {
+): (seq: number) => Promise<boolean> {
   return async (seq) => {
     checkConnected(bus)
-    await manager.streams.deleteMessage(stream, seq, false).catch((error: unknown) => {
-      if (!isNoMessage(error)) throw error
-    })
+    try {
+      return await manager.streams.deleteMessage(stream, seq, false)
+    } catch (error) {
+      if (isNoMessage(error)) return false
+      throw error
+    }
   }
 }
 
-/** @param stream its subjects are `<stream>.<key>`, one message each */
-export async function createRecords(bus: Bus, publisher: Publisher, stream: string): Promise<Records> {
+/**
+ * @param stream    its subjects are `<stream>.<key>`, one message each
+ * @param scanBytes that a scan has the server send at once
+ */
+export async function createRecords(
+  bus: Bus,
+  publisher: Publisher,
+  stream: string,
+  scanBytes = SCAN_BYTES,
+): Promise<Records> {
   const manager = await bus.connection.jetstreamManager({ checkAPI: false })
   const subjectOf = (key: string): string => `${stream}.${key}`
+
+  async function walk(
+    { prefix, hasPayloads = true }: { prefix: string | undefined; hasPayloads?: boolean },
+    onMessage: (pulled: Pulled) => void,
+  ): Promise<void> {
+    checkConnected(bus)
+    const subject = subjectOf(prefix === undefined ? '>' : `${prefix}.>`)
+    // What is written from here on need not be seen: a scan of a busy stream would never end.
+    const end = (await findLastStored(manager, stream, subject))?.seq ?? 0
+    const puller = await createPuller(bus, {
+      stream,
+      fromSeq: 1,
+      subject,
+      hasPayloads,
+      maxBytes: scanBytes,
+    })
+    try {
+      let { pending } = puller
+      for (let at = 0; pending > 0 && at < end;) {
+        const batch = await puller.next(0, SCAN_WAIT_MS)
+        for (const pulled of batch) onMessage(pulled)
+        const last = batch.at(-1)
+        if (last) [at, pending] = [last.seq, last.pending]
+        // Not slow, but done: what was counted as pending has been removed meanwhile.
+        else if (!(await findNextStored(manager, stream, subject, at + 1))) break
+      }
+    } finally {
+      await puller.stop()
+    }
+  }
 
   return {
     async get(key) {
@@ -93,29 +144,17 @@ export async function createRecords(bus: Bus, publisher: Publisher, stream: stri
     },
     remove: createRemover(bus, manager, stream),
     async scan(onRecord, prefix) {
-      checkConnected(bus)
-      const { name } = await manager.consumers.add(stream, {
-        ack_policy: AckPolicy.None,
-        deliver_policy: DeliverPolicy.All,
-        filter_subject: prefix === undefined ? `${stream}.>` : `${stream}.${prefix}.>`,
-        inactive_threshold: SCAN_INACTIVE_NS,
-        mem_storage: true,
-        num_replicas: 1,
+      await walk({ prefix }, ({ seq, msg }) => {
+        onRecord(msg.subject.slice(stream.length + 1), { value: msg.data, revision: seq })
       })
-      const consumer = await bus.connection.jetstream().consumers.get(stream, name)
-      try {
-        let count: number
-        do {
-          count = 0
-          // Ends by itself when nothing more comes: what is counted as pending may have been replaced meanwhile.
-          for await (const msg of await consumer.fetch({ max_messages: SCAN_BATCH, expires: SCAN_WAIT_MS })) {
-            count += 1
-            onRecord(msg.subject.slice(stream.length + 1), { value: msg.data, revision: msg.seq })
-          }
-        } while (count === SCAN_BATCH)
-      } finally {
-        await manager.consumers.delete(stream, name).catch(() => undefined)
-      }
+    },
+    async measure(prefix) {
+      const sum = { records: 0, bytes: 0 }
+      await walk({ prefix, hasPayloads: false }, ({ msg }) => {
+        sum.records += 1
+        sum.bytes += Number(msg.headers?.get('Nats-Msg-Size'))
+      })
+      return sum
     },
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -15,16 +15,27 @@ export interface TestNats {
 
 /** A real nats-server with JetStream on a free port of the loopback, its data in a folder of its own. */
 export async function startTestNats(
-  options: { port?: number; args?: readonly string[]; dir?: string; isJetStreamOn?: boolean } = {},
+  options: {
+    port?: number
+    args?: readonly string[]
+    dir?: string
+    isJetStreamOn?: boolean
+    /** What may wait for one connection before the server ends it. */
+    maxPendingBytes?: number
+  } = {},
 ): Promise<TestNats> {
   const dir = options.dir ?? (await mkdtemp(path.join(tmpdir(), 'sluice-nats-')))
   const port = options.port ?? (await freePort())
   const jetStream = options.isJetStreamOn === false ? [] : ['-js', '-sd', dir]
+  const config = path.join(dir, 'nats.conf')
+  if (options.maxPendingBytes !== undefined)
+    await writeFile(config, `max_pending: ${options.maxPendingBytes}\n`)
+  const settings = options.maxPendingBytes === undefined ? [] : ['-c', config]
   // Ends with the test process, however that one ends.
   const child = await startChild({
     name: 'nats-server',
     command: inject('natsServer'),
-    args: ['-a', '127.0.0.1', '-p', String(port), ...jetStream, ...(options.args ?? [])],
+    args: ['-a', '127.0.0.1', '-p', String(port), ...settings, ...jetStream, ...(options.args ?? [])],
     cwd: dir,
     stopSignals: [],
     onLine: () => {},

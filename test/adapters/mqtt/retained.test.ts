@@ -83,9 +83,11 @@ describe('when more messages are retained than may be', () => {
     expect(kept('domain')).toEqual(['2', '3', '4'])
   })
 
-  it('one that has expired takes no room once somebody has looked for it', () => {
+  it('one that has expired is found no more, and takes no room once it was swept away', () => {
     for (let index = 0; index < 10; index += 1) set('domain', `${index}`, 1, { expiryS: 1 })
     expect(kept('domain')).toEqual([])
+    expect(retained.size.messages).toBe(10)
+    expect(retained.sweep()).toHaveLength(10)
     for (let index = 0; index < 10; index += 1) set('other', `${index}`)
     expect(evicted).toEqual([])
   })
