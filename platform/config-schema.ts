@@ -389,7 +389,7 @@ export const SETTINGS = {
   ),
   maxSessionBytes: setting(
     'SLUICE_MAX_SESSION_BYTES',
-    '262144',
+    '524288',
     integer(4_096, 4_194_304),
     'What is kept of one MQTT session that outlives its connection, in bytes: its subscriptions above all, some 400 bytes each; a filter beyond is refused. What goes on in the session may make it twice as large. Messages that wait are not part of it. NATS must take it too.',
   ),
