@@ -9,7 +9,7 @@ export default defineConfig(({ mode }) => ({
     globalSetup: ['test/support/global-setup.ts'],
     // Processes, not threads: a test file may start a gateway, and each has signals and an environment of its own.
     pool: 'forks',
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: mode === 'soak' ? 600_000 : 30_000,
     hookTimeout: 60_000,
   },
