@@ -2,6 +2,7 @@ import { createInbox } from 'nats'
 import type { Msg, MsgHdrs } from 'nats'
 import { Conflict, InvalidInput, TooLarge, Unavailable } from '../errors.ts'
 import type { Bus } from './connect.ts'
+import { InFlight } from './in-flight.ts'
 import { blockBytes, headerBlock, sendPublications } from './raw-publish.ts'
 import type { Publication } from './raw-publish.ts'
 
@@ -40,7 +41,7 @@ interface Queued {
   readonly headers: MsgHdrs | undefined
 }
 
-interface InFlight {
+interface Waiting {
   readonly done: PublishDone
   readonly sizeBytes: number
   readonly deadlineMs: number
@@ -77,11 +78,9 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
   const { maxInFlight = 65_536, maxInFlightBytes = 134_217_728, timeoutMs = 5_000 } = options
   const { connection } = bus
   const inbox = `${createInbox()}.`
-  // In order of publishing, hence of deadline: the sweep reads from the front and ends at the first that is in time.
-  const inFlight = new Map<number, InFlight>()
+  const inFlight = new InFlight<Waiting>(maxInFlight)
   let inFlightBytes = 0
   let queue: Queued[] = []
-  let sequence = 0
   let stopping: Promise<void> | undefined
   let onIdle: (() => void) | undefined
 
@@ -95,10 +94,9 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
   }
 
   function finish(number: number, error?: Error, ack?: Uint8Array): void {
-    const entry = inFlight.get(number)
+    const entry = inFlight.take(number)
     // Timed out before, or a second acknowledgement.
     if (!entry) return
-    inFlight.delete(number)
     inFlightBytes -= entry.sizeBytes
     call(entry.done, error, ack)
     if (inFlight.size === 0) onIdle?.()
@@ -113,8 +111,7 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
   const sweep = setInterval(
     () => {
       const now = Date.now()
-      for (const [number, entry] of inFlight) {
-        if (entry.deadlineMs > now) break
+      for (const number of inFlight.numbersOf(({ deadlineMs }) => deadlineMs <= now)) {
         finish(number, new Unavailable(`JetStream did not acknowledge within ${timeoutMs} ms`))
       }
     },
@@ -126,7 +123,7 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
   // publishers learn it now rather than at the deadline: for both it means "send again", and now costs no memory.
   const removeOnDisconnect = bus.onDisconnect(() => {
     queue = []
-    for (const number of inFlight.keys()) {
+    for (const number of inFlight.numbersOf(() => true)) {
       finish(number, new Unavailable('the bus was disconnected before JetStream acknowledged'))
     }
   })
@@ -146,11 +143,10 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
     if (subject.length > MAX_SUBJECT_BYTES / 3 && Buffer.byteLength(subject) > MAX_SUBJECT_BYTES) {
       return call(done, new InvalidInput('topic is too long for the bus', { code: 'invalid_topic' }))
     }
-    sequence += 1
-    inFlight.set(sequence, { done, sizeBytes: payload.length, deadlineMs: Date.now() + timeoutMs })
+    const number = inFlight.add({ done, sizeBytes: payload.length, deadlineMs: Date.now() + timeoutMs })
     inFlightBytes += payload.length
     if (queue.length === 0) setImmediate(send)
-    queue.push({ number: sequence, subject, payload, headers })
+    queue.push({ number, subject, payload, headers })
     if (queue.length >= EARLY) send()
   }
 
