@@ -1,11 +1,10 @@
 import type { Duplex } from 'node:stream'
+import { endAndLinger } from '../../platform/linger.ts'
 
 /** Bytes that may wait for a slow reader before we stop reading from it, and drop QoS 0 messages for it. */
 const CONGESTED_BYTES = 256 * 1024
 /** Below this, packets of one tick are copied into one write; above, copying costs more than a longer `writev`. */
 const JOIN_BYTES = 64 * 1024
-/** How long the last bytes (a CONNACK, a DISCONNECT) may take to reach a peer that we are done with. */
-const LINGER_MS = 2_000
 
 /**
  * What goes out on one connection, ours and Aedes's. Packets of one tick leave in one write: one system call (over
@@ -63,13 +62,6 @@ export class Wire {
     if (this.#isFinished) return
     this.#flush()
     this.#isFinished = true
-    const stream = this.#stream
-    if (stream.destroyed) return
-    const timer = setTimeout(() => stream.destroy(), LINGER_MS)
-    timer.unref()
-    stream.once('close', () => clearTimeout(timer))
-    // Read to the end, or the kernel answers unread bytes with a reset that may overtake our last packet.
-    stream.resume()
-    stream.end()
+    endAndLinger(this.#stream)
   }
 }

@@ -3,9 +3,10 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { whenAnswered } from '../../platform/http/answered.ts'
+import { endAndLinger } from '../../platform/linger.ts'
 import { explainPort } from '../start-error.ts'
-import { answerUnreadable, finish } from './last-words.ts'
 import type { Strangers } from './strangers.ts'
+import { answerUnreadable } from './unreadable.ts'
 import { isWebSocket, serveWithoutUpgrade } from './upgrade.ts'
 
 /** @returns `false` when the upgrade is not for this one */
@@ -121,7 +122,7 @@ async function open({ strangers, ...options }: HttpServerOptions, port: number):
     socket.on('error', () => socket.destroy())
     if (!isWebSocket(req)) serveWithoutUpgrade(server, req, socket, head)
     else if (options.onUpgrade.some((handle) => handle(req, socket, head))) strangers.letIn(req.socket)
-    else finish(socket, NO_WEBSOCKET)
+    else endAndLinger(socket, NO_WEBSOCKET)
   })
   server.on('clientError', answerUnreadable)
   await new Promise<void>((resolve, reject) => {

@@ -53,7 +53,7 @@ export function createDeadLetters({ bus, publisher, access, unread }: DeadLetter
      * Dead letters of a channel, oldest first; fewer than the limit where they are large.
      *
      * @param fromSeq first sequence number wanted
-     * @throws {Unauthenticated} @throws {Forbidden} @throws {NotFound} @throws {TooManyUnread} as reading does
+     * @throws {Unauthenticated} @throws {Forbidden} @throws {NotFound} @throws {RateLimited} as reading does
      */
     async list(reader: Reader, reference: ChannelReference, fromSeq: number, limit: number) {
       const address = await access.admit(reader, reference)

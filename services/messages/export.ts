@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Db, Trx } from '../../platform/db/connect.ts'
 import { TARGET_BYTES, createPace, fetchBatches } from './batches.ts'
-import { TooManyExports } from './errors.ts'
+import { RateLimited } from '../../platform/errors.ts'
 import type { ExportWriter } from './export-formats.ts'
 import type { Answer } from './page.ts'
 import { rowsOf } from './repository.ts'
@@ -39,11 +39,12 @@ export interface ExportedDocument {
 export function createExports(db: Db, limits: ExportLimits) {
   const running = new Map<string, number>()
 
-  /** @throws {TooManyExports} */
+  /** @throws {RateLimited} */
   function begin(domainId: string): () => void {
     const ofDomain = running.get(domainId) ?? 0
     const all = [...running.values()].reduce((sum, count) => sum + count, 0)
-    if (all >= limits.maxAtOnce || ofDomain >= limits.maxDomainAtOnce) throw new TooManyExports()
+    if (all >= limits.maxAtOnce || ofDomain >= limits.maxDomainAtOnce)
+      throw new RateLimited(5, { code: 'too_many_exports', message: 'too many exports at once' })
     running.set(domainId, ofDomain + 1)
     return () => {
       const count = running.get(domainId) ?? 1
@@ -57,7 +58,7 @@ export function createExports(db: Db, limits: ExportLimits) {
      * All rows of a question, of one moment, written as they are asked for: Postgres keeps the place, so memory does not grow
      * with the export. When nobody asks any more, the query ends.
      *
-     * @throws {TooManyExports} @throws {QueryTimeout} @throws {Unavailable}
+     * @throws {RateLimited} @throws {QueryTimeout} @throws {Unavailable}
      */
     async open(wish: ExportWish): Promise<ExportedDocument> {
       const release = begin(wish.domainId)

@@ -78,7 +78,7 @@ export function createMessages({
      * @throws {Forbidden} no permission or connection to subscribe
      * @throws {NotFound} no such channel, told to those who may know
      * @throws {InvalidInput} a cursor of another question
-     * @throws {QueryTimeout} @throws {Unavailable} @throws {TooManyReads} @throws {TooManyUnread}
+     * @throws {QueryTimeout} @throws {Unavailable} @throws {RateLimited} the domain reads, or has unread, as much as it may
      */
     async list(
       reader: Reader,
@@ -107,7 +107,7 @@ export function createMessages({
     /**
      * The same without pages: all rows, written as they come from the database.
      *
-     * @throws as {@link list} @throws {TooManyExports}
+     * @throws as {@link list} @throws {RateLimited} as many run as may
      */
     async export(
       reader: Reader,

@@ -1,4 +1,4 @@
-import { TooManyReads } from './errors.ts'
+import { RateLimited } from '../../platform/errors.ts'
 
 export interface TurnLimits {
   /** Questions of one domain that are asked at once. */
@@ -19,7 +19,7 @@ export function createTurns({ maxAtOnce, maxWaiting }: TurnLimits) {
   const queues = new Map<string, Queue>()
 
   async function wait(queue: Queue, withinMs: number): Promise<void> {
-    if (queue.waiting.size >= maxWaiting) throw new TooManyReads()
+    if (queue.waiting.size >= maxWaiting) throw tooMany()
     await new Promise<void>((resolve, reject) => {
       const next = () => {
         clearTimeout(timer)
@@ -27,7 +27,7 @@ export function createTurns({ maxAtOnce, maxWaiting }: TurnLimits) {
       }
       const timer = setTimeout(() => {
         queue.waiting.delete(next)
-        reject(new TooManyReads())
+        reject(tooMany())
       }, withinMs)
       queue.waiting.add(next)
     })
@@ -36,7 +36,7 @@ export function createTurns({ maxAtOnce, maxWaiting }: TurnLimits) {
   return {
     /**
      * @param withinMs how long to wait for a turn
-     * @throws {TooManyReads} none came, or too many wait already; and what the body throws
+     * @throws {RateLimited} none came, or too many wait already; and what the body throws
      */
     async take<T>(domainId: string, withinMs: number, body: () => Promise<T>): Promise<T> {
       const queue = queues.get(domainId) ?? { running: 0, waiting: new Set() }
@@ -59,3 +59,6 @@ export function createTurns({ maxAtOnce, maxWaiting }: TurnLimits) {
     },
   }
 }
+
+const tooMany = () =>
+  new RateLimited(2, { code: 'too_many_reads', message: 'too many reads of this domain at once' })

@@ -1,4 +1,4 @@
-import { TooManyUnread } from './errors.ts'
+import { RateLimited } from '../../platform/errors.ts'
 
 /** Pages that have been written and not yet taken by their readers, in bytes: of all domains together, and of one. */
 export interface UnreadLimits {
@@ -49,10 +49,11 @@ export function createUnread({ maxBytes, maxDomainBytes }: UnreadLimits) {
     /**
      * Makes room for a page before it is read; how large it is shows only then.
      *
-     * @throws {TooManyUnread} the domain has as much unread as it may
+     * @throws {RateLimited} the domain has as much unread as it may
      */
     makeRoom(domainId: string): void {
-      if ((domains.get(domainId)?.bytes ?? 0) >= maxDomainBytes) throw new TooManyUnread()
+      if ((domains.get(domainId)?.bytes ?? 0) >= maxDomainBytes)
+        throw new RateLimited(5, { code: 'too_many_unread', message: TOO_MANY })
       while (all >= maxBytes) cutOne()
     },
 
@@ -72,3 +73,5 @@ export function createUnread({ maxBytes, maxDomainBytes }: UnreadLimits) {
     },
   }
 }
+
+const TOO_MANY = 'too many pages have been asked for and not yet read'

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { createAuthority } from '../../../adapters/authority-cache.ts'
 import type { CachedAuthority } from '../../../adapters/authority-cache.ts'
 import { createHttpAdapter } from '../../../adapters/http/adapter.ts'
@@ -32,6 +32,8 @@ export interface HttpAdapterUnderTest {
   readonly port: number
   readonly metrics: Metrics
   readonly lines: readonly string[]
+  /** The server's end of connections, by the port of the other end. */
+  readonly connections: ReadonlyMap<number, Socket>
   /** Paths of the requests that `node:http` has read. */
   readonly handled: string[]
   /** What stands between the adapter and the stream. */
@@ -67,6 +69,8 @@ export async function startHttpAdapter(ttlMs: number): Promise<HttpAdapterUnderT
     handled.push(req.url ?? '')
     if (!adapter.handle(req, res)) res.writeHead(404, { 'x-left': 'to others' }).end('{}')
   })
+  const connections = new Map<number, Socket>()
+  server.on('connection', (socket) => connections.set(socket.remotePort ?? 0, socket))
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve)
   })
@@ -94,6 +98,7 @@ export async function startHttpAdapter(ttlMs: number): Promise<HttpAdapterUnderT
     port,
     metrics,
     lines,
+    connections,
     handled,
     intercept: undefined,
     stop,

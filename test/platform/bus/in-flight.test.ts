@@ -1,7 +1,29 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { InFlight } from '../../../platform/bus/in-flight.ts'
 
 describe('what is in flight', () => {
+  it('goes with the young objects once it was taken, also behind one that has been there for long', () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as (options?: { type: 'minor' }) => void
+    const inFlight = new InFlight<number[]>(65_536)
+    const numbers = [inFlight.add([])]
+    // All that there is now is old.
+    gc()
+    const before = process.memoryUsage().heapUsed
+    for (let round = 0; round < 100; round += 1) {
+      for (let i = 0; i < 1_000; i += 1) {
+        numbers.push(inFlight.add(Array.from({ length: 20 }, () => round)))
+        if (numbers.length > 8) inFlight.take(numbers.shift() as number)
+      }
+      gc({ type: 'minor' })
+    }
+    // They were twenty megabytes and more, and there are eight of them.
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(2_000_000)
+    expect(inFlight.size).toBe(8)
+  })
+
   it('is taken once, by its own number, however often its place was used since', () => {
     const inFlight = new InFlight<string>(4)
     const first = inFlight.add('first')
