@@ -41,7 +41,8 @@ function print({ rows, mutations, sessions, canary, grownMib, failures }: FuzzRe
   console.log('')
   line('canary: delivered', canary.delivered)
   line('canary: slowest, ms', Math.round(canary.slowestMs))
-  line('memory: grown by, MiB', Math.round(grownMib))
+  line('live memory: grown by, MiB', grownMib.live.toFixed(1))
+  line('resident: grown by, MiB', grownMib.resident.toFixed(1))
   for (const failure of failures) console.log(`FAILED: ${failure}`)
   if (failures.length === 0) console.log('nothing failed')
 }

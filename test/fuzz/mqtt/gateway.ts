@@ -4,14 +4,16 @@ import { join } from 'node:path'
 import { createApi } from '../../support/api.ts'
 import { eventually } from '../../support/eventually.ts'
 import { startProgram } from '../../support/program.ts'
+import { INSPECTABLE, inspectorUrl, isOfTheInspector, measureHeld } from './memory.ts'
+import type { Held } from './memory.ts'
 import type { Target } from './play.ts'
 import type { Actor } from './sessions.ts'
 
 export interface FuzzedGateway extends Target {
   /** Those who play, on one channel, and last one on a channel of its own. */
   readonly actors: readonly Actor[]
-  /** Bytes of memory that the process has now, all in all. */
-  residentBytes(): Promise<number>
+  /** What the process holds now. */
+  held(): Promise<Held>
   /** MQTT connections that are open now. */
   connections(): Promise<number>
   /** What it said that it should not have to say: errors, and its end. */
@@ -27,7 +29,7 @@ const ACTORS = 5
 /** The whole gateway as `npm start` runs it, in a process of its own, with a Postgres and a NATS of its own. */
 export async function startFuzzedGateway(settings: Record<string, string> = {}): Promise<FuzzedGateway> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-fuzz-'))
-  const gateway = startProgram(process.execPath, ['bin/start.mjs'], {
+  const gateway = startProgram(process.execPath, [INSPECTABLE, 'bin/start.mjs'], {
     cwd: process.cwd(),
     env: {
       SLUICE_DATA_DIR: join(folder, 'data'),
@@ -43,6 +45,7 @@ export async function startFuzzedGateway(settings: Record<string, string> = {}):
   const isUp = () => gateway.output.stdout.includes('Try it:') || gateway.child.exitCode !== null
   await eventually('the gateway is up', isUp, 180_000)
   if (gateway.child.exitCode !== null) throw new Error(`the gateway did not start: ${gateway.output.stderr}`)
+  const inspector = inspectorUrl(gateway.output.stderr)
   const saidBefore = gateway.output.stderr.length
   const httpUrl = /http:\/\/[^\s/]+/.exec(gateway.output.stdout)?.[0] ?? ''
   const mqttPort = Number(/mqtt:\/\/[^\s:]+:(\d+)/.exec(gateway.output.stdout)?.[1])
@@ -57,7 +60,7 @@ export async function startFuzzedGateway(settings: Record<string, string> = {}):
     mqttPort,
     webSocketUrl: `${httpUrl.replace('http', 'ws')}/mqtt`,
     actors: await makeActors(httpUrl),
-    residentBytes: () => metric('process_resident_memory_bytes '),
+    held: () => measureHeld(inspector),
     connections: () => metric('sluice_connections{protocol="mqtt"}'),
     complaints() {
       const { child, output } = gateway
@@ -67,7 +70,7 @@ export async function startFuzzedGateway(settings: Record<string, string> = {}):
         ...output.stderr
           .slice(saidBefore)
           .split('\n')
-          .filter((line) => line !== ''),
+          .filter((line) => line !== '' && !isOfTheInspector(line)),
       ]
     },
     async stop() {
