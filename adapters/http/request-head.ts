@@ -1,3 +1,5 @@
+import { ownText } from '../../platform/own-text.ts'
+
 /**
  * The head of a publication over HTTP/1.1 as it came over the wire, with two holes: the value of `Authorization`, so that
  * no secret is kept, and the digits of `Content-Length`, so that the payload may be longer or shorter the next time.
@@ -64,6 +66,7 @@ export function readPlainRequest(bytes: Buffer): PlainRequest | undefined {
   }
   const authorization = values.get('authorization')
   const length = values.get('content-length')
+  const contentType = values.get('content-type')
   if (!authorization || !length || !/^\d{1,9}$/.test(length.value)) return undefined
   if (!/^keep-alive$/i.test(values.get('connection')?.value ?? 'keep-alive')) return undefined
   const bodyAt = end + HEAD_END.length
@@ -71,7 +74,7 @@ export function readPlainRequest(bytes: Buffer): PlainRequest | undefined {
 
   const isLengthFirst = length.at < authorization.at
   const [first, second] = isLengthFirst ? [length, authorization] : [authorization, length]
-  // Copies: what they are cut from holds the secret.
+  // Copies, of texts too: what they are cut from holds the secret.
   const copy = (from: number, to: number) => Buffer.from(bytes.subarray(from, to))
   const pieces = [
     copy(0, first.at),
@@ -80,8 +83,8 @@ export function readPlainRequest(bytes: Buffer): PlainRequest | undefined {
   ] as const
   return {
     head: { pieces, isLengthFirst },
-    path,
-    contentType: values.get('content-type')?.value,
+    path: ownText(path),
+    contentType: contentType && ownText(contentType.value),
     rawHeaders,
   }
 }

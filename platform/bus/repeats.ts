@@ -1,3 +1,5 @@
+import { ownText } from '../own-text.ts'
+
 /**
  * Tells messages that were published twice. The stream drops the second of two with the same id, but whoever listens to what
  * is published gets both.
@@ -20,7 +22,8 @@ export function createRepeats(remembered = REMEMBERED): Repeats {
         older = newer
         newer = new Set()
       }
-      newer.add(id)
+      // It comes out of a header block of up to dozens of kilobytes.
+      newer.add(ownText(id))
       return false
     },
   }

@@ -1,9 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
+import { garbageCollector } from '../../support/garbage.ts'
 import { useGateway, useWebSocketPort } from './support.ts'
 import type { TestGateway } from './support.ts'
 
@@ -24,8 +23,7 @@ const webSocketPort = useWebSocketPort(() => gateway)
 
 /** Memory in use, once all garbage is collected. */
 function usedBytes(): number {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
+  const collect = garbageCollector()
   collect()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external

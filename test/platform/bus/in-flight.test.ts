@@ -1,12 +1,10 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { InFlight } from '../../../platform/bus/in-flight.ts'
+import { garbageCollector } from '../../support/garbage.ts'
 
 describe('what is in flight', () => {
   it('goes with the young objects once it was taken, also behind one that has been there for long', () => {
-    setFlagsFromString('--expose-gc')
-    const gc = runInNewContext('gc') as (options?: { type: 'minor' }) => void
+    const gc = garbageCollector()
     const inFlight = new InFlight<number[]>(65_536)
     const numbers = [inFlight.add([])]
     // All that there is now is old.

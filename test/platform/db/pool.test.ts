@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createDatabase } from '../../../platform/db/connect.ts'
@@ -9,6 +7,7 @@ import { InvalidInput, Unavailable } from '../../../platform/errors.ts'
 import { cloneDatabase } from '../../support/database.ts'
 import type { TestDatabase } from '../../support/database.ts'
 import { eventually } from '../../support/eventually.ts'
+import { garbageCollector } from '../../support/garbage.ts'
 import { captureLog } from '../../support/log.ts'
 import { freePort } from '../../support/nats.ts'
 import { endSessions, withAdmin } from '../../support/postgres.ts'
@@ -129,8 +128,7 @@ describe('a pool with a bound to its queue', () => {
 
 describe('the rows of an answer', () => {
   it('go with the young objects once nobody has them any more', async () => {
-    setFlagsFromString('--expose-gc')
-    const gc = runInNewContext('gc') as (options?: { type: 'minor' }) => void
+    const gc = garbageCollector()
     const db = openDatabase()
     const ask = () => sql`select n::float8 as a, n + 0.5 as b from generate_series(1, 5000) as n`.execute(db)
     await ask()
