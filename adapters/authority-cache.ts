@@ -82,6 +82,8 @@ export function createAuthority({
   const listeners = new Set<(change: AuthorityChange) => void>()
   // Secrets are kept as keyed hashes alone, and the key dies with the process: a heap dump gives no secret away.
   const hashKey = randomBytes(32).toString('base64')
+  const seal = (text: string): string => hash('sha256', hashKey + text, 'base64')
+  let era = 0
 
   function announce(change: AuthorityChange): void {
     for (const listener of listeners) {
@@ -97,18 +99,18 @@ export function createAuthority({
     const effect = authorityEffect(event)
     if (!effect) return
     const change = effect.change === 'nothing lost' ? undefined : effect.change
+    if (change) era += 1
     for (const questions of [channels, principals, permissions]) questions.forget(change)
     if (change) announce(change)
   })
 
   const removeOnReconnect = bus.onReconnect(() => {
+    era += 1
     for (const questions of [channels, principals, permissions]) questions.clear()
     announce({})
   })
 
-  function credentialsKey(credentials: Credentials): string {
-    return hash('sha256', hashKey + credentialsText(credentials), 'base64')
-  }
+  const credentialsKey = (credentials: Credentials): string => seal(credentialsText(credentials))
 
   return {
     ready: events.ready,
@@ -117,6 +119,10 @@ export function createAuthority({
       findChannel: (reference) => channels.recall(channelKey(reference)),
       authenticate: (credentials) => principals.recall(credentialsKey(credentials)),
       authorize: (request) => permissions.recall(permissionKey(request)) ?? false,
+      get era() {
+        return era
+      },
+      seal,
     },
 
     findChannel(reference) {

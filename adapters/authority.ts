@@ -63,6 +63,10 @@ export interface AuthorityMemory {
   findChannel(reference: { domain?: string | undefined; channel: string }): ChannelAddress | undefined
   authenticate(credentials: Credentials): Principal | undefined
   authorize(request: { principal: Principal; channelId: string; action: Action }): boolean
+  /** Grows whenever something is forgotten: what was recalled before may be untrue since. */
+  readonly era: number
+  /** Something to know the same text by that tells nothing of the text, in this process alone. */
+  seal(text: string): string
 }
 
 /** The backend behind a bounded cache that events evict. */

@@ -8,7 +8,7 @@ import { bearerAsSecret, readCredentials, splitUrl } from '../../platform/http/c
 import type { Presented } from '../../platform/http/credentials.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Metrics } from '../../platform/metrics.ts'
-import { admitPublisher, recallPublisher } from '../admission.ts'
+import { admitPublisher } from '../admission.ts'
 import type { Admission } from '../admission.ts'
 import type { Doorkeeper } from '../authority.ts'
 import { isAcceptedContentType, readContentType, SENML_TYPES } from '../content-type.ts'
@@ -21,6 +21,7 @@ import type { Traffic } from '../traffic.ts'
 import { answerEmpty, answerError, answerPreflight, createAnswerTexts } from './answer.ts'
 import { discardBody, readBody } from './body.ts'
 import { envelopeLimitBytes, readEnvelope } from './envelope.ts'
+import { KnownPublisher } from './known-publisher.ts'
 import { createRepeats } from './repeats.ts'
 import { createRouteReader } from './routes.ts'
 import type { Route } from './routes.ts'
@@ -110,17 +111,17 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     SENML_TYPES.has(contentType) ? options.checkPayload(contentType, payload) : undefined
 
   const texts = createAnswerTexts(options.keepAliveS)
-  const repeats = createRepeats<{ topic: Topic; contentType: string }>({
+  const repeats = createRepeats<{ topic: Topic; contentType: string; publisher: KnownPublisher }>({
     maxBodyBytes: maxPayloadBytes,
     read(path, type) {
       const route = routeOf(path)
       if (route?.kind !== 'topic' || route.topic instanceof Error || !isAcceptedContentType(type))
         return undefined
-      return { topic: route.topic, contentType: readContentType(type) }
+      const { topic } = route
+      return { topic, contentType: readContentType(type), publisher: new KnownPublisher(authority, topic) }
     },
-    serve({ topic, contentType }, authorization, payload, answered) {
-      const presented = readCredentials(authorization, undefined)
-      const admission = presented && recallPublisher(authority, presented, topic)
+    serve({ topic, contentType, publisher }, authorization, payload, answered) {
+      const admission = publisher.recall(authorization)
       // Whatever is wrong with it is found again, and said, on the long way.
       if (!admission || payload.length === 0) return false
       if (flawOf(contentType, payload)) return false

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { readIntoShared } from '../../platform/shared-reads.ts'
 import { fillRequestHead, isSameHead, readPlainRequest } from './request-head.ts'
 import type { PlainRequest, RequestHead } from './request-head.ts'
 
@@ -87,6 +88,7 @@ export class KeptConnection<T> {
     // In this order: without a listener for the moment between, the socket would stop.
     socket.on('data', this.#take)
     socket.off('data', handOn)
+    readIntoShared(socket)
     socket.once('close', this.#leave)
   }
 
