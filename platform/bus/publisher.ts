@@ -63,7 +63,8 @@ export class StreamFull extends Unavailable {}
 const NO_ROOM: ReadonlySet<number | undefined> = new Set([10_002, 10_023, 10_077])
 
 const ACK_START = Buffer.from('{"stream":')
-const ERROR_KEY = Buffer.from('"error"')
+const QUOTE = 0x22
+const FIRST_OF_ERROR = 0x65
 const SEQ_KEY = Buffer.from('"seq":')
 
 /** So many are sent before the turn is over: the server works on them while we read the rest. A twelfth more over HTTP. */
@@ -249,9 +250,17 @@ function ackError(msg: Msg): Error | undefined {
       cause: new Error(`status ${msg.headers?.status ?? 'missing'}`),
     })
   }
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  const isPlain = bytes.subarray(0, ACK_START.length).equals(ACK_START) && !bytes.includes(ERROR_KEY)
-  return isPlain ? undefined : refusalOf(bytes)
+  if (isPlainAck(data)) return undefined
+  return refusalOf(Buffer.from(data.buffer, data.byteOffset, data.byteLength))
+}
+
+/** Whether it begins like an acknowledgement and has no word in it that could be `"error"`. Byte by byte: it is short. */
+function isPlainAck(data: Uint8Array): boolean {
+  for (let at = 0; at < ACK_START.length; at += 1) if (data[at] !== ACK_START[at]) return false
+  for (let at = ACK_START.length; at < data.length; at += 1) {
+    if (data[at] === QUOTE && data[at + 1] === FIRST_OF_ERROR) return false
+  }
+  return true
 }
 
 /** Reads an acknowledgement that does not look like one: a refusal, or the answer of some subscriber who is no stream. */

@@ -37,7 +37,7 @@ describe('sockets that read into one buffer', () => {
     const pairs = await Promise.all(Array.from({ length: 8 }, connectPair))
     const sent = pairs.map(() => randomBytes(500_000))
     const received = Promise.all(pairs.map(({ accepted }) => readAll(accepted)))
-    for (const [index, { device }] of pairs.entries()) device.end(sent[index])
+    for (const [index, { device }] of pairs.entries()) device.end(sent[index] as Buffer)
     for (const [index, bytes] of (await received).entries())
       expect(bytes.equals(sent[index] as Buffer)).toBe(true)
   })
