@@ -50,6 +50,8 @@ const HEARTBEAT_MS = 5_000
 const INACTIVE_MS = 60_000
 const NS = 1_000_000
 const HEARTBEAT_STATUS = 100
+/** The next message does not fit into what was asked for. Newer servers say the second once something has come. */
+const FULL = /Exceeds MaxBytes|Batch Completed/i
 
 /**
  * Makes a consumer of its own and pulls from it, one request at a time. Acknowledgements are not asked for: the place in
@@ -121,7 +123,7 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
       const { code, description } = msg.headers
       expected = 0
       if (code === 408 || code === 404) return pull()
-      if (/MaxBytes/i.test(description)) return onFull()
+      if (FULL.test(description)) return onFull()
       return fail(`the server ended the consumer: ${code} ${description}`)
     }
     const place = readPlace(msg.reply ?? '')
