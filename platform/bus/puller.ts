@@ -50,8 +50,6 @@ const HEARTBEAT_MS = 5_000
 const INACTIVE_MS = 60_000
 const NS = 1_000_000
 const HEARTBEAT_STATUS = 100
-/** The next message does not fit into what was asked for. Newer servers say the second once something has come. */
-const FULL = /Exceeds MaxBytes|Batch Completed/i
 
 /**
  * Makes a consumer of its own and pulls from it, one request at a time. Acknowledgements are not asked for: the place in
@@ -78,6 +76,7 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
   let waitingBytes = 0
   /** Messages that the request under way may still bring; 0 when none is under way. */
   let expected = 0
+  let requests = 0
   /** Whether the last request brought anything. */
   let hasArrived = false
   let consumerSeq = 0
@@ -102,7 +101,8 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
     expected = batch
     hasArrived = false
     lastHeardMs = Date.now()
-    connection.publish(subject, JSON.stringify({ batch, ...bound, ...common }), { reply: inbox })
+    requests += 1
+    connection.publish(subject, JSON.stringify({ batch, ...bound, ...common }), { reply: replyTo() })
   }
 
   function onFull(): void {
@@ -119,11 +119,13 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
     // Asked in this order: nats.js reads the headers when they are first asked for, and messages are most of what comes.
     if (!msg.reply?.startsWith('$JS.ACK.') && msg.headers && msg.headers.code > 0 && msg.data.length === 0) {
       if (msg.headers.code === HEARTBEAT_STATUS) return
+      // Of a request that is over. Servers since 2.10 say of each that has brought all its messages: "409 Batch Completed".
+      if (expected === 0 || msg.subject !== replyTo()) return
       // Expired, or full in bytes: both end the request in order. Anything else is no consumer any more.
       const { code, description } = msg.headers
       expected = 0
       if (code === 408 || code === 404) return pull()
-      if (FULL.test(description)) return onFull()
+      if (/MaxBytes/i.test(description)) return onFull()
       return fail(`the server ended the consumer: ${code} ${description}`)
     }
     const place = readPlace(msg.reply ?? '')
@@ -138,7 +140,8 @@ export async function createPuller(bus: Bus, options: PullerOptions): Promise<Pu
   }
 
   const inbox = createInbox()
-  const subscription = connection.subscribe(inbox, {
+  const replyTo = (): string => `${inbox}.${requests}`
+  const subscription = connection.subscribe(`${inbox}.*`, {
     callback(error, msg) {
       if (error) return fail(error.message)
       try {

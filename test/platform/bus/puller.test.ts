@@ -1,3 +1,4 @@
+import { headers } from 'nats'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createPublisher } from '../../../platform/bus/publisher.ts'
 import { createPuller } from '../../../platform/bus/puller.ts'
@@ -68,6 +69,29 @@ describe('a puller whose reader is slow', () => {
     expect(await pending()).toBe(25)
     expect(await reader.next(1)).toHaveLength(15)
     expect(await pending()).toBe(10)
+  })
+})
+
+describe('a server that tells of each request that it has brought all', () => {
+  it('tells it of a request that is over, whatever else is under way', async () => {
+    await givenMessages(...Array.from({ length: 100 }, () => 1))
+    const { connection } = server.bus
+    const requests: string[] = []
+    connection.subscribe('$JS.API.CONSUMER.MSG.NEXT.>', {
+      callback(_error, { reply = '' }) {
+        // As nats-server does since 2.10, and here in any case: with 2.9.10 too.
+        for (const earlier of requests) {
+          connection.publish(earlier, undefined, { headers: headers(409, 'Batch Completed') })
+        }
+        requests.push(reply)
+      },
+    })
+    const reader = await start({ maxMessages: 10 })
+    const seqs: number[] = []
+    while (seqs.length < 100) seqs.push(...(await reader.next(1)).map(({ seq }) => seq))
+    expect(seqs).toEqual(Array.from({ length: 100 }, (_, index) => index + 1))
+    expect(new Set(requests).size).toBe(requests.length)
+    expect(requests.length).toBeGreaterThanOrEqual(10)
   })
 })
 
