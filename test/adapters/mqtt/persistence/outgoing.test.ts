@@ -14,8 +14,8 @@ beforeEach(() => {
 })
 
 /** A session with a subscription, its client connected to the first node. */
-async function subscribed(id = clientId): Promise<RawClient> {
-  const raw = await keep('a', id)
+async function subscribed(id = clientId, node: Parameters<typeof keep>[0] = 'a'): Promise<RawClient> {
+  const raw = await keep(node, id)
   await raw.subscribe(topic('hello'), { qos: 2 })
   return raw
 }
@@ -135,12 +135,13 @@ describe('aedes-persistence: messages on their way to a client', () => {
   })
 
   it('update to pubrel', async () => {
-    const first = await subscribed()
+    const { doomed, kill } = await nodes.startDoomed()
+    const first = await subscribed(clientId, doomed)
     await publish('a', 'hello', 'world', { qos: 2 })
     const { id } = await first.message()
     first.send({ cmd: 'pubrec', messageId: id })
     await first.next('pubrel')
-    await cut(first)
+    await kill()
     const second = await keep('b', clientId)
     expect((await second.next('pubrel')).messageId).toBe(id)
     second.send({ cmd: 'pubcomp', messageId: id })
@@ -173,10 +174,11 @@ describe('aedes-persistence: a message on its way from a client', () => {
       qos: 2,
       messageId: 42,
     } as const
-    const first = await keep('a', clientId)
+    const { doomed, kill } = await nodes.startDoomed()
+    const first = await keep(doomed, clientId)
     first.send(publication)
     await first.next('pubrec')
-    await cut(first)
+    await kill()
     const second = await keep('b', clientId)
     second.send({ ...publication, dup: true })
     await second.next('pubrec')
