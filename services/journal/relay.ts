@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { createClient } from '../../platform/db/connect.ts'
-import type { Db } from '../../platform/db/connect.ts'
+import type { Db, Trx } from '../../platform/db/connect.ts'
 import { InvalidInput, TooLarge } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import * as repository from './repository.ts'
@@ -9,6 +10,10 @@ import type { Entry } from './types.ts'
 const BATCH = 500
 /** Notifications make it fast; looking again makes it sure, also while the listening connection is away. */
 const POLL_MS = 1_000
+/** Entries get their numbers before they are committed; one that is so old has none before it that is still to come. */
+const COMMITTED_AFTER_MS = 2_000
+/** Longer than the bus takes to keep a batch when all is well. */
+const PATIENCE_MS = 500
 
 export interface RelayOptions {
   readonly db: Db
@@ -34,6 +39,8 @@ export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): Re
   let running: Promise<void> | undefined
   let isFailing = false
   let oldest: Date | undefined
+  /** Up to here all was told since the bus last kept what it was told. */
+  let told = 0
 
   /** @returns how many entries there were; `undefined` when another process is at it */
   async function relayBatch(): Promise<number | undefined> {
@@ -44,7 +51,10 @@ export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): Re
       const entries = await repository.listUnannounced(trx, BATCH)
       oldest = entries[0]?.occurredAt
       // All on one connection, so they arrive in this order though nobody waits in between.
-      const results = await Promise.allSettled(entries.map(announce))
+      const batchEnd = entries.at(-1)?.seq ?? 0
+      const announced = Promise.allSettled(entries.map(announce))
+      while (!(await isSettled(announced))) await tellRest(trx, batchEnd)
+      const results = await announced
       const seqs: number[] = []
       for (const [index, entry] of entries.entries()) {
         const result = results[index]
@@ -65,9 +75,25 @@ export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): Re
       if (seqs.length === entries.length) {
         isFailing = false
         oldest = undefined
-      }
+        told = 0
+      } else await tellRest(trx, batchEnd)
       return seqs.length
     })
+  }
+
+  /**
+   * Tells what waits behind a batch that the bus does not keep, to those who listen now: revocations are among it. It is
+   * announced all the same when its turn comes.
+   */
+  async function tellRest(trx: Trx, batchEnd: number): Promise<void> {
+    const settledBefore = Date.now() - COMMITTED_AFTER_MS
+    let entries: Entry[] = []
+    for (let after = Math.max(told, batchEnd); ; after = entries.at(-1)?.seq ?? after) {
+      entries = await repository.listUnannounced(trx, BATCH, after)
+      for (const entry of entries) announce(entry).catch(() => undefined)
+      told = entries.findLast(({ occurredAt }) => occurredAt.getTime() < settledBefore)?.seq ?? told
+      if (entries.length < BATCH || isStopped) return
+    }
   }
 
   // Said once an outage: the entries are safe and wait.
@@ -106,6 +132,11 @@ export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): Re
       await running
     },
   }
+}
+
+/** Whether it is settled, or becomes so before our patience ends. */
+function isSettled(results: Promise<unknown>): Promise<boolean> {
+  return Promise.race([results.then(() => true), sleep(PATIENCE_MS, false, { ref: false })])
 }
 
 /** Whether trying again can only fail again. */

@@ -42,7 +42,8 @@ export async function tryLockRelay(trx: Trx): Promise<boolean> {
   return rows[0]?.locked ?? false
 }
 
-export async function listUnannounced(trx: Trx, limit: number): Promise<Entry[]> {
+/** @param after only entries behind this one */
+export async function listUnannounced(trx: Trx, limit: number, after = 0): Promise<Entry[]> {
   const rows = await trx
     .selectFrom('journal')
     .select(['seq', 'id', 'operation', 'domain_id', 'entity_type', 'entity_id', 'actor_id', 'occurred_at'])
@@ -52,6 +53,7 @@ export async function listUnannounced(trx: Trx, limit: number): Promise<Entry[]>
         then attributes else '{}' end`.as('attributes'),
     )
     .where('announced', '=', false)
+    .where('seq', '>', after)
     .orderBy('seq')
     .limit(limit)
     .execute()

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { connect } from 'nats'
 import { Client } from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { createApi } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
@@ -45,5 +46,40 @@ describe('announcing the journal', () => {
       const { rows } = await db.query('select from journal where not announced')
       return rows.length === 0
     })
+  })
+
+  it('is not held up by a bus that keeps nothing: a revocation behind hundreds of entries acts all the same', async () => {
+    const own = await startTestGateway()
+    onTestFinished(() => own.stop())
+    const site = await createApi(own.url).given.site()
+    const socket = new WebSocket(`${own.url.replace('http', 'ws')}/${site.topic}`, {
+      headers: { authorization: site.auth },
+    })
+    await new Promise((resolve) => socket.once('open', resolve))
+    let code: number | undefined
+    socket.once('close', (closeCode) => (code = closeCode))
+    const nats = await connect({ servers: own.ground.natsUrl })
+    onTestFinished(() => nats.close())
+    const manager = await nats.jetstreamManager()
+    const { config } = await manager.streams.info('events')
+    await manager.streams.delete('events')
+    await own.ground.query(
+      `insert into journal (id, operation, entity_type, entity_id)
+       select gen_random_uuid(), 'channel.update', 'channel', gen_random_uuid() from generate_series(1, 1200)`,
+    )
+    await createApi(own.url).expect(204, 'POST', `/${site.domain.id}/channels/disconnect`, {
+      token: site.token,
+      body: { channel_ids: [site.channel.id], client_ids: [site.client.id] },
+    })
+    await eventually('the socket is closed', () => code, 5_000)
+    expect(code).toBe(1008)
+
+    await manager.streams.add(config)
+    await eventually('nothing waits', async () => {
+      const { rows } = await own.ground.query('select from journal where not announced')
+      return rows.length === 0
+    })
+    const { state } = await manager.streams.info('events')
+    expect(state.messages).toBeGreaterThan(1_200)
   })
 })
