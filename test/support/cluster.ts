@@ -25,11 +25,15 @@ export interface Node {
 
 const ROLES = ['api,http,mqtt,ws,writer,reader', 'api,http,mqtt,ws,writer,reader', 'http,mqtt,ws']
 
-/** Three processes; the third has adapters alone, and no database URL. */
-export async function startCluster(): Promise<Cluster> {
-  const ground = await startGround()
+/**
+ * Three processes; the third has adapters alone, and no database URL.
+ *
+ * @param settings of all of them, on top of the usual
+ */
+export async function startCluster(ground?: Ground, settings: Record<string, string> = {}): Promise<Cluster> {
+  ground ??= await startGround()
   const nodes: Node[] = []
-  for (const roles of ROLES) nodes.push(await startNode(ground, roles))
+  for (const roles of ROLES) nodes.push(await startNode(ground, roles, settings))
   return {
     ground,
     nodes,
@@ -41,7 +45,11 @@ export async function startCluster(): Promise<Cluster> {
 }
 
 /** A process of its own. Without the role `api` it has no database. */
-export async function startNode(ground: Ground, roles: string): Promise<Node> {
+export async function startNode(
+  ground: Ground,
+  roles: string,
+  settings: Record<string, string> = {},
+): Promise<Node> {
   const [httpPort, mqttPort] = [await freePort(), await freePort()]
   let program: Program
 
@@ -59,6 +67,7 @@ export async function startNode(ground: Ground, roles: string): Promise<Node> {
         SLUICE_ADMIN_PASSWORD: ADMIN.password,
         SLUICE_STREAM_MAX_BYTES: '268435456',
         SLUICE_MAX_QUEUED_MESSAGES: '100000',
+        ...settings,
       },
     })
     const { output, child } = program

@@ -9,6 +9,7 @@ import { createLogger } from '../../platform/log.ts'
 import type { Logger } from '../../platform/log.ts'
 import { cloneDatabase } from './database.ts'
 import { startTestNats } from './nats.ts'
+import type { TestNats } from './nats.ts'
 
 /** What several gateways stand on together. */
 export interface Ground {
@@ -36,10 +37,11 @@ export interface TestGateway {
 export const ADMIN = { username: 'root', password: 'correct horse battery staple' }
 
 /** A database of its own, cloned from the migrated template, and a nats-server of its own. */
-export async function startGround(): Promise<Ground> {
+/** @param startNats a server of its own unless told otherwise */
+export async function startGround(startNats: () => Promise<TestNats> = startTestNats): Promise<Ground> {
   const [database, nats, dataDir] = await Promise.all([
     cloneDatabase(),
-    startTestNats(),
+    startNats(),
     mkdtemp(join(tmpdir(), 'sluice-gateway-')),
   ])
   return {
