@@ -47,6 +47,8 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
     const its = `${committed.createdAt} ${committed.rewinds}`
     if (its === distrusted) return
     if (its !== counting) {
+      // Places of the count before say nothing in this one: what waits may be lost, and its number another message's.
+      if (counting !== '') giveUp('the stream counts anew')
       counting = its
       committedSeq = committed.seq
       distrusted = undefined
@@ -75,6 +77,13 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
     head = 0
   }
 
+  function giveUp(reason: string): void {
+    const left = waiting.slice(head)
+    waiting = []
+    head = 0
+    for (const each of left) answer(each, new NotStoredYet(reason))
+  }
+
   function add(entry: Waiting): void {
     // Acknowledgements of one stream come in its order, all but always.
     let at = waiting.length
@@ -93,7 +102,7 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
 
   const sweep = setInterval(
     () => {
-      const now = Date.now()
+      const now = performance.now()
       const late = waiting.slice(head).filter(({ deadlineMs }) => deadlineMs <= now)
       if (late.length === 0) return
       waiting = waiting.slice(head).filter(({ deadlineMs }) => deadlineMs > now)
@@ -106,7 +115,7 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
 
   return {
     wait(done) {
-      const deadlineMs = Date.now() + timeoutMs
+      const deadlineMs = performance.now() + timeoutMs
       const committedBefore = committedSeq
       return (error, ack) => {
         if (error) return done(error)
@@ -114,6 +123,7 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
         if (seq === undefined) return done(new Unavailable('unreadable acknowledgement'))
         // What is published gets a place behind all that was committed before, unless the stream counts anew.
         if (seq <= committedBefore) {
+          giveUp('the stream counts anew')
           distrusted = counting
           counting = ''
           committedSeq = 0
@@ -121,14 +131,11 @@ export function createStoredAcks(bus: Bus, options: StoredOptions = {}): StoredA
         admit({ seq, done, deadlineMs })
       }
     },
-    follow: (seq, done) => admit({ seq, done, deadlineMs: Date.now() + timeoutMs }),
+    follow: (seq, done) => admit({ seq, done, deadlineMs: performance.now() + timeoutMs }),
     stop() {
       clearInterval(sweep)
       subscription.stop()
-      const left = waiting.slice(head)
-      waiting = []
-      head = 0
-      for (const each of left) answer(each, new NotStoredYet('the gateway is stopping'))
+      giveUp('the gateway is stopping')
     },
   }
 }

@@ -111,7 +111,7 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
 
   const sweep = setInterval(
     () => {
-      const now = Date.now()
+      const now = performance.now()
       for (const number of inFlight.numbersOf(({ deadlineMs }) => deadlineMs <= now)) {
         finish(number, new Unavailable(`JetStream did not acknowledge within ${timeoutMs} ms`))
       }
@@ -144,7 +144,7 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
     if (subject.length > MAX_SUBJECT_BYTES / 3 && Buffer.byteLength(subject) > MAX_SUBJECT_BYTES) {
       return call(done, new InvalidInput('topic is too long for the bus', { code: 'invalid_topic' }))
     }
-    const number = inFlight.add({ done, sizeBytes: payload.length, deadlineMs: Date.now() + timeoutMs })
+    const number = inFlight.add({ done, sizeBytes: payload.length, deadlineMs: performance.now() + timeoutMs })
     inFlightBytes += payload.length
     if (queue.length === 0) setImmediate(send)
     queue.push({ number, subject, payload, headers })

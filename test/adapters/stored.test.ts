@@ -101,6 +101,23 @@ describe('an acknowledgement that waits for the database', () => {
     await eventually('the writer of the new stream counts', () => answered)
     acks.stop()
   })
+
+  it('does not come for a message whose place another one has since the stream went back', async () => {
+    const acks = createStoredAcks(server.bus)
+    const answers: string[] = []
+    let isHeard = false
+    acks.follow(7, () => (isHeard = true))
+    announceCommitted(server.bus, { seq: 7, createdAt: 'one', rewinds: 0 })
+    await eventually('that position was heard', () => isHeard)
+    acks.follow(9, (error) => answers.push(error?.message ?? 'stored'))
+    // The server lost 8 and 9 in a power cut, and the writer has stored others that came as 8 and 9.
+    announceCommitted(server.bus, { seq: 9, createdAt: 'one', rewinds: 1 })
+    await eventually('it is answered', () => answers.length === 1)
+    expect(answers).toEqual(['the stream counts anew'])
+    acks.follow(9, () => answers.push('stored'))
+    expect(answers.at(-1)).toBe('stored')
+    acks.stop()
+  })
 })
 
 async function lastSeq(): Promise<number> {
