@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createAuthority } from '../adapters/authority-cache.ts'
 import { createRemoteBackend } from '../adapters/authority-rpc.ts'
+import { createConnectionQuota } from '../adapters/quota.ts'
 import { createRefusals } from '../adapters/refusals.ts'
 import { createRemoteSink } from '../adapters/traffic-rpc.ts'
 import { createAttempts } from '../platform/attempts.ts'
@@ -129,14 +130,22 @@ async function start(
   await authority.ready
   signal?.throwIfAborted()
   const refusals = createRefusals({ protocol: 'http', log, metrics })
+  const quota = createConnectionQuota({
+    perClient: config.maxClientConnections,
+    perDomain: config.maxDomainConnections ?? Math.max(1, Math.floor(config.maxConnections * 0.75)),
+    perClientPerS: config.maxClientConnectsPerS,
+    perDomainPerS: config.maxDomainConnectsPerS,
+  })
   const strangers = createStrangers({
+    quota,
+    open: metrics.connections('http'),
     maxConnections: config.maxConnections,
     maxPerAddress: config.maxUnauthenticatedHttpPerAddress,
     isShared,
     onRefused: (reason, address) => refusals.note(reason, { address }),
   })
   const { letIn } = strangers
-  const adapters = await startAdapters({ ...common, authority, addressOf, letIn, trafficSink })
+  const adapters = await startAdapters({ ...common, authority, addressOf, quota, letIn, trafficSink })
   const reading =
     database && has('reader')
       ? startReading({
