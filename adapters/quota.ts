@@ -18,16 +18,22 @@ export interface Holder {
   readonly domainId: string
 }
 
+export interface Entrance {
+  /** It takes the place of one that is about to leave. */
+  readonly isReplacing?: boolean
+  /** However fast such connections come, they count only for how many there are. */
+  readonly isRateFree?: boolean
+}
+
 /** Connections of those who have shown who they are: no tenant may take what all share. One for all protocols. */
 export interface ConnectionQuota {
   /**
    * Counts one in; {@link leave} must follow.
    *
-   * @param how.isReplacing whether it takes the place of one that is about to leave
    * @throws {QuotaExceeded} there are as many as there may be
    * @throws {RateLimited} too many have come in the last second
    */
-  enter(holder: Holder, how?: { readonly isReplacing: boolean }): void
+  enter(holder: Holder, how?: Entrance): void
   leave(holder: Holder): void
 }
 
@@ -35,11 +41,11 @@ export function createConnectionQuota(limits: ConnectionLimits): ConnectionQuota
   const clients = createTally(limits.perClient, 'client_connections', limits.perClientPerS)
   const domains = createTally(limits.perDomain, 'domain_connections', limits.perDomainPerS)
   return {
-    enter({ clientId, domainId }, { isReplacing } = { isReplacing: false }) {
-      clients.check(clientId, isReplacing)
-      domains.check(domainId, isReplacing)
-      clients.add(clientId)
-      domains.add(domainId)
+    enter({ clientId, domainId }, how = {}) {
+      clients.check(clientId, how)
+      domains.check(domainId, how)
+      clients.add(clientId, how)
+      domains.add(domainId, how)
     },
     leave({ clientId, domainId }) {
       clients.remove(clientId)
@@ -58,8 +64,8 @@ function createTally(
   const rate: Rate | undefined = perS === undefined ? undefined : createRate(perS)
 
   return {
-    check(id: string, isReplacing: boolean) {
-      const waitMs = rate?.waitMs(id) ?? 0
+    check(id: string, { isReplacing = false, isRateFree = false }: Entrance) {
+      const waitMs = isRateFree ? 0 : (rate?.waitMs(id) ?? 0)
       if (waitMs > 0) {
         const refusal = { code: RATE_CODES[code], message: 'too many new connections; try again later' }
         throw new RateLimited(waitMs / 1_000, refusal)
@@ -68,8 +74,8 @@ function createTally(
         throw new QuotaExceeded(code, `more than ${max} connections at once`)
       }
     },
-    add(id: string) {
-      rate?.take(id)
+    add(id: string, { isRateFree = false }: Entrance) {
+      if (!isRateFree) rate?.take(id)
       counts.set(id, (counts.get(id) ?? 0) + 1)
     },
     remove(id: string) {

@@ -7,7 +7,7 @@ import type { MqttLimits } from '../adapters/mqtt/host.ts'
 import { listenMqtt } from '../adapters/mqtt/listen.ts'
 import { createMqttWebSocket } from '../adapters/mqtt/websocket.ts'
 import { createPublish } from '../adapters/publish.ts'
-import { createConnectionQuota } from '../adapters/quota.ts'
+import type { ConnectionQuota, Holder } from '../adapters/quota.ts'
 import { createMessageRates, limitPublish } from '../adapters/rates.ts'
 import { createStoredAcks } from '../adapters/stored.ts'
 import { startTraffic } from '../adapters/traffic.ts'
@@ -40,7 +40,9 @@ export interface AdaptersParts {
   readonly nodes: Nodes
   readonly authority: Authority
   readonly addressOf: AddressReader
-  readonly letIn: (socket: Socket) => void
+  readonly quota: ConnectionQuota
+  /** Told of connections whose other end has shown who he is. @returns `false` when it may not be kept */
+  readonly letIn: (socket: Socket, holder: Holder) => boolean
   readonly trafficSink: TrafficSink
 }
 
@@ -58,7 +60,7 @@ export interface Adapters {
 
 /** Builds the adapters of the roles asked for, all on one feed and one publisher. */
 export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
-  const { config, life, log, metrics, bus, publisher, nodes, authority, addressOf } = parts
+  const { config, life, log, metrics, bus, publisher, nodes, authority, addressOf, quota } = parts
   const traffic = startTraffic({ node: nodes.id, sink: parts.trafficSink, log })
   // Behind the adapters, whose last counts it reports.
   life.onStop('traffic', () => traffic.stop())
@@ -72,12 +74,6 @@ export async function startAdapters(parts: AdaptersParts): Promise<Adapters> {
     perClient: config.maxClientMessagesPerS,
     perDomain: config.maxDomainMessagesPerS,
     perListener: config.maxListenerMessagesPerS,
-  })
-  const quota = createConnectionQuota({
-    perClient: config.maxClientConnections,
-    perDomain: config.maxDomainConnections ?? Math.max(1, Math.floor(config.maxConnections * 0.75)),
-    perClientPerS: config.maxClientConnectsPerS,
-    perDomainPerS: config.maxDomainConnectsPerS,
   })
   const has = (role: Config['roles'][number]) => config.roles.includes(role)
   const { maxPayloadBytes, maxConnections } = config

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createAuthority } from '../adapters/authority-cache.ts'
 import { createRemoteBackend } from '../adapters/authority-rpc.ts'
+import { createConnectionQuota } from '../adapters/quota.ts'
 import { createRefusals } from '../adapters/refusals.ts'
 import { createRemoteSink } from '../adapters/traffic-rpc.ts'
 import { createAttempts } from '../platform/attempts.ts'
@@ -9,6 +10,7 @@ import type { Bus } from '../platform/bus/connect.ts'
 import { createNodes } from '../platform/bus/nodes.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
+import { COMPAT_PORTS } from '../platform/compat-ports.ts'
 import type { Config, Role } from '../platform/config.ts'
 import { migrate } from '../platform/db/migrate.ts'
 import { createAddressList, createAddressReader } from '../platform/http/client-address.ts'
@@ -25,7 +27,6 @@ import { healthEndpoints } from './http/health.ts'
 import { listen } from './http/server.ts'
 import { createSlowReaderGuard } from './http/slow.ts'
 import { createStrangers } from './http/strangers.ts'
-import { COMPAT_PORTS } from './http/compat-ports.ts'
 import { showBus } from './bus-metrics.ts'
 import { startInfrastructure } from './infrastructure.ts'
 import { startManagement } from './management.ts'
@@ -129,14 +130,22 @@ async function start(
   await authority.ready
   signal?.throwIfAborted()
   const refusals = createRefusals({ protocol: 'http', log, metrics })
+  const quota = createConnectionQuota({
+    perClient: config.maxClientConnections,
+    perDomain: config.maxDomainConnections ?? Math.max(1, Math.floor(config.maxConnections * 0.75)),
+    perClientPerS: config.maxClientConnectsPerS,
+    perDomainPerS: config.maxDomainConnectsPerS,
+  })
   const strangers = createStrangers({
+    quota,
+    open: metrics.connections('http'),
     maxConnections: config.maxConnections,
     maxPerAddress: config.maxUnauthenticatedHttpPerAddress,
     isShared,
     onRefused: (reason, address) => refusals.note(reason, { address }),
   })
   const { letIn } = strangers
-  const adapters = await startAdapters({ ...common, authority, addressOf, letIn, trafficSink })
+  const adapters = await startAdapters({ ...common, authority, addressOf, quota, letIn, trafficSink })
   const reading =
     database && has('reader')
       ? startReading({

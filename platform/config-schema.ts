@@ -265,18 +265,18 @@ export const SETTINGS = {
     'SLUICE_MAX_CONNECTIONS',
     '50000',
     integer(1, 10_000_000),
-    'Connections of devices that are open at once.',
+    'Connections that are open at once: of MQTT so many, and so many of HTTP and WebSocket. The last sixteenth of the latter is left to those who have not shown who they are, health checks and sign-in among them.',
   ),
   maxClientConnections: setting(
     'SLUICE_MAX_CLIENT_CONNECTIONS',
     '1000',
     integer(1, 10_000_000),
-    'Connections that one client has open at once, over MQTT and WebSocket together, with each process. One more is refused: MQTT 5 reason 0x97, MQTT 3.1.1 return code 3, WebSocket HTTP 429. A client that comes back under a name that is in use takes the place of its other connection.',
+    'Connections that one client has open at once, over MQTT, WebSocket and kept HTTP connections together, with each process. One more is refused: MQTT 5 reason 0x97, MQTT 3.1.1 return code 3, WebSocket HTTP 429; one more of HTTP is answered, and ends with its answer. The REST API and the readers of messages keep so many from each address. A client that comes back under a name that is in use takes the place of its other connection.',
   ),
   maxDomainConnections: optional(
     'SLUICE_MAX_DOMAIN_CONNECTIONS',
     integer(1, 10_000_000),
-    'The same for all clients of one domain. Without it three quarters of `SLUICE_MAX_CONNECTIONS`, so that there is room for others whatever one tenant does; with one tenant alone, set it to as many.',
+    'The same for all clients of one domain. Without it three quarters of `SLUICE_MAX_CONNECTIONS`, so that there is room for others whatever one tenant does; with one tenant alone, set it to as many. The connections of the REST API and of the readers together count like a domain of their own.',
   ),
   maxClientConnectsPerS: optional(
     'SLUICE_MAX_CLIENT_CONNECTS_PER_S',

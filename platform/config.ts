@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { COMPAT_PORTS } from './compat-ports.ts'
 import { ROLES, SETTINGS } from './config-schema.ts'
 import type { Role, Setting } from './config-schema.ts'
 
@@ -52,7 +53,7 @@ function describe(issue: z.core.$ZodIssue, given: Record<string, string | undefi
 
 /** What each variable by itself cannot know. */
 function contradictions(config: Config): string[] {
-  return [...splitRoles(config), ...incompleteTls(config)]
+  return [...splitRoles(config), ...incompleteTls(config), ...sharedPorts(config)]
 }
 
 function splitRoles(config: Config): string[] {
@@ -78,6 +79,29 @@ function incompleteTls({ tlsCert, tlsKey, tlsCa, tlsCrl, tlsClientAuth }: Config
   if (tlsCa !== undefined) demand(tlsCert, 'SLUICE_TLS_CERT', 'SLUICE_TLS_CA is for the port with TLS')
   if (tlsCrl !== undefined) demand(tlsCa, 'SLUICE_TLS_CA', 'SLUICE_TLS_CRL lists certificates of clients')
   if (tlsClientAuth === 'required') demand(tlsCa, 'SLUICE_TLS_CA', 'SLUICE_TLS_CLIENT_AUTH is required')
+  return problems
+}
+
+/** Whichever setting comes second would find its port taken, by what looks like another process. */
+function sharedPorts(config: Config): string[] {
+  const { httpPorts, compatPorts, mqttPort, mqttsPort, tlsCert } = config
+  const hasMqtt = config.roles.includes('mqtt')
+  const opened: Readonly<Record<string, readonly number[]>> = {
+    SLUICE_HTTP_PORT: httpPorts,
+    SLUICE_COMPAT_PORTS: compatPorts ? COMPAT_PORTS : [],
+    SLUICE_MQTT_PORT: hasMqtt ? [mqttPort] : [],
+    SLUICE_MQTTS_PORT: hasMqtt && tlsCert !== undefined ? [mqttsPort] : [],
+  }
+  const problems: string[] = []
+  const openedBy = new Map<number, string>()
+  for (const [variable, ports] of Object.entries(opened)) {
+    // Zero is a free one each time.
+    for (const port of ports.filter((each) => each !== 0)) {
+      const other = openedBy.get(port)
+      if (other === undefined) openedBy.set(port, variable)
+      else problems.push(`${variable} must not open port ${port}, since ${other} does`)
+    }
+  }
   return problems
 }
 

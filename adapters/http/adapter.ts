@@ -14,6 +14,7 @@ import type { Doorkeeper } from '../authority.ts'
 import { isAcceptedContentType, readContentType, SENML_TYPES } from '../content-type.ts'
 import { toCredentials } from '../credentials.ts'
 import type { Publish } from '../publish.ts'
+import type { Holder } from '../quota.ts'
 import { createRefusals } from '../refusals.ts'
 import { TOPIC_LIMITS } from '../topics.ts'
 import type { Topic, TopicLimits } from '../topics.ts'
@@ -36,8 +37,8 @@ export interface HttpAdapter {
 export interface HttpAdapterOptions {
   readonly authority: Doorkeeper
   readonly addressOf: AddressReader
-  /** Told of connections whose other end has shown who he is. */
-  readonly letIn: (socket: Socket) => void
+  /** Told of connections whose other end has shown who he is. @returns `false` when it may not be kept */
+  readonly letIn: (socket: Socket, holder: Holder) => boolean
   readonly publish: Publish
   readonly traffic: Traffic
   readonly log: Logger
@@ -138,7 +139,11 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     },
   })
 
-  async function publishBody(req: IncomingMessage, topic: Topic | Error, presented: Presented): Promise<202> {
+  async function publishBody(
+    req: IncomingMessage,
+    topic: Topic | Error,
+    presented: Presented,
+  ): Promise<Holder> {
     if (topic instanceof Error) throw topic
     // All of this before the body is read: a stranger's payload costs us nothing.
     const admission = await admitPublisher(authority, presented, topic, addressOf(req))
@@ -147,10 +152,10 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     const flaw = flawOf(contentType, payload)
     if (flaw) throw flaw
     await publishAndWait(admission, topic, contentType, { payload })
-    return 202
+    return holderOf(admission)
   }
 
-  async function publishEnvelope(req: IncomingMessage, presented: Presented): Promise<200> {
+  async function publishEnvelope(req: IncomingMessage, presented: Presented): Promise<Holder> {
     const domain = req.headers['x-fluxmq-username'] ?? ''
     let limitBytes = STRANGER_LIMIT_BYTES
     if (domain !== '' || presented.kind !== 'secret') {
@@ -162,16 +167,17 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     // Once more, now in the domain that the topic names.
     const admission = await admitPublisher(authority, presented, message.topic, addressOf(req))
     await publishAndWait(admission, message.topic, '', message)
-    return 200
+    return holderOf(admission)
   }
 
-  async function checkHealth(req: IncomingMessage, domain: string, presented: Presented): Promise<200> {
+  async function checkHealth(req: IncomingMessage, domain: string, presented: Presented): Promise<Holder> {
     const principal = await authority.authenticate(toCredentials(presented, domain), addressOf(req))
     if (principal?.kind !== 'client') throw new Unauthenticated()
-    return 200
+    return { clientId: principal.id, domainId: principal.domainId }
   }
 
-  async function serve(req: IncomingMessage, route: Route, query: URLSearchParams): Promise<200 | 202> {
+  /** @returns who asked */
+  async function serve(req: IncomingMessage, route: Route, query: URLSearchParams): Promise<Holder> {
     if (req.method !== 'POST') throw new MethodNotAllowed(['POST'])
     const presented = readCredentials(req.headers.authorization, query.get('authorization'))
     if (!presented) throw new Unauthenticated()
@@ -188,12 +194,15 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     number: number,
   ): Promise<void> {
     try {
-      const status = await serve(req, route, query)
-      answerEmpty(res, status)
+      const holder = await serve(req, route, query)
+      const mayKeep = options.letIn(req.socket, holder)
+      // A message that is on file is never refused: who has too many connections is served on one more, which ends. All
+      // clients know that (RFC 9112 section 9.6), and those that send from many processes at once go on, only slower.
+      if (!mayKeep) res.setHeader('Connection', 'close')
+      answerEmpty(res, route.kind === 'topic' ? 202 : 200)
       // The health check leaves a body unread.
       discardBody(req)
-      options.letIn(req.socket)
-      if (route.kind === 'topic') repeats.follow(req, res, number)
+      if (mayKeep && route.kind === 'topic') repeats.follow(req, res, number)
     } catch (error) {
       const topic = route.kind === 'topic' && !(route.topic instanceof Error) ? route.topic.prefix : undefined
       refusals.noteError(error, { address: addressOf(req), topic })
@@ -222,3 +231,8 @@ export function createHttpAdapter(options: HttpAdapterOptions): HttpAdapter {
     stop: () => repeats.stop(),
   }
 }
+
+const holderOf = ({ principal, address }: Admission): Holder => ({
+  clientId: principal.id,
+  domainId: address.domainId,
+})

@@ -2,6 +2,8 @@ import type { Socket } from 'node:net'
 import { Router } from '@koa/router'
 import Koa from 'koa'
 import type { Context } from 'koa'
+import type { Holder } from '../../adapters/quota.ts'
+import { networkOf } from '../../platform/buckets.ts'
 import { Unauthenticated } from '../../platform/errors.ts'
 import type { AddressReader } from '../../platform/http/client-address.ts'
 import { CORS_HEADERS, PREFLIGHT_HEADERS } from '../../platform/http/cors.ts'
@@ -12,13 +14,19 @@ import type { Logger } from '../../platform/log.ts'
 import type { Principal } from '../../platform/principal.ts'
 import { answerErrors, answerUnrouted } from './errors.ts'
 
+/**
+ * For the connections over which people manage and devices read, which count for an address, and together like a domain: whoever
+ * registers himself as many users has no more of them, and nobody's devices lose their place to them.
+ */
+const API = 'api'
+
 export interface AppOptions {
   readonly endpoints: readonly Endpoint[]
   /** Who a token speaks for; absent in a process that has no accounts. */
   readonly authenticate: ((token: string) => Promise<Principal>) | undefined
   readonly addressOf: AddressReader
-  /** Told of connections whose other end has shown who he is. */
-  readonly letIn: (socket: Socket) => void
+  /** Told of connections whose other end has shown who he is. @returns `false` when it may not be kept */
+  readonly letIn: (socket: Socket, holder: Holder) => boolean
   readonly maxBodyBytes: number
   readonly log: Logger
 }
@@ -49,7 +57,11 @@ export function createApp({ endpoints, authenticate, addressOf, letIn, maxBodyBy
       address: addressOf(ctx.req),
       principal: () => (principal ??= principalNow()),
       principalNow,
-      letIn: () => letIn(ctx.req.socket),
+      letIn() {
+        if (!letIn(ctx.req.socket, { clientId: networkOf(state.address), domainId: API })) {
+          ctx.set('Connection', 'close')
+        }
+      },
     }
     Object.assign(ctx.state, state)
     await next()

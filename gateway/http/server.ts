@@ -121,7 +121,8 @@ async function open({ strangers, ...options }: HttpServerOptions, port: number):
   server.on('upgrade', (req, socket, head) => {
     socket.on('error', () => socket.destroy())
     if (!isWebSocket(req)) serveWithoutUpgrade(server, req, socket, head)
-    else if (options.onUpgrade.some((handle) => handle(req, socket, head))) strangers.letIn(req.socket)
+    else if (!strangers.hasRoom(req.socket)) endAndLinger(socket, NO_ROOM)
+    else if (options.onUpgrade.some((handle) => handle(req, socket, head))) strangers.handOver(req.socket)
     else endAndLinger(socket, NO_WEBSOCKET)
   })
   server.on('clientError', answerUnreadable)
@@ -132,7 +133,14 @@ async function open({ strangers, ...options }: HttpServerOptions, port: number):
   return server
 }
 
-const NO_WEBSOCKET_BODY = JSON.stringify({ error: 'not_found', message: 'no WebSocket here' })
-const NO_WEBSOCKET =
-  `HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\n` +
-  `Content-Length: ${NO_WEBSOCKET_BODY.length}\r\nConnection: close\r\n\r\n${NO_WEBSOCKET_BODY}`
+const NO_WEBSOCKET = refusal('404 Not Found', 'not_found', 'no WebSocket here')
+const NO_ROOM = refusal('503 Service Unavailable', 'unavailable', 'too many connections')
+
+/** @returns the whole answer */
+function refusal(status: string, code: string, message: string): string {
+  const body = JSON.stringify({ error: code, message })
+  return (
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\n` +
+    `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
+  )
+}

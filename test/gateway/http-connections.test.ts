@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createApi } from '../support/api.ts'
 import type { Api } from '../support/api.ts'
 import { startTestGateway } from '../support/gateway.ts'
@@ -34,8 +34,8 @@ interface Line {
   readonly ask: (bytes: string, answer: RegExp) => Promise<void>
 }
 
-async function open(): Promise<Line> {
-  const { port } = new URL(gateway.url)
+async function open(url = gateway.url): Promise<Line> {
+  const { port } = new URL(url)
   const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true })
   sockets.push(socket)
   let text = ''
@@ -159,5 +159,105 @@ describe('connections of strangers', () => {
       await within(() => expect(line.isClosed() || line.text() !== '').toBe(true))
       expect(line.text()).toMatch(/^HTTP\/1\.1 200/)
     })
+  })
+})
+
+describe('connections that are kept', () => {
+  const accepted = /^HTTP\/1\.1 202/
+  const read = get('/domains')
+
+  /** A gateway with room for few, on the ground of the other, so that it knows the same clients. */
+  async function startSmall(settings: Record<string, string>): Promise<string> {
+    const small = await startTestGateway(settings, gateway.ground)
+    onTestFinished(() => small.stop())
+    return small.url
+  }
+
+  async function ask(url: string, request: string, answer: RegExp): Promise<Line> {
+    const line = await open(url)
+    await line.ask(request, answer)
+    return line
+  }
+
+  const publish = (url: string, { auth, topic } = site) =>
+    ask(url, publication('', auth, `/${topic}`) + PACK, accepted)
+
+  /** It was answered, told that this was the end, and ended. */
+  async function endsWithItsAnswer(line: Line): Promise<void> {
+    expect(line.text()).toMatch(/\r\nConnection: close\r\n/i)
+    await within(() => expect(line.isClosed()).toBe(true))
+    line.socket.destroy()
+  }
+
+  const areKept = (lines: readonly Line[]): boolean =>
+    lines.every((line) => !line.isClosed() && !/\r\nConnection: close\r\n/i.test(line.text()))
+
+  async function metric(url: string, series: string): Promise<number> {
+    const line = await ask(url, get('/metrics', 'Connection: close\r\n'), /^HTTP\/1\.1 200/)
+    await endsWithItsAnswer(line)
+    const found = line
+      .text()
+      .split(/\r?\n/)
+      .find((each) => each.startsWith(`${series} `))
+    return Number(found?.slice(series.length + 1) ?? 0)
+  }
+
+  it('are bounded for each client: one more is answered, and ends with its answer', async () => {
+    const url = await startSmall({ SLUICE_MAX_CLIENT_CONNECTIONS: '3' })
+    const kept = [await publish(url), await publish(url), await publish(url)]
+    await endsWithItsAnswer(await publish(url))
+    await kept[0]?.ask(publication() + PACK, /HTTP\/1\.1 202.*HTTP\/1\.1 202/s)
+    expect(areKept(kept)).toBe(true)
+    expect(await metric(url, 'sluice_refused_total{protocol="http",reason="client_connections"}')).toBe(1)
+
+    // They count together with those of the other protocols.
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'
+    const handshake = `${upgrade}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: ${site.auth}\r\n`
+    await ask(url, get(`/${site.topic}`, handshake), /^HTTP\/1\.1 429/)
+
+    kept[0]?.socket.destroy()
+    await within(async () => expect(areKept([await publish(url)])).toBe(true))
+  })
+
+  it('are bounded for each domain, and leave those of others their place', async () => {
+    const url = await startSmall({ SLUICE_MAX_DOMAIN_CONNECTIONS: '3' })
+    const other = await api.given.site()
+    const kept = [await publish(url), await publish(url), await publish(url)]
+    await endsWithItsAnswer(await publish(url))
+    expect(areKept([...kept, await publish(url, other)])).toBe(true)
+  })
+
+  it('are bounded for each address from which people and devices read', async () => {
+    const url = await startSmall({ SLUICE_MAX_CLIENT_CONNECTIONS: '3' })
+    const asUser = read.replace('\r\n\r\n', `\r\nAuthorization: Bearer ${site.token}\r\n\r\n`)
+    const messages = `/${site.domain.id}/channels/${site.channel.id}/messages`
+    const asDevice = get(messages, `Authorization: ${site.auth}\r\n`)
+    const ok = /^HTTP\/1\.1 200/
+    const kept = [await ask(url, asUser, ok), await ask(url, asDevice, ok), await ask(url, asUser, ok)]
+    await endsWithItsAnswer(await ask(url, asUser, ok))
+    await endsWithItsAnswer(await ask(url, asDevice, ok))
+    expect(areKept([...kept, await publish(url)])).toBe(true)
+  })
+
+  it('leave the last of all to health checks, metrics and sign-in', async () => {
+    const url = await startSmall({ SLUICE_MAX_CONNECTIONS: '32', SLUICE_MAX_DOMAIN_CONNECTIONS: '20' })
+    const other = await api.given.site()
+    const kept: Line[] = []
+    for (let i = 0; i < 30; i += 1) kept.push(await publish(url, i < 20 ? site : other))
+    expect(areKept(kept)).toBe(true)
+    await endsWithItsAnswer(await publish(url, other))
+    const socket = await ask(
+      url,
+      get('/mqtt', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'),
+      /^HTTP\/1\.1 503/,
+    )
+    await endsWithItsAnswer(socket)
+
+    const ok = /^HTTP\/1\.1 200/
+    await endsWithItsAnswer(await ask(url, get('/readyz', 'Connection: close\r\n'), ok))
+    await within(async () => expect(await metric(url, 'sluice_connections{protocol="http"}')).toBe(31))
+    const person = JSON.stringify({ username: site.person.username, password: site.person.password })
+    const signIn = `POST /users/tokens/issue HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: ${person.length}\r\n\r\n${person}`
+    await ask(url, signIn, /^HTTP\/1\.1 20[01]/)
   })
 })

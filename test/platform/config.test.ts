@@ -130,6 +130,27 @@ describe('the configuration', () => {
     expect(demanded({ ...server, SLUICE_TLS_CA: 'a.pem', SLUICE_TLS_CRL: 'r.pem' })).toEqual([])
   })
 
+  it('opens no port for two settings, and names both of them', () => {
+    expect(problemsOf({ SLUICE_HTTP_PORT: '8080,7000', SLUICE_MQTT_PORT: '7000' })).toEqual([
+      'SLUICE_MQTT_PORT must not open port 7000, since SLUICE_HTTP_PORT does',
+    ])
+    const tls = { SLUICE_TLS_CERT: 'c.pem', SLUICE_TLS_KEY: 'k.pem' }
+    expect(problemsOf({ ...tls, SLUICE_MQTT_PORT: '8883' })).toEqual([
+      'SLUICE_MQTTS_PORT must not open port 8883, since SLUICE_MQTT_PORT does',
+    ])
+    expect(problemsOf({ SLUICE_COMPAT_PORTS: '1', SLUICE_MQTT_PORT: '9001' })).toEqual([
+      'SLUICE_MQTT_PORT must not open port 9001, since SLUICE_COMPAT_PORTS does',
+    ])
+    expect(problemsOf({ SLUICE_COMPAT_PORTS: '1', SLUICE_HTTP_PORT: '8080,9001' })).toEqual([
+      'SLUICE_COMPAT_PORTS must not open port 9001, since SLUICE_HTTP_PORT does',
+    ])
+    // Any free one, and ports that are not opened.
+    expect(problemsOf({ ...tls, SLUICE_MQTT_PORT: '0', SLUICE_MQTTS_PORT: '0' })).toEqual([])
+    expect(problemsOf({ SLUICE_HTTP_PORT: '8883' })).toEqual([])
+    const urls = { SLUICE_NATS_URL: 'nats://nats', SLUICE_DATABASE_URL: 'postgres://db/sluice' }
+    expect(problemsOf({ ...urls, SLUICE_ROLES: 'http', SLUICE_HTTP_PORT: '1883' })).toEqual([])
+  })
+
   it('has each variable once', () => {
     const variables = Object.values(SETTINGS).map(({ variable }) => variable)
     expect(new Set(variables).size).toBe(variables.length)
