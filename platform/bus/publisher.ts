@@ -144,7 +144,11 @@ export function createPublisher(bus: Bus, options: PublisherOptions = {}): Publi
     if (subject.length > MAX_SUBJECT_BYTES / 3 && Buffer.byteLength(subject) > MAX_SUBJECT_BYTES) {
       return call(done, new InvalidInput('topic is too long for the bus', { code: 'invalid_topic' }))
     }
-    const number = inFlight.add({ done, sizeBytes: payload.length, deadlineMs: performance.now() + timeoutMs })
+    const number = inFlight.add({
+      done,
+      sizeBytes: payload.length,
+      deadlineMs: performance.now() + timeoutMs,
+    })
     inFlightBytes += payload.length
     if (queue.length === 0) setImmediate(send)
     queue.push({ number, subject, payload, headers })
