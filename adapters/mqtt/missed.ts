@@ -12,7 +12,7 @@ import type { Session } from './sessions.ts'
 
 /** Brings sessions what came while they were away, or while they were slow, from the stream. */
 export interface Missed {
-  /** Reads behind the bookmark until it can take messages as they come. Ends with the session. */
+  /** Reads behind the bookmark until it can take messages as they come. Ends with the session, and when the bookmark is dropped. */
   catchUp(session: Session, bookmark: Bookmark): void
 }
 
@@ -68,7 +68,7 @@ export function createMissed(bus: Bus): Missed {
   ): Promise<boolean> {
     let { pending } = puller
     // Another filter, or one less: what comes on the old subject would take the bookmark past what the new one has.
-    const isWanted = (): boolean => !session.isEnded && subjectOf(session, bookmark) === subject
+    const isWanted = (): boolean => isRead(session, bookmark) && subjectOf(session, bookmark) === subject
     while (isWanted()) {
       const batch = await arrival(puller, pending)
       if (batch.length === 0 || !isWanted()) return false
@@ -100,21 +100,21 @@ export function createMissed(bus: Bus): Missed {
   async function inTurn(session: Session, bookmark: Bookmark): Promise<boolean> {
     await slots.take()
     try {
-      return !session.isEnded && (await read(session, bookmark))
+      return isRead(session, bookmark) && (await read(session, bookmark))
     } finally {
       slots.free()
     }
   }
 
   async function run(session: Session, bookmark: Bookmark): Promise<void> {
-    while (!session.isEnded) {
+    while (isRead(session, bookmark)) {
       // Neither a slot nor a consumer is kept while the client takes its time.
       if (session.outbox.isFull) await session.outbox.room()
       try {
         // Who is live is done, also when that is over at once: then another reader has begun.
         if (await inTurn(session, bookmark)) return
       } catch (error) {
-        if (session.isEnded) return
+        if (!isRead(session, bookmark)) return
         bus.log.debug({ err: error }, 'reading of missed messages interrupted')
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
@@ -128,6 +128,11 @@ export function createMissed(bus: Bus): Missed {
       )
     },
   }
+}
+
+/** Not when it was dropped: of the same channel opened anew, another bookmark brings all that there is to come. */
+function isRead(session: Session, bookmark: Bookmark): boolean {
+  return !session.isEnded && session.bookmarks.holds(bookmark)
 }
 
 function take(session: Session, bookmark: Bookmark, { seq, msg }: Pulled): void {

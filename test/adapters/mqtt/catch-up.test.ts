@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Channel, Client } from '../../support/authority.ts'
-import { connectClient, RawClient, topicOf, useGateway } from './support.ts'
+import { connectClient, eventually, RawClient, topicOf, useGateway } from './support.ts'
 import type { TestGateway } from './support.ts'
 
 /** Sessions that read from the stream at a time. */
 const READING = 32
-/** More than waits in memory for one session: the rest is read as the client takes it. */
+/** Messages that wait in memory for one session: the rest is read as the client takes them. */
+const WAITING = 256
 const BACKLOG = 300
 const IN_FLIGHT = 16
 
@@ -69,11 +70,13 @@ async function publish(
 const numbered = (name: string, count: number): string[] =>
   Array.from({ length: count }, (_, index) => `${name}${index + 1}`)
 
-/** So many that the session cannot bring more before some are acknowledged: it reads the rest when they are. */
-async function untilItStands(raw: RawClient): Promise<void> {
-  while (raw.packets.filter(({ cmd }) => cmd === 'publish').length < IN_FLIGHT) {
-    await raw.ping()
-  }
+/** So many sessions have as much waiting as they take: they read the rest when their clients acknowledge. */
+async function untilTheyStand(sessions = 1): Promise<void> {
+  await eventually(async () => {
+    const lines = await gateway.metrics.registry.getSingleMetricAsString('sluice_mqtt_queued_messages')
+    const [, waiting] = /state="waiting"\} (\d+)/.exec(lines) ?? []
+    expect(Number(waiting)).toBe(sessions * WAITING)
+  })
 }
 
 /** Acknowledges everything up to a payload. @returns all payloads, in order */
@@ -98,13 +101,29 @@ describe('a session that still reads what it missed', () => {
     await publish(tenant, 'y', ['before'])
     await publish(tenant, 'x', numbered('x', BACKLOG))
     const raw = await open(tenant, 'device')
-    await untilItStands(raw)
+    await untilTheyStand()
     await raw.subscribe(topicOf(tenant.channel, 'y'))
     await publish(tenant, 'y', ['y1', 'y2'])
     expect(await takeUpTo(raw, 'y2')).toEqual([...numbered('x', BACKLOG), 'y1', 'y2'])
     await publish(tenant, 'x', ['next'])
     await publish(tenant, 'y', ['last'])
     expect(await takeUpTo(raw, 'last')).toEqual(['next', 'last'])
+  })
+
+  it('gets nothing twice when it unsubscribes and subscribes to the same filter again', async () => {
+    const tenant = givenTenant()
+    await subscribeAndLeave(tenant, 'device', 'x', 2)
+    await publish(tenant, 'x', numbered('x', BACKLOG), 2)
+    const raw = await open(tenant, 'device')
+    await untilTheyStand()
+    const filter = topicOf(tenant.channel, 'x')
+    raw.send({ cmd: 'unsubscribe', messageId: 1, unsubscriptions: [filter] })
+    await raw.next('unsuback')
+    await raw.subscribe(filter, { qos: 2 })
+    await publish(tenant, 'x', ['new1', 'new2', 'new3'], 2)
+    await takeUpTo(raw, 'new3')
+    await publish(tenant, 'x', ['last'], 2)
+    expect(await takeUpTo(raw, 'last')).toEqual(['last'])
   })
 })
 
@@ -119,10 +138,8 @@ describe('sessions that wait for what will not come to them any more', () => {
     await publish(other, 'z', ['missed'])
     const sessions = await Promise.all(names.map((name) => open(tenant, name)))
     const y = topicOf(tenant.channel, 'y')
-    for (const raw of sessions) {
-      await untilItStands(raw)
-      await raw.subscribe(y)
-    }
+    await untilTheyStand(READING)
+    for (const raw of sessions) await raw.subscribe(y)
     await publish(tenant, 'y', ['for nobody'])
     for (const raw of sessions) {
       raw.send({ cmd: 'unsubscribe', messageId: 1, unsubscriptions: [y] })
