@@ -5,7 +5,7 @@ import type { Pulled, Puller } from '../../platform/bus/puller.ts'
 import { findNextStored } from '../../platform/bus/stored.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { filterSubjects } from '../../platform/bus/subject.ts'
-import { createSlots } from '../../platform/slots.ts'
+import { createSharedSlots } from '../../platform/shared-slots.ts'
 import type { Bookmark } from './encode.ts'
 import { deliveriesFor } from './deliveries.ts'
 import type { Session } from './sessions.ts'
@@ -19,16 +19,16 @@ export interface Missed {
 /** Of one session; the outbox bounds what is taken out of them. */
 const MAX_MESSAGES = 64
 const MAX_BYTES = 512 * 1024
-/** Sessions that read at a time: after a process has died, all of its clients come at once. */
+/** Sessions that read at a time, shared out by domain: after a process has died, all of its clients come at once. */
 const MAX_READING = 32
-/** Nothing has come for so long: others may read meanwhile. */
+/** For so long a session reads while others wait to, and waits for messages before others may read meanwhile. */
 const TURN_MS = 250
 /** So much longer than that is waited for what the server has counted: it is slow, or has given it up. */
 const SILENCE_MS = 2_000
 const RETRY_MS = 500
 
 export function createMissed(bus: Bus): Missed {
-  const slots = createSlots(MAX_READING)
+  const slots = createSharedSlots(MAX_READING)
 
   /** @returns whether the bookmark is live now, since nothing is left to read */
   async function joinLive(subject: string, bookmark: Bookmark): Promise<boolean> {
@@ -67,10 +67,11 @@ export function createMissed(bus: Bus): Missed {
     puller: Puller,
   ): Promise<boolean> {
     let { pending } = puller
+    const endsAt = Date.now() + TURN_MS
     // Another filter, or one less: what comes on the old subject would take the bookmark past what the new one has.
     const isWanted = (): boolean => isRead(session, bookmark) && subjectOf(session, bookmark) === subject
     while (isWanted()) {
-      const batch = await arrival(puller, pending)
+      const batch = await arrival(session, puller, pending)
       if (batch.length === 0 || !isWanted()) return false
       for (const pulled of batch) {
         pending = pulled.pending
@@ -81,28 +82,31 @@ export function createMissed(bus: Bus): Missed {
         bookmark.isLive = true
         return true
       }
+      if (slots.isWanted && Date.now() >= endsAt) return false
     }
     return false
   }
 
   /** @returns none when none has come for a while: what was to come may be gone, or not wanted any more */
-  async function arrival(puller: Puller, pending: number): Promise<Pulled[]> {
+  async function arrival(session: Session, puller: Puller, pending: number): Promise<Pulled[]> {
     const batch = await puller.next(0, TURN_MS)
     if (batch.length > 0 || pending === 0) return batch
-    slots.free()
+    const { domainId } = session.principal
+    slots.free(domainId)
     try {
       return await puller.next(0, SILENCE_MS)
     } finally {
-      await slots.take()
+      await slots.take(domainId)
     }
   }
 
   async function inTurn(session: Session, bookmark: Bookmark): Promise<boolean> {
-    await slots.take()
+    const { domainId } = session.principal
+    await slots.take(domainId)
     try {
       return isRead(session, bookmark) && (await read(session, bookmark))
     } finally {
-      slots.free()
+      slots.free(domainId)
     }
   }
 

@@ -149,3 +149,27 @@ describe('sessions that wait for what will not come to them any more', () => {
     expect(await takeUpTo(await open(other, 'other'), 'missed')).toEqual(['missed'])
   })
 })
+
+describe('a tenant whose many sessions have much to read', () => {
+  it('lets the session of another one read in between', async () => {
+    const tenant = givenTenant()
+    const names = numbered('device', READING + 8)
+    for (const name of names) await subscribeAndLeave(tenant, name, 'x', 1)
+    // Read and passed over: these are for those who were there.
+    await publish(tenant, 'x', numbered('live', 8_000), 0)
+    await publish(tenant, 'x', ['end'])
+    const other = givenTenant()
+    await subscribeAndLeave(other, 'other', 'z', 1)
+    await publish(other, 'z', ['missed'])
+    const order: string[] = []
+    const read = async (raw: RawClient, last: string): Promise<void> => {
+      await takeUpTo(raw, last)
+      order.push(last)
+    }
+    const sessions = await Promise.all(names.map((name) => open(tenant, name)))
+    const all = sessions.map((raw) => read(raw, 'end'))
+    await Promise.all([...all, read(await open(other, 'other'), 'missed')])
+    // With one turn for each, from beginning to end, those that wait for one would end before it.
+    expect(order.indexOf('missed')).toBeLessThan(names.length - READING)
+  })
+})
