@@ -34,6 +34,12 @@ export class Bookmarks {
     return this.#places.has(channelId)
   }
 
+  /** Whether the session reads by it: no longer when its channel was dropped, also when that has been opened anew. */
+  holds(bookmark: Bookmark): boolean {
+    const place = this.#places.get(bookmark.channelId)
+    return place?.root === bookmark || place?.below === bookmark
+  }
+
   drop(channelId: string): void {
     this.#places.delete(channelId)
   }
