@@ -130,9 +130,10 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     lastPlace,
     async stop() {
       removeOnReconnect()
+      // First, since it takes all of the others to write them.
+      await sessions.stop()
       claims.stop()
       caretaker.stop()
-      sessions.stop()
       shares.stop()
       groups.stop()
       storedRoutes.stop()
