@@ -310,6 +310,8 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     open: (...of) => track(open(...of)),
     close: (session, end) => track(close(session, end)),
     begin(session, receiver) {
+      // Taken before it had a connection that could have been told.
+      if (session.ledger.isOver) return options.onTaken(session)
       session.found = undefined
       session.outbox.attach(receiver)
       for (const bookmark of session.bookmarks.all()) {

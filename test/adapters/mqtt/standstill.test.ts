@@ -13,7 +13,16 @@ import type { Client } from '../../support/authority.ts'
 import { startTestBus } from '../../support/bus.ts'
 import type { TestBus } from '../../support/bus.ts'
 import type { PacketOf } from '../../support/mqtt-packets.ts'
-import { addMember, eventually, LIMITS, RawClient, startMqttGateway, topicOf } from './support.ts'
+import { leave } from './persistence/support.ts'
+import {
+  addMember,
+  connectPacket,
+  eventually,
+  LIMITS,
+  RawClient,
+  startMqttGateway,
+  topicOf,
+} from './support.ts'
 import type { TestGateway } from './support.ts'
 
 /** Two processes' adapters on one NATS server. */
@@ -42,11 +51,9 @@ afterAll(async () => {
   await testBus.stop()
 })
 
-async function open(
-  gateway: TestGateway,
-  client: Client,
-  options: Partial<PacketOf<'connect'>>,
-): Promise<RawClient> {
+type ConnectOptions = Partial<PacketOf<'connect'>>
+
+async function open(gateway: TestGateway, client: Client, options: ConnectOptions): Promise<RawClient> {
   const raw = new RawClient(gateway.port, 5)
   opened.push(raw)
   expect((await raw.connect(client, options)).reasonCode).toBe(0)
@@ -68,13 +75,26 @@ async function endSessions(member: Client, clientIds: readonly string[]): Promis
     roundMs: 10,
   })
   await eventually(async () => {
-    for (const clientId of clientIds) {
-      const found = await records.get(recordKey({ kind: 'client', ...member }, clientId))
-      expect(found && decodeRecord(found.value)?.endsAt).not.toBe(0)
-    }
+    for (const clientId of clientIds) expect(await endOf(member, clientId)).not.toBe(0)
   })
   caretaker.stop()
   nodes.stop()
+}
+
+/** Holds the answer to the next question back. @returns when it was asked, what lets it come */
+function hold(): Promise<() => void> {
+  return new Promise((resolve) => {
+    tables.gate = async () => {
+      tables.gate = () => Promise.resolve()
+      await new Promise<void>((release) => resolve(release))
+    }
+  })
+}
+
+/** When the session on file ends, 0 for one that has a connection. */
+async function endOf(member: Client, clientId: string): Promise<number | undefined> {
+  const found = await records.get(recordKey({ kind: 'client', ...member }, clientId))
+  return found && decodeRecord(found.value)?.endsAt
 }
 
 /** Holds up all that this process does, its heartbeats and those it hears of, as a machine that is paused does. */
@@ -108,11 +128,37 @@ describe('a process that has stood still for longer than the others wait', () =>
     await raw.subscribe(topicOf(channel))
     await endSessions(member, [kept.clientId])
     standStill(NODES.leaseMs * 2)
-    await eventually(async () => {
-      const found = await records.get(recordKey({ kind: 'client', ...member }, kept.clientId))
-      expect(found && decodeRecord(found.value)?.endsAt).toBe(0)
-    })
+    await eventually(async () => expect(await endOf(member, kept.clientId)).toBe(0))
     await raw.publish(topicOf(channel), { payload: 'still here' })
     expect((await raw.message()).text).toBe('still here')
+  })
+
+  it('does not let in whom another process has taken the session from meanwhile', async () => {
+    const channel = tables.addChannel()
+    const member = addMember(tables, channel)
+    const properties = { sessionExpiryInterval: 600 }
+    const [contested, witness] = [randomUUID(), randomUUID()].map((clientId) => ({
+      clientId,
+      clean: false,
+      properties,
+    })) as [ConnectOptions, ConnectOptions]
+    const first = await open(other, member, contested)
+    await first.subscribe(topicOf(channel))
+    await leave(first)
+    // Who it is the process knows from here on, and has to ask about the channel alone.
+    await open(still, member, witness)
+    const asked = hold()
+    const raw = new RawClient(still.port, 5)
+    opened.push(raw)
+    raw.send(connectPacket(5, member, contested))
+    const release = await asked
+    await endSessions(member, [contested.clientId ?? '', witness.clientId ?? ''])
+    const taker = await open(other, member, contested)
+    standStill(NODES.leaseMs * 2)
+    // That one is written behind the one that was taken.
+    await eventually(async () => expect(await endOf(member, witness.clientId ?? '')).toBe(0))
+    release()
+    await raw.closed()
+    await taker.ping()
   })
 })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { decodeRecord, recordKey } from '../../../adapters/mqtt/session-record.ts'
 import type { SessionRecord } from '../../../adapters/mqtt/session-record.ts'
+import type { Bus } from '../../../platform/bus/connect.ts'
 import { findLastStored } from '../../../platform/bus/stored.ts'
 import { Unavailable } from '../../../platform/errors.ts'
 import { AuthorityTables } from '../../support/authority.ts'
@@ -29,12 +30,15 @@ let shaky: TestGateway
 const steadyTables = new AuthorityTables()
 const shakyTables = new AuthorityTables()
 const opened: RawClient[] = []
+/** Lets the answers come that a test has held back. */
+let openHeld = (): void => undefined
 
 beforeAll(async () => {
   testBus = await startTestBus()
   steady = await startMqttGateway(await testBus.connect(), { tables: steadyTables })
 })
 afterEach(async () => {
+  openHeld()
   for (const raw of opened.splice(0)) raw.end()
   shakyTables.gate = () => Promise.resolve()
   await shaky.stop()
@@ -126,6 +130,7 @@ function holdSecondChannel(): { reached: () => boolean; open: () => void } {
   const opening = new Promise<void>((resolve) => {
     open = resolve
   })
+  openHeld = open
   atSecondChannel(() => {
     isReached = true
     return opening
@@ -169,6 +174,17 @@ async function recordOf({ member, clientId }: Given): Promise<SessionRecord | un
     `sessions.${recordKey({ kind: 'client', ...member }, clientId)}`,
   )
   return found && decodeRecord(found.data)
+}
+
+async function reconnect(bus: Bus): Promise<void> {
+  const done = new Promise<void>((resolve) => {
+    const remove = bus.onReconnect(() => {
+      remove()
+      resolve()
+    })
+  })
+  await bus.connection.reconnect()
+  await done
 }
 
 describe('a session that could not be taken up wholly', () => {
@@ -245,5 +261,30 @@ describe('a session that could not be taken up wholly', () => {
     expect(onFile?.node).toBe('')
     expect(onFile?.endsAt).toBeGreaterThan(Date.now())
     await expectWhole(steady, given)
+  })
+
+  it('does not end the connection that has it now when it is found to be lost', async () => {
+    const given = await givenSession()
+    const { member, clientId, sent } = given
+    const { reached, open } = holdSecondChannel()
+    const superseded = connection(shaky)
+    superseded.send(connectPacket(5, member, { ...KEPT, clientId }))
+    await eventually(() => expect(reached()).toBe(true))
+    shakyTables.gate = () => Promise.resolve()
+    // All sessions are to be written once more, within a second.
+    await reconnect(shaky.bus)
+    const raw = connection(shaky)
+    expect(await raw.connect(member, { ...KEPT, clientId })).toMatchObject({
+      reasonCode: 0,
+      sessionPresent: true,
+    })
+    expect((await superseded.next('connack')).reasonCode).toBe(0x80)
+    const [first] = sent
+    raw.send({ cmd: 'puback', messageId: first?.id ?? 0 })
+    // Written behind the one that it has superseded.
+    await eventually(async () => expect((await recordOf(given))?.inFlight).toHaveLength(1))
+    await raw.ping()
+    open()
+    await leave(raw)
   })
 })
