@@ -25,6 +25,7 @@ import { createRetainedStore } from './retained-store.ts'
 import { watchAuthority } from './revocation.ts'
 import { createRoutes } from './routes.ts'
 import { holderOf } from './session-record.ts'
+import type { Session } from './sessions.ts'
 import { createCluster } from './cluster.ts'
 import type { ClusterOptions } from './cluster.ts'
 
@@ -69,8 +70,8 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   const connectRate = limits.maxConnectsPerS === undefined ? undefined : createRate(limits.maxConnectsPerS)
   const onDelivered = metrics.delivery('mqtt')
   const liveRoutes = createRoutes(liveFeed(feed), log, onDelivered, (session) => {
-    const connection = byKey.get(session.key)
-    if (connection?.session !== session || connection.isClosed) return
+    const connection = connectionOf(session)
+    if (!connection || connection.isClosed) return
     refusals.note('messages_missed', { code: Reason.unspecified, ...connection.facts })
     // A session that ends owes nothing any more; one that goes on in silence would.
     connection.close(Reason.unspecified, 'messages may have been missed')
@@ -89,6 +90,12 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
   }
   const all = new Set<Peer>()
   const byKey = new Map<string, Peer>()
+
+  /** The one that has this very session: the name may be another's by now, whose session is one of its own. */
+  function connectionOf(session: Session): Peer | undefined {
+    const connection = byKey.get(session.key)
+    return connection?.session === session ? connection : undefined
+  }
 
   function endForAnother(connection: Peer): void {
     if (connection.isClosed) return
@@ -124,10 +131,10 @@ export async function createMqttAdapter(options: MqttAdapterOptions): Promise<Mq
     letGo,
     onUnwritable(session, error) {
       refusals.noteError(error, { clientId: session.principal.id })
-      byKey.get(session.key)?.close(Reason.quotaExceeded, error.message)
+      connectionOf(session)?.close(Reason.quotaExceeded, error.message)
     },
     onTaken(session) {
-      const connection = byKey.get(session.key)
+      const connection = connectionOf(session)
       if (connection) endForAnother(connection)
     },
   })

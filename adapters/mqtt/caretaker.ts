@@ -3,7 +3,7 @@ import type { Nodes } from '../../platform/bus/nodes.ts'
 import { isWrongRevision } from '../../platform/bus/records.ts'
 import type { RecordAt } from '../../platform/bus/records.ts'
 import type { ClientPrincipal } from './access.ts'
-import { clientPrefix, decodeRecord, encodeRecord } from './session-record.ts'
+import { clientPrefix, decodeRecord, disconnected, encodeRecord } from './session-record.ts'
 import type { SessionRecord } from './session-record.ts'
 import { writtenOf } from './session-records.ts'
 import type { SessionRecords, Written } from './session-records.ts'
@@ -84,7 +84,8 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
     const found = decodeRecord(at.value)
     if (!found || !isAbandoned(found) || !isOverdue(found)) return
     const now = Date.now()
-    const record = found.endsAt === 0 ? disconnected(found, now) : found
+    // Its process is gone, and nobody has seen the connection end: it ends now.
+    const record = disconnected(found, now)
     let { will } = record
     let nextVisitAt = will?.dueAt ?? 0
     if (will && (will.dueAt <= now || record.endsAt <= now)) {
@@ -238,15 +239,5 @@ export function createCaretaker(options: CaretakerOptions): Caretaker {
       for (const timer of timers.values()) clearTimeout(timer)
       for (const remove of removeListeners) remove()
     },
-  }
-}
-
-/** Its process is gone, and nobody has seen the connection end: it ends now. */
-function disconnected(record: SessionRecord, now: number): SessionRecord {
-  const { expiryS, will } = record
-  return {
-    ...record,
-    endsAt: now + expiryS * 1_000,
-    will: will && { ...will, dueAt: now + Math.min(will.delayS, expiryS) * 1_000 },
   }
 }

@@ -120,7 +120,8 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     onUnwritable: options.onUnwritable,
   })
   // Others may have thought that we were gone, and taken what we had.
-  const removeOnReconnect = bus.onReconnect(() => sessions.confirmAll())
+  const confirmAll = (): void => sessions.confirmAll()
+  const removeListeners = [bus.onReconnect(confirmAll), nodes.onStoodStill(confirmAll)]
 
   return {
     sessions,
@@ -129,10 +130,11 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     refresh: (session) => shares.refresh(session),
     lastPlace,
     async stop() {
-      removeOnReconnect()
+      for (const remove of removeListeners) remove()
+      // First, since it takes all of the others to write them.
+      await sessions.stop()
       claims.stop()
       caretaker.stop()
-      sessions.stop()
       shares.stop()
       groups.stop()
       storedRoutes.stop()

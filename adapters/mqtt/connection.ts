@@ -135,11 +135,12 @@ export class Connection implements Peer, Taker {
     const { session } = this
     if (session) {
       const limitS = session.isDurable ? this.#host.limits.sessionExpiryS : 0
-      await this.#host.sessions.close(session, {
+      const end = {
         expiryS: Math.min(this.#client?.sessionExpiryInterval ?? limitS, limitS),
-        // [MQTT-3.14.4-3]; and a connection that never was leaves none.
-        isWillDropped: !wasAccepted || saidGoodbye(this.#client),
-      })
+        isWillDropped: saidGoodbye(this.#client), // [MQTT-3.14.4-3]
+      }
+      // A connection that never was leaves no will, and the session as it was.
+      await this.#host.sessions.close(session, wasAccepted ? end : undefined)
     }
     this.#host.onClosed(this, { wasOpen, wasAuthenticated: session !== undefined })
     this.#resolveClosed()

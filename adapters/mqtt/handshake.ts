@@ -38,7 +38,7 @@ export async function openSession(
     () => !connection.isClosed,
   )
   if (connection.isClosed) {
-    await host.sessions.close(session, { expiryS: session.record.expiryS, isWillDropped: true })
+    await host.sessions.close(session)
     return undefined
   }
   connection.isSessionPresent = isPresent

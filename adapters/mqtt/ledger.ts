@@ -49,6 +49,11 @@ export class Ledger {
     this.#written = written
   }
 
+  /** Whether nothing is written any more: it was the last time, or another process has the session. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   /** The session has changed, and it is no harm if a crash forgets it. */
   touch(): void {
     if (!this.#isOver) this.#host.later(this)

@@ -103,6 +103,21 @@ export function decodeRecord(value: Uint8Array): SessionRecord | undefined {
   }
 }
 
+/**
+ * As the session stands when its connection has ended, with the will as it is owed; what is without a connection stays as it is.
+ *
+ * @param expiryS that the session outlives its connection, when it is not what CONNECT has asked for
+ */
+export function disconnected(record: SessionRecord, now: number, expiryS = record.expiryS): SessionRecord {
+  const { endsAt, will } = record
+  if (endsAt !== 0) return record
+  return {
+    ...record,
+    endsAt: now + expiryS * 1_000,
+    will: will && { ...will, dueAt: now + Math.min(will.delayS, expiryS) * 1_000 },
+  }
+}
+
 /** Domain and client in front, so that the sessions of one can be counted; the identifier may be any text, and is hashed. */
 export function recordKey({ id, domainId }: ClientPrincipal, identifier: string): string {
   return `${clientPrefix({ id, domainId })}.${createHash('sha256').update(identifier).digest('base64url')}`

@@ -20,7 +20,7 @@ import { commonOf } from './deliveries.ts'
 import { sendOwed } from './retained-delivery.ts'
 import { readRetained } from './retained-store.ts'
 import type { RetainedStore } from './retained-store.ts'
-import { encodeRecord } from './session-record.ts'
+import { disconnected, encodeRecord } from './session-record.ts'
 import type { InFlightRecord, SessionRecord } from './session-record.ts'
 import type { SessionRecords } from './session-records.ts'
 import { Session } from './sessions.ts'
@@ -49,14 +49,29 @@ export interface SessionStore {
   /**
    * The connection is gone. Resolves when what outlives it is written, and the will is on the stream, unless it is to be
    * dropped, to wait, or cannot be sent now: then it is written down to be sent later.
+   *
+   * @param end absent for a client that was not let in: a session that was there before is left as it was found
    */
-  close(session: Session, end: { expiryS: number; isWillDropped: boolean }): Promise<void>
+  close(session: Session, end?: SessionEnd): Promise<void>
   all(): Iterable<Session>
   /** Bytes that all of them hold. */
   heldBytes(): number
   /** Writes all sessions once more: those that another process has taken meanwhile are closed. */
   confirmAll(): void
-  stop(): void
+  /** Resolves when what was under way for connections that are gone by now is written. */
+  stop(): Promise<void>
+}
+
+interface SessionEnd {
+  /** Seconds that the session goes on. */
+  readonly expiryS: number
+  readonly isWillDropped: boolean
+}
+
+/** A session to go on with, or a new one. */
+interface Opened extends Claim {
+  /** What was on file of a session to go on with. */
+  readonly found: SessionRecord | undefined
 }
 
 export interface SessionStoreOptions {
@@ -91,21 +106,24 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     identifier: string,
     connect: Connect,
     how: { epoch: string; isWanted: () => boolean },
-  ): Promise<Claim & { isPresent: boolean }> {
+  ): Promise<Opened> {
     const { epoch, isWanted } = how
     const expiryS = Math.min(connect.sessionExpiryS, options.sessionExpiryS)
     const will = connect.will && willRecord(connect.will)
-    let isPresent = false
+    let resumed: SessionRecord | undefined
     const claimed = await claims.take(
       key,
       async (found) => {
-        isPresent = found !== undefined && !connect.cleanStart && outlived(found)
+        resumed = found && !connect.cleanStart && outlived(found) ? found : undefined
         // Before the record that holds it is replaced [MQTT-3.1.3-9]: owed when the session ends, or it is time.
-        if (found?.will && (!isPresent || isDue(found)) && !(await wills.settle(found))) {
-          // Nor may what the client publishes now overtake it.
-          throw new Unavailable('the will of the connection before this one is still to be sent')
+        if (found?.will && (!resumed || isDue(found))) {
+          if (!(await wills.settle(found))) {
+            // Nor may what the client publishes now overtake it.
+            throw new Unavailable('the will of the connection before this one is still to be sent')
+          }
+          if (resumed) resumed = { ...found, will: undefined }
         }
-        const { subscriptions, places, lastPacketId, inFlight, receipts } = isPresent && found ? found : EMPTY
+        const { subscriptions, places, lastPacketId, inFlight, receipts } = resumed ?? EMPTY
         // Written out: V8 makes an object of a class of its own of each copy with more fields, and this one is kept.
         return {
           identifier,
@@ -124,7 +142,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       },
       { isProbablyNew: connect.cleanStart && expiryS === 0, isWanted },
     )
-    return { ...claimed, isPresent }
+    return { ...claimed, found: resumed }
   }
 
   const host: SessionHost = {
@@ -138,26 +156,25 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     onUnwritable: options.onUnwritable,
   }
 
-  function create(
-    key: string,
-    { record, written, isPresent }: Claim & { isPresent: boolean },
-    resumedAt: number,
-  ): Session {
-    const isDurable = isPresent || record.expiryS > 0
+  function create(key: string, { record, written, found }: Opened): Session {
+    const isDurable = found !== undefined || record.expiryS > 0
     const account = backlog.account(record.principal.domainId)
-    const session = new Session(host, { key, record, written, isDurable, account, resumedAt })
+    const session = new Session(host, { key, record, written, isDurable, account, found })
     sessions.set(key, session)
     return session
   }
 
-  /** Takes up where the session was left, here or elsewhere. */
-  async function restore(session: Session, lastSeq: number): Promise<void> {
+  /** Takes up where the session was left, here or elsewhere; no further for a client that is gone again. */
+  async function restore(session: Session, isWanted: () => boolean): Promise<void> {
     const { record } = session
+    const lastSeq = await options.lastPlace()
+    session.resumedAt = lastSeq
     for (const { packetId, messageId, since, isAccepted } of record.receipts) {
       const from = since > lastSeq ? 0 : since
       session.receipts.set(packetId, { messageId, since: from, isAccepted, isAsked: false, waiting: [] })
     }
     for (const subscription of record.subscriptions) {
+      if (!isWanted()) return
       const { filter, domainId, channelId, since, ...how } = subscription
       const channel = { domainId, channelId }
       const { group, topic } = parseFilter(filter)
@@ -220,27 +237,31 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     session.outbox.discard()
   }
 
-  async function close(
-    session: Session,
-    { expiryS, isWillDropped }: { expiryS: number; isWillDropped: boolean },
-  ): Promise<void> {
+  /** What is left of a session, its will as it is owed. */
+  function leftOf(session: Session, end: SessionEnd | undefined, now: number): SessionRecord {
+    const { found, record } = session
+    if (!end && found) return disconnected(found, now)
+    const { expiryS, isWillDropped } = end ?? { expiryS: record.expiryS, isWillDropped: true }
+    const stands = session.snapshot()
+    return disconnected(isWillDropped ? { ...stands, will: undefined } : stands, now, expiryS)
+  }
+
+  async function close(session: Session, end?: SessionEnd): Promise<void> {
     if (session.isEnded) return
     session.isEnded = true
     session.outbox.detach()
     const { record, key } = session
     const now = Date.now()
-    const will = isWillDropped ? undefined : record.will
-    const delayMs = Math.min(will?.delayS ?? 0, expiryS) * 1_000
     // With subscriptions and places still there.
-    const after = session.afterwards(now + expiryS * 1_000)
+    const left = leftOf(session, end, now)
     release(session)
     try {
-      const isOwed = will !== undefined && (delayMs > 0 || !(await wills.settle(record)))
-      const owed = isOwed ? { ...will, dueAt: now + delayMs } : undefined
-      const isKept = expiryS > 0 || isOwed
-      const last = { ...after, node: isOwed ? node : '', will: owed }
+      const { will, endsAt } = left
+      const isOwed = will !== undefined && (will.dueAt > now || !(await wills.settle(left)))
+      const isKept = endsAt > now || isOwed
+      const last = { ...left, node: isOwed ? node : '', will: isOwed ? will : undefined }
       await session.ledger.finish(isKept ? encodeRecord(last) : undefined)
-      if (owed) caretaker.visitAt(key, owed.dueAt)
+      if (isOwed) caretaker.visitAt(key, will.dueAt)
     } catch (error) {
       // Whoever cleans up finds it as of the last writing: for QoS 2 exact, for QoS 1 at worst a message twice.
       // A tenant that has no room left has as many of these as it likes.
@@ -252,30 +273,46 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
     }
   }
 
-  return {
-    async open(key, principal, identifier, connect, isWanted) {
-      const epoch = randomUUID()
-      caretaker.own(epoch)
+  const open: SessionStore['open'] = async (key, principal, identifier, connect, isWanted) => {
+    const epoch = randomUUID()
+    caretaker.own(epoch)
+    try {
+      const opened = await claim(key, principal, identifier, connect, { epoch, isWanted })
+      const isPresent = opened.found !== undefined
+      const session = create(key, opened)
+      if (!isPresent && session.isDurable) caretaker.onNewSession(principal)
+      if (!isPresent) return { session, isPresent }
       try {
-        const claimed = await claim(key, principal, identifier, connect, { epoch, isWanted })
-        const { isPresent, record } = claimed
-        const lastSeq = isPresent ? await options.lastPlace() : 0
-        const session = create(key, claimed, lastSeq)
-        if (!isPresent && session.isDurable) caretaker.onNewSession(principal)
-        if (!isPresent) return { session, isPresent }
-        try {
-          await restore(session, lastSeq)
-        } catch (error) {
-          await close(session, { expiryS: record.expiryS, isWillDropped: true })
-          throw error
-        }
-        return { session, isPresent }
+        await restore(session, isWanted)
       } catch (error) {
-        caretaker.disown(epoch)
+        await close(session)
         throw error
       }
-    },
+      return { session, isPresent }
+    } catch (error) {
+      caretaker.disown(epoch)
+      throw error
+    }
+  }
+
+  const underWay = new Set<Promise<unknown>>()
+
+  async function track<T>(work: Promise<T>): Promise<T> {
+    underWay.add(work)
+    try {
+      return await work
+    } finally {
+      underWay.delete(work)
+    }
+  }
+
+  return {
+    open: (...of) => track(open(...of)),
+    close: (session, end) => track(close(session, end)),
     begin(session, receiver) {
+      // Taken before it had a connection that could have been told.
+      if (session.ledger.isOver) return options.onTaken(session)
+      session.found = undefined
       session.outbox.attach(receiver)
       for (const bookmark of session.bookmarks.all()) {
         if (!bookmark.isLive) missed.catchUp(session, bookmark)
@@ -284,13 +321,14 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
         bus.log.warn({ err: error }, 'retained messages that wait for a session could not be sent'),
       )
     },
-    close,
     all: () => sessions.values(),
     heldBytes: () => backlog.bytes,
     confirmAll() {
       for (const { ledger } of sessions.values()) ledger.touch()
     },
-    stop() {
+    async stop() {
+      // What was opened for a connection that is gone is closed by who has opened it, which is under way before we look again.
+      while (underWay.size > 0) await Promise.allSettled(underWay)
       clock.stop()
     },
   }

@@ -84,8 +84,8 @@ export interface SessionOptions {
   /** Whether it outlives its connection, or has outlived one. */
   readonly isDurable: boolean
   readonly account: Account
-  /** Last place of the stream when the client came back: what lies before it waited for the client. */
-  readonly resumedAt: number
+  /** What was on file, of a session that is taken up again. */
+  readonly found: SessionRecord | undefined
 }
 
 /** A session while its client is connected [MQTT-4.1.0-1]. What outlives the connection is written by its ledger. */
@@ -107,24 +107,30 @@ export class Session implements Recorded {
   /** By packet identifier of the client's. */
   readonly receipts = new SparseMap<number, Receipt>()
   readonly record: SessionRecord
+  /**
+   * What was on file when the client came back, until the client is let in: a session that was taken up only in part, for
+   * whatever reason, is written down as it was found and not as it stands.
+   */
+  found: SessionRecord | undefined
+  /** Last place of the stream when the client came back: what lies before it waited for the client. */
+  resumedAt = 0
   /** How often permissions of the client have changed: an answer asked for before a change is to be asked for again. */
   changes = 0
   /** Set when it is over here: whatever is under way for it must leave nothing behind. */
   isEnded = false
   readonly ledger: Ledger
   readonly #host: SessionHost
-  readonly #resumedAt: number
   /** Messages that may still be brought out of the time when the client was away. */
   #roomForMissed: number
 
   constructor(host: SessionHost, options: SessionOptions) {
-    const { key, record, written, isDurable, account, resumedAt } = options
+    const { key, record, written, isDurable, account, found } = options
     this.#host = host
     this.key = key
     this.record = record
     this.principal = record.principal
     this.isDurable = isDurable
-    this.#resumedAt = resumedAt
+    this.found = found
     this.#roomForMissed = host.outbox.maxQueuedMessages
     this.ledger = new Ledger(host, this, written)
     this.outbox = new Outbox(
@@ -176,7 +182,7 @@ export class Session implements Recorded {
 
   /** Whether one more message of that place may be brought to the client; counted only while it waited for the client. */
   hasRoomFor(seq: number): boolean {
-    if (seq > this.#resumedAt) return true
+    if (seq > this.resumedAt) return true
     if (this.#roomForMissed > 0) {
       this.#roomForMissed -= 1
       return true
@@ -187,7 +193,7 @@ export class Session implements Recorded {
 
   /** As it stands now, with the client connected. */
   snapshot(): SessionRecord {
-    if (!this.isDurable) return this.record
+    if (!this.isDurable || this.found) return this.record
     const waiting = this.outbox.waitingRetained()
     const places: Record<string, number> = {}
     for (const bookmark of this.bookmarks.all()) places[bookmark.subject] = this.#placeOf(bookmark)
@@ -218,11 +224,6 @@ export class Session implements Recorded {
 
   onTaken(): void {
     this.#host.onTaken(this)
-  }
-
-  /** As it stands when its connection is gone. */
-  afterwards(endsAt: number): SessionRecord {
-    return { ...this.snapshot(), endsAt }
   }
 
   #placeOf(bookmark: Bookmark): number {

@@ -12,6 +12,11 @@ export interface Nodes {
   isAlive(id: string): boolean
   /** Calls back once for each process that has ended or has gone silent, and then nothing is heard of it again. Returns the removal. */
   onGone(listener: (id: string) => void): () => void
+  /**
+   * Calls back when this process has said nothing for so long that others may count it as gone: a machine that was paused, an
+   * event loop that was held up. Returns the removal.
+   */
+  onStoodStill(listener: () => void): () => void
   /** Tells the others that this process ends. */
   stop(): void
 }
@@ -32,7 +37,9 @@ export function createNodes(bus: Bus, options: NodesOptions = {}): Nodes {
   /** By process, when it was last heard. */
   const heard = new Map<string, number>()
   const listeners = new Set<(id: string) => void>()
+  const stillListeners = new Set<() => void>()
   let listensSince = Date.now()
+  let saidAt = Date.now()
 
   function say(subject: string): void {
     if (!bus.isConnected) return
@@ -44,15 +51,23 @@ export function createNodes(bus: Bus, options: NodesOptions = {}): Nodes {
     }
   }
 
+  function call(listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      bus.log.error({ err: error }, 'listener for processes that end failed')
+    }
+  }
+
   function lose(gone: string): void {
     if (!heard.delete(gone)) return
-    for (const listener of listeners) {
-      try {
-        listener(gone)
-      } catch (error) {
-        bus.log.error({ err: error }, 'listener for processes that end failed')
-      }
-    }
+    for (const listener of listeners) call(() => listener(gone))
+  }
+
+  /** What the others have said meanwhile was not heard: their time begins anew. */
+  function listenAnew(): void {
+    listensSince = Date.now()
+    for (const other of heard.keys()) heard.set(other, listensSince)
   }
 
   const subscriptions = [
@@ -71,7 +86,14 @@ export function createNodes(bus: Bus, options: NodesOptions = {}): Nodes {
   ]
 
   const timer = setInterval(() => {
+    // By the clock on the wall, which goes on while a machine sleeps. Half of it, since what was said has taken its time too.
+    const isLate = Date.now() - saidAt > Math.max(leaseMs / 2, heartbeatMs * 2)
+    saidAt = Date.now()
     say(ALIVE)
+    if (isLate) {
+      listenAnew()
+      for (const listener of stillListeners) call(listener)
+    }
     // Deaf ourselves: silence says nothing about the others.
     if (!bus.isConnected) return
     const latest = Date.now() - leaseMs
@@ -79,8 +101,7 @@ export function createNodes(bus: Bus, options: NodesOptions = {}): Nodes {
   }, heartbeatMs)
   timer.unref()
   const removeOnReconnect = bus.onReconnect(() => {
-    listensSince = Date.now()
-    for (const other of heard.keys()) heard.set(other, listensSince)
+    listenAnew()
     say(ALIVE)
   })
   say(ALIVE)
@@ -92,6 +113,12 @@ export function createNodes(bus: Bus, options: NodesOptions = {}): Nodes {
       listeners.add(listener)
       return () => {
         listeners.delete(listener)
+      }
+    },
+    onStoodStill(listener) {
+      stillListeners.add(listener)
+      return () => {
+        stillListeners.delete(listener)
       }
     },
     stop() {
