@@ -9,6 +9,7 @@ import { connectBus } from '../platform/bus/connect.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import { createNodes } from '../platform/bus/nodes.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
+import { keepStreams } from '../platform/bus/keep-streams.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
 import { COMPAT_PORTS } from '../platform/compat-ports.ts'
 import type { Config, Role } from '../platform/config.ts'
@@ -91,7 +92,10 @@ async function start(
   ])
   life.onStop('bus', () => bus.drain())
   signal?.throwIfAborted()
-  await ensureStreams(bus, { messagesMaxBytes: config.streamMaxBytes, replicas: config.streamReplicas })
+  const streams = { messagesMaxBytes: config.streamMaxBytes, replicas: config.streamReplicas }
+  await ensureStreams(bus, streams)
+  const keeping = keepStreams(bus, streams)
+  life.onStop('streams', () => keeping.stop())
   const nodes = createNodes(bus)
   life.onStop('nodes', () => nodes.stop())
   const publisher = createPublisher(bus)

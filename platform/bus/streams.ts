@@ -34,13 +34,19 @@ const NO_STORAGE_IN_CLUSTER = 10_005
  *
  * Uses nothing that nats-server 2.9.10 does not know.
  *
+ * @param onMade told of each stream that was not there
  * @throws {Unavailable} JetStream is not enabled or does not answer, or has no room for a stream of this size
  */
-export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Promise<void> {
+export async function ensureStreams(
+  bus: Bus,
+  options: StreamsOptions = {},
+  onMade: (stream: string) => void = () => undefined,
+): Promise<void> {
   const { replicas = 1 } = options
   const manager = await bus.connection.jetstreamManager({ checkAPI: false, timeout: 10_000 })
+  const ensure = (wanted: Wanted) => ensureStream(bus, manager, wanted, onMade)
   // What was acknowledged to a device waits here for the writer: nothing may age out or make room for newer messages.
-  await ensure(bus, manager, {
+  await ensure({
     ...FILE_STREAM,
     name: MESSAGES_STREAM,
     subjects: ['m.>'],
@@ -49,7 +55,7 @@ export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Pro
     max_age: 0,
     num_replicas: replicas,
   })
-  await ensure(bus, manager, {
+  await ensure({
     ...FILE_STREAM,
     name: EVENTS_STREAM,
     subjects: ['events.>'],
@@ -58,7 +64,7 @@ export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Pro
     max_age: EVENTS_MAX_AGE_NS,
     num_replicas: replicas,
   })
-  await ensure(bus, manager, {
+  await ensure({
     ...FILE_STREAM,
     name: DEADLETTERS_STREAM,
     subjects: ['deadletters.>'],
@@ -68,7 +74,7 @@ export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Pro
     num_replicas: replicas,
   })
   for (const name of [SESSIONS_STREAM, RETAINED_STREAM]) {
-    await ensure(bus, manager, {
+    await ensure({
       ...FILE_STREAM,
       name,
       subjects: [`${name}.>`],
@@ -120,10 +126,16 @@ type Wanted = Pick<
 > &
   Partial<Pick<StreamConfig, 'max_msgs_per_subject'>>
 
-async function ensure(bus: Bus, manager: JetStreamManager, wanted: Wanted): Promise<void> {
+async function ensureStream(
+  bus: Bus,
+  manager: JetStreamManager,
+  wanted: Wanted,
+  onMade: (stream: string) => void,
+): Promise<void> {
   try {
     const present = (await find(manager, wanted.name)) ?? (await create(manager, wanted))
     if (present) await update(bus, manager, wanted, present)
+    else onMade(wanted.name)
   } catch (error) {
     throw explained(error, wanted)
   }
