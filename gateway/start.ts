@@ -9,6 +9,7 @@ import { connectBus } from '../platform/bus/connect.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import { createNodes } from '../platform/bus/nodes.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
+import { watchJetStream } from '../platform/bus/jetstream-watch.ts'
 import { keepStreams } from '../platform/bus/keep-streams.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
 import { COMPAT_PORTS } from '../platform/compat-ports.ts'
@@ -22,6 +23,7 @@ import type { Logger } from '../platform/log.ts'
 import { createSecretBrake } from '../platform/secret-brake.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { startAdapters } from './adapters.ts'
+import { readFreeBytes } from './embedded/disk-space.ts'
 import { createApp } from './http/app.ts'
 import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
@@ -96,10 +98,13 @@ async function start(
   await ensureStreams(bus, streams)
   const keeping = keepStreams(bus, streams)
   life.onStop('streams', () => keeping.stop())
+  const isEmbedded = config.natsUrl === undefined
+  const jetStream = watchJetStream(bus, isEmbedded ? { findFacts: () => describeDisk(config.dataDir) } : {})
+  life.onStop('jetstream watch', () => jetStream.stop())
   const nodes = createNodes(bus)
   life.onStop('nodes', () => nodes.stop())
   const publisher = createPublisher(bus)
-  showBus(metrics, bus, publisher)
+  showBus(metrics, bus, publisher, jetStream)
   life.onStop('publisher', () => publisher.stop())
 
   // Not among what stands on the database: a process of adapters alone has doors to guess at too.
@@ -163,7 +168,7 @@ async function start(
 
   const endpoints = withDocs(
     [
-      ...healthEndpoints({ bus, database: database?.probe, registry: metrics.registry }),
+      ...healthEndpoints({ bus, jetStream, database: database?.probe, registry: metrics.registry }),
       ...(reading?.endpoints ?? []),
       ...(management?.endpoints ?? []),
     ],
@@ -222,6 +227,8 @@ async function connectReaders(
   life.onStop(name, () => bus.drain())
   return bus
 }
+
+const describeDisk = async (folder: string) => ({ folder, freeBytes: await readFreeBytes(folder) })
 
 async function createFirstAdmin(config: Config, { users }: Services): Promise<Gateway['firstAdmin']> {
   const generated = config.adminPassword === undefined ? randomBytes(15).toString('base64url') : undefined

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Registry } from 'prom-client'
 import { z } from 'zod'
 import type { Bus } from '../../platform/bus/connect.ts'
+import type { JetStreamWatch } from '../../platform/bus/jetstream-watch.ts'
 import type { Probe } from '../../platform/db/probe.ts'
 import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
@@ -9,19 +10,21 @@ import { VERSION } from '../version.ts'
 
 export interface HealthParts {
   readonly bus: Bus
+  readonly jetStream: JetStreamWatch
   /** Absent in a process that needs no database. */
   readonly database: Probe | undefined
   readonly registry: Registry
 }
 
 /** Whether the process lives, whether it can work, and what it counts. */
-export function healthEndpoints({ bus, database, registry }: HealthParts): Endpoint[] {
+export function healthEndpoints({ bus, jetStream, database, registry }: HealthParts): Endpoint[] {
   const instanceId = randomUUID()
   const open = { method: 'get', access: 'anyone', status: 200 } as const
 
   async function findMissing(): Promise<string[]> {
     const missing: string[] = []
     if (!bus.isConnected) missing.push('nats')
+    else if (!jetStream.answers) missing.push('jetstream')
     if (database && !(await database.answers())) missing.push('postgres')
     return missing
   }

@@ -128,3 +128,35 @@ describe('a NATS that comes back without its streams', () => {
     for (const { level, lost } of told) expect([level, lost]).toEqual([50, expect.stringMatching(/\w/)])
   }, 60_000)
 })
+
+describe('a NATS whose JetStream does not answer', () => {
+  /** As the server does it by itself when its disk is full. */
+  async function restartNats(isJetStreamOn: boolean): Promise<void> {
+    await nats.stop()
+    nats = await startTestNats({ port, dir: folder, isJetStreamOn })
+  }
+
+  const missing = async () => (await api.call('GET', '/readyz')).body.missing as string[] | undefined
+  const isAnswering = async () =>
+    /^sluice_jetstream_answers (\d)$/m.exec((await api.call('GET', '/metrics')).text)?.[1]
+  const said = (words: string) => lines.filter((line) => line.includes(words))
+
+  it('makes the process not ready, is told of once, and is over when it answers', async () => {
+    expect([await missing(), await isAnswering()]).toEqual([undefined, '1'])
+    await restartNats(false)
+
+    await eventually('readyz names it', async () => (await missing())?.join() === 'jetstream')
+    expect(await isAnswering()).toBe('0')
+    expect((await api.call('GET', '/health')).status).toBe(503)
+    expect((await api.call('GET', '/healthz')).status).toBe(200)
+
+    await restartNats(true)
+    await eventually('it is ready again', async () => (await api.call('GET', '/readyz')).status === 200)
+    await eventually('and publishes', async () => (await publish(20)) === 202)
+    expect(await isAnswering()).toBe('1')
+    expect(
+      said('JetStream does not answer').map((line) => (JSON.parse(line) as { level: number }).level),
+    ).toEqual([50])
+    expect(said('JetStream answers again')).toHaveLength(1)
+  }, 60_000)
+})
