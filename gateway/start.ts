@@ -22,6 +22,7 @@ import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { createSecretBrake } from '../platform/secret-brake.ts'
 import { createMetrics } from '../platform/metrics.ts'
+import { createAuthorityProbe } from './authority-probe.ts'
 import { startAdapters } from './adapters.ts'
 import { readFreeBytes } from './embedded/disk-space.ts'
 import { createApp } from './http/app.ts'
@@ -37,6 +38,9 @@ import { startReading } from './reading.ts'
 import { openDatabase } from './database.ts'
 import type { Services } from './services.ts'
 import { startStorage } from './storage.ts'
+
+/** Roles that let somebody in, or not. */
+const ASKING: readonly Role[] = ['http', 'mqtt', 'ws', 'reader']
 
 export interface Gateway {
   /** What this process serves over HTTP, the adapters' paths left out. */
@@ -166,9 +170,16 @@ async function start(
         })
       : undefined
 
+  const mustAsk = !management && ASKING.some(has)
   const endpoints = withDocs(
     [
-      ...healthEndpoints({ bus, jetStream, database: database?.probe, registry: metrics.registry }),
+      ...healthEndpoints({
+        bus,
+        jetStream,
+        database: database?.probe,
+        askAuthority: mustAsk ? createAuthorityProbe(bus) : undefined,
+        registry: metrics.registry,
+      }),
       ...(reading?.endpoints ?? []),
       ...(management?.endpoints ?? []),
     ],

@@ -13,11 +13,14 @@ export interface HealthParts {
   readonly jetStream: JetStreamWatch
   /** Absent in a process that needs no database. */
   readonly database: Probe | undefined
+  /** Whether somebody says who may do what; absent in a process that knows it itself, or need not. */
+  readonly askAuthority: (() => Promise<boolean>) | undefined
   readonly registry: Registry
 }
 
 /** Whether the process lives, whether it can work, and what it counts. */
-export function healthEndpoints({ bus, jetStream, database, registry }: HealthParts): Endpoint[] {
+export function healthEndpoints(parts: HealthParts): Endpoint[] {
+  const { bus, jetStream, database, askAuthority, registry } = parts
   const instanceId = randomUUID()
   const open = { method: 'get', access: 'anyone', status: 200 } as const
 
@@ -26,6 +29,7 @@ export function healthEndpoints({ bus, jetStream, database, registry }: HealthPa
     if (!bus.isConnected) missing.push('nats')
     else if (!jetStream.answers) missing.push('jetstream')
     if (database && !(await database.answers())) missing.push('postgres')
+    if (bus.isConnected && askAuthority && !(await askAuthority())) missing.push('api')
     return missing
   }
 
