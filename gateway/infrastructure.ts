@@ -1,6 +1,7 @@
 import type { Config, Role } from '../platform/config.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
+import { watchDiskSpace } from './embedded/disk-space.ts'
 import { startNats } from './embedded/nats.ts'
 import { startPostgres } from './embedded/postgres.ts'
 
@@ -41,6 +42,10 @@ export async function startInfrastructure(
     return server.url
   }
 
+  if (natsUrl === undefined || (needsDatabase && databaseUrl === undefined)) {
+    const space = await watchDiskSpace({ folder: dataDir, log })
+    life.onStop('disk space', () => space.stop())
+  }
   // Both to their end, also when one fails: only what has started can be stopped.
   const [postgres, nats] = await Promise.allSettled([
     needsDatabase && databaseUrl === undefined ? ownPostgres() : Promise.resolve(databaseUrl),

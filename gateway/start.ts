@@ -9,6 +9,8 @@ import { connectBus } from '../platform/bus/connect.ts'
 import type { Bus } from '../platform/bus/connect.ts'
 import { createNodes } from '../platform/bus/nodes.ts'
 import { createPublisher } from '../platform/bus/publisher.ts'
+import { watchJetStream } from '../platform/bus/jetstream-watch.ts'
+import { keepStreams } from '../platform/bus/keep-streams.ts'
 import { ensureStreams } from '../platform/bus/streams.ts'
 import { COMPAT_PORTS } from '../platform/compat-ports.ts'
 import type { Config, Role } from '../platform/config.ts'
@@ -20,7 +22,9 @@ import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/log.ts'
 import { createSecretBrake } from '../platform/secret-brake.ts'
 import { createMetrics } from '../platform/metrics.ts'
+import { createAuthorityProbe } from './authority-probe.ts'
 import { startAdapters } from './adapters.ts'
+import { readFreeBytes } from './embedded/disk-space.ts'
 import { createApp } from './http/app.ts'
 import { withDocs } from './http/docs.ts'
 import { healthEndpoints } from './http/health.ts'
@@ -34,6 +38,9 @@ import { startReading } from './reading.ts'
 import { openDatabase } from './database.ts'
 import type { Services } from './services.ts'
 import { startStorage } from './storage.ts'
+
+/** Roles that let somebody in, or not. */
+const ASKING: readonly Role[] = ['http', 'mqtt', 'ws', 'reader']
 
 export interface Gateway {
   /** What this process serves over HTTP, the adapters' paths left out. */
@@ -91,11 +98,17 @@ async function start(
   ])
   life.onStop('bus', () => bus.drain())
   signal?.throwIfAborted()
-  await ensureStreams(bus, { messagesMaxBytes: config.streamMaxBytes, replicas: config.streamReplicas })
+  const streams = { messagesMaxBytes: config.streamMaxBytes, replicas: config.streamReplicas }
+  await ensureStreams(bus, streams)
+  const keeping = keepStreams(bus, streams)
+  life.onStop('streams', () => keeping.stop())
+  const isEmbedded = config.natsUrl === undefined
+  const jetStream = watchJetStream(bus, isEmbedded ? { findFacts: () => describeDisk(config.dataDir) } : {})
+  life.onStop('jetstream watch', () => jetStream.stop())
   const nodes = createNodes(bus)
   life.onStop('nodes', () => nodes.stop())
   const publisher = createPublisher(bus)
-  showBus(metrics, bus, publisher)
+  showBus(metrics, bus, publisher, jetStream)
   life.onStop('publisher', () => publisher.stop())
 
   // Not among what stands on the database: a process of adapters alone has doors to guess at too.
@@ -157,9 +170,16 @@ async function start(
         })
       : undefined
 
+  const mustAsk = !management && ASKING.some(has)
   const endpoints = withDocs(
     [
-      ...healthEndpoints({ bus, database: database?.probe, registry: metrics.registry }),
+      ...healthEndpoints({
+        bus,
+        jetStream,
+        database: database?.probe,
+        askAuthority: mustAsk ? createAuthorityProbe(bus) : undefined,
+        registry: metrics.registry,
+      }),
       ...(reading?.endpoints ?? []),
       ...(management?.endpoints ?? []),
     ],
@@ -218,6 +238,8 @@ async function connectReaders(
   life.onStop(name, () => bus.drain())
   return bus
 }
+
+const describeDisk = async (folder: string) => ({ folder, freeBytes: await readFreeBytes(folder) })
 
 async function createFirstAdmin(config: Config, { users }: Services): Promise<Gateway['firstAdmin']> {
   const generated = config.adminPassword === undefined ? randomBytes(15).toString('base64url') : undefined

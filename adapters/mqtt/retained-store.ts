@@ -73,15 +73,18 @@ export async function createRetainedStore(
   let waiting: { seq: number; resolve: () => void }[] = []
   let position = 0
   let emptyPlace = 0
+  let createdAt: string | undefined
   let isStopped = false
   let stopReading = (): Promise<void> => Promise.resolve()
 
-  const mirror = createRetained({
-    onEvict(message) {
-      options.onEvict(message)
-      forgetMessage(message)
-    },
-  })
+  const startMirror = () =>
+    createRetained({
+      onEvict(message) {
+        options.onEvict(message)
+        forgetMessage(message)
+      },
+    })
+  let mirror = startMirror()
 
   /** By every process, since each comes to the same end; the second one finds nothing. */
   function forgetMessage(message: Message): void {
@@ -118,7 +121,22 @@ export async function createRetainedStore(
     waiting = waiting.filter(({ seq }) => seq > position)
   }
 
+  /** A stream that was lost and made anew counts from 1 again, and has nothing of what is here. */
+  async function fitToStream(): Promise<void> {
+    // A request made now would be thrown away with the connection, and wait for its timeout.
+    if (!bus.isConnected) throw new Unavailable('the bus is disconnected')
+    const { created, state } = await manager.streams.info(RETAINED_STREAM)
+    if (createdAt !== undefined && (created !== createdAt || state.last_seq < position)) {
+      mirror = startMirror()
+      empty.clear()
+      position = 0
+      emptyPlace = 0
+    }
+    createdAt = created
+  }
+
   async function read(): Promise<void> {
+    await fitToStream()
     const puller = await createPuller(bus, { stream: RETAINED_STREAM, fromSeq: position + 1 })
     stopReading = () => puller.stop()
     try {

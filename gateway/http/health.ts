@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Registry } from 'prom-client'
 import { z } from 'zod'
 import type { Bus } from '../../platform/bus/connect.ts'
+import type { JetStreamWatch } from '../../platform/bus/jetstream-watch.ts'
 import type { Probe } from '../../platform/db/probe.ts'
 import { Reply, endpoint } from '../../platform/http/endpoint.ts'
 import type { Endpoint } from '../../platform/http/endpoint.ts'
@@ -9,20 +10,26 @@ import { VERSION } from '../version.ts'
 
 export interface HealthParts {
   readonly bus: Bus
+  readonly jetStream: JetStreamWatch
   /** Absent in a process that needs no database. */
   readonly database: Probe | undefined
+  /** Whether somebody says who may do what; absent in a process that knows it itself, or need not. */
+  readonly askAuthority: (() => Promise<boolean>) | undefined
   readonly registry: Registry
 }
 
 /** Whether the process lives, whether it can work, and what it counts. */
-export function healthEndpoints({ bus, database, registry }: HealthParts): Endpoint[] {
+export function healthEndpoints(parts: HealthParts): Endpoint[] {
+  const { bus, jetStream, database, askAuthority, registry } = parts
   const instanceId = randomUUID()
   const open = { method: 'get', access: 'anyone', status: 200 } as const
 
   async function findMissing(): Promise<string[]> {
     const missing: string[] = []
     if (!bus.isConnected) missing.push('nats')
+    else if (!jetStream.answers) missing.push('jetstream')
     if (database && !(await database.answers())) missing.push('postgres')
+    if (bus.isConnected && askAuthority && !(await askAuthority())) missing.push('api')
     return missing
   }
 

@@ -144,6 +144,8 @@ export function createCaller<H extends RpcHandlers>(
   methods: readonly (keyof H & string)[],
   { timeoutMs = 5_000 }: { timeoutMs?: number } = {},
 ): RpcCaller<H> {
+  // Once in a while, for as long as nobody is there.
+  const limit = createLogLimit({ lines: 1 })
   async function call(method: string, input: unknown): Promise<unknown> {
     if (!bus.isConnected) throw new Unavailable('the bus is disconnected')
     let msg: Msg
@@ -152,7 +154,12 @@ export function createCaller<H extends RpcHandlers>(
         timeout: timeoutMs,
       })
     } catch (error) {
-      throw new Unavailable(`${subjectOf(name, method)}: ${reason(error)}`, { cause: error })
+      const subject = subjectOf(name, method)
+      const leftOut = limit.admit(subject)
+      if (leftOut !== undefined)
+        bus.log.warn({ subject, reason: reason(error), leftOut }, 'call was not answered')
+      // Devices and people are told this, and our subjects are none of their business.
+      throw new Unavailable('a part of the service does not answer', { cause: error })
     }
     const answer = msg.json<Reply>()
     if ('error' in answer) throw new RemoteError(answer.error)

@@ -1,3 +1,4 @@
+import { Unavailable } from '../errors.ts'
 import { createLogLimit } from '../log-limit.ts'
 import type { Bus } from './connect.ts'
 import { readMessage } from './message.ts'
@@ -79,13 +80,17 @@ export function createStreamFeed(bus: Bus): StreamFeed {
     onFailed: (error: unknown) => void,
   ): Promise<void> {
     let isStarted = false
+    let createdAt = ''
     while (!lane.isStopped) {
       try {
+        // A request made now would be thrown away with the connection, and wait for its timeout.
+        if (!bus.isConnected) throw new Unavailable('the bus is disconnected')
         const manager = await bus.connection.jetstreamManager({ checkAPI: false })
-        const { last_seq: last } = (await manager.streams.info(MESSAGES_STREAM)).state
+        const { created, state } = await manager.streams.info(MESSAGES_STREAM)
         // A stream that was lost and made anew counts from 1 again.
-        if (!isStarted) lane.position = last
-        else if (last < lane.position) lane.position = 0
+        if (!isStarted) lane.position = state.last_seq
+        else if (created !== createdAt || state.last_seq < lane.position) lane.position = 0
+        createdAt = created
         await read(lane, () => {
           isStarted = true
           onReady()

@@ -28,19 +28,27 @@ const STREAM_NOT_FOUND = 10_059
 const STREAM_NAME_IN_USE = 10_058
 const NO_STORAGE = 10_047
 const NO_STORAGE_IN_CLUSTER = 10_005
+const REPLICAS_NOT_SUPPORTED = 10_074
 
 /**
  * Makes the streams that Sluice stands on, or brings them to this configuration. Any number of processes may do so at once.
  *
  * Uses nothing that nats-server 2.9.10 does not know.
  *
- * @throws {Unavailable} JetStream is not enabled or does not answer, or has no room for a stream of this size
+ * @param onMade told of each stream that was not there
+ * @throws {Unavailable} JetStream is not enabled or does not answer, has no room for a stream of this size, or has fewer
+ *   servers than copies are asked for; then nothing was changed
  */
-export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Promise<void> {
+export async function ensureStreams(
+  bus: Bus,
+  options: StreamsOptions = {},
+  onMade: (stream: string) => void = () => undefined,
+): Promise<void> {
   const { replicas = 1 } = options
   const manager = await bus.connection.jetstreamManager({ checkAPI: false, timeout: 10_000 })
+  const ensure = (wanted: Wanted) => ensureStream(bus, manager, wanted, onMade)
   // What was acknowledged to a device waits here for the writer: nothing may age out or make room for newer messages.
-  await ensure(bus, manager, {
+  await ensure({
     ...FILE_STREAM,
     name: MESSAGES_STREAM,
     subjects: ['m.>'],
@@ -49,7 +57,7 @@ export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Pro
     max_age: 0,
     num_replicas: replicas,
   })
-  await ensure(bus, manager, {
+  await ensure({
     ...FILE_STREAM,
     name: EVENTS_STREAM,
     subjects: ['events.>'],
@@ -58,7 +66,7 @@ export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Pro
     max_age: EVENTS_MAX_AGE_NS,
     num_replicas: replicas,
   })
-  await ensure(bus, manager, {
+  await ensure({
     ...FILE_STREAM,
     name: DEADLETTERS_STREAM,
     subjects: ['deadletters.>'],
@@ -68,7 +76,7 @@ export async function ensureStreams(bus: Bus, options: StreamsOptions = {}): Pro
     num_replicas: replicas,
   })
   for (const name of [SESSIONS_STREAM, RETAINED_STREAM]) {
-    await ensure(bus, manager, {
+    await ensure({
       ...FILE_STREAM,
       name,
       subjects: [`${name}.>`],
@@ -120,10 +128,16 @@ type Wanted = Pick<
 > &
   Partial<Pick<StreamConfig, 'max_msgs_per_subject'>>
 
-async function ensure(bus: Bus, manager: JetStreamManager, wanted: Wanted): Promise<void> {
+async function ensureStream(
+  bus: Bus,
+  manager: JetStreamManager,
+  wanted: Wanted,
+  onMade: (stream: string) => void,
+): Promise<void> {
   try {
     const present = (await find(manager, wanted.name)) ?? (await create(manager, wanted))
     if (present) await update(bus, manager, wanted, present)
+    else onMade(wanted.name)
   } catch (error) {
     throw explained(error, wanted)
   }
@@ -153,9 +167,11 @@ async function update(
   bus: Bus,
   manager: JetStreamManager,
   wanted: Wanted,
-  { config, state }: StreamInfo,
+  { config, state, cluster }: StreamInfo,
 ): Promise<void> {
   const { name } = wanted
+  // Servers before 2.15 take it all the same, and find at their next start that they cannot read the stream any more.
+  if (wanted.num_replicas > 1 && !cluster) throw notClustered(wanted)
   let maxBytes = wanted.max_bytes
   // A server that is told to make a stream smaller than its content deletes from the front, acknowledged messages too.
   if (wanted.discard === DiscardPolicy.New && state.bytes > maxBytes) {
@@ -193,8 +209,25 @@ function errorCode(error: unknown): number | undefined {
   return error instanceof NatsError ? error.api_error?.err_code : undefined
 }
 
-function explained(error: unknown, { name, max_bytes: maxBytes }: Wanted): Error {
+function notClustered({ num_replicas: replicas }: Wanted, options?: ErrorOptions): Unavailable {
+  return new Unavailable(
+    `SLUICE_STREAM_REPLICAS is ${replicas}, and there is one NATS server, which is part of no cluster: set it to 1, or run a cluster of ${replicas}`,
+    options,
+  )
+}
+
+function explained(error: unknown, wanted: Wanted): Error {
+  const { name, max_bytes: maxBytes, num_replicas: replicas } = wanted
+  if (error instanceof Unavailable) return error
   const code = errorCode(error)
+  if (code === REPLICAS_NOT_SUPPORTED) return notClustered(wanted, { cause: error })
+  // The server says the same of too little room and of too few servers.
+  if (code === NO_STORAGE_IN_CLUSTER && replicas > 1) {
+    return new Unavailable(
+      `the NATS cluster has not ${replicas} servers (SLUICE_STREAM_REPLICAS) with room for stream "${name}" of ${maxBytes} bytes: add servers, or make the setting, the stream or their max_file_store fit`,
+      { cause: error },
+    )
+  }
   if (code === NO_STORAGE || code === NO_STORAGE_IN_CLUSTER) {
     return new Unavailable(
       `JetStream has no room for stream "${name}" of ${maxBytes} bytes: make the stream smaller or the server's max_file_store larger`,

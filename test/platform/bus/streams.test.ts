@@ -81,6 +81,25 @@ describe('the streams', () => {
   })
 })
 
+describe('more copies than there are servers', () => {
+  it.each(['with streams of one copy', 'without streams'])(
+    'are refused on a single server %s, and nothing is changed',
+    async (what) => {
+      await start()
+      const isFresh = what === 'without streams'
+      if (!isFresh) await ensureStreams(bus)
+
+      await expect(ensureStreams(bus, { replicas: 3 })).rejects.toThrow(
+        /^SLUICE_STREAM_REPLICAS is 3, and there is one NATS server/,
+      )
+
+      const manager = await bus.connection.jetstreamManager()
+      const copies = (await manager.streams.list().next()).map(({ config }) => config.num_replicas)
+      expect(copies).toEqual(isFresh ? [] : [1, 1, 1, 1, 1])
+    },
+  )
+})
+
 describe('a server without JetStream', () => {
   it('is named as such', async () => {
     nats = await startTestNats({ isJetStreamOn: false })
