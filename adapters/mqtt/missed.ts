@@ -65,11 +65,17 @@ export function createMissed(bus: Bus): Missed {
       for (const pulled of await puller.next(0)) {
         if (session.isEnded) return
         pending = pulled.pending
+        await untilRoom(session)
+        if (session.isEnded) return
         take(session, bookmark, pulled)
-        // Others may read while this one's client takes its time.
-        if (session.outbox.isFull) await yieldUntil(session.outbox.room())
       }
+      await untilRoom(session)
     }
+  }
+
+  /** What there is no room for stays in the stream. Others may read while this one's client takes its time. */
+  async function untilRoom(session: Session): Promise<void> {
+    while (session.outbox.isFull && !session.isEnded) await yieldUntil(session.outbox.room())
   }
 
   async function yieldUntil(done: Promise<void>): Promise<void> {

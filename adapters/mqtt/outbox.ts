@@ -25,6 +25,8 @@ export interface OutboxOptions {
    */
   readonly maxQueuedMessages: number
   readonly maxInflight: number
+  /** What all sessions of the process may hold together. */
+  readonly maxBacklogBytes?: number | undefined
   /** Messages handed to connections. */
   readonly delivered: Tally
 }
@@ -85,22 +87,26 @@ export class Outbox {
     this.#journal = journal
   }
 
-  /** Whether so much waits that further messages are better left in the stream. */
+  /** Whether further messages are to be left where they are kept: so much waits, or is held for others. */
   get isFull(): boolean {
     const { length, bytes } = this.#queue
-    return length >= ENOUGH_MESSAGES || bytes >= ENOUGH_BYTES || this.#account.isOver
+    if (length >= ENOUGH_MESSAGES || bytes >= ENOUGH_BYTES) return true
+    // One at a time is for everybody, or those who acknowledge nothing would keep all others of their domain waiting.
+    return this.#account.isOver && (length > 0 || this.#inFlight.size > 0 || this.#account.isFull)
   }
 
   get size(): { readonly waiting: number; readonly inFlight: number } {
     return { waiting: this.#queue.length, inFlight: this.#inFlight.size }
   }
 
-  /** Resolves when nothing waits, or nothing ever will again. */
+  /** Resolves when nothing waits, or nothing ever will again; there may be no room all the same, where others have it. */
   room(): Promise<void> {
-    if (this.#queue.length > 0) return new Promise((resolve) => this.#onRoom.push(resolve))
-    if (!this.#account.isOver) return Promise.resolve()
-    // Others hold what there is room for.
-    return new Promise((resolve) => setTimeout(resolve, OTHERS_MS))
+    if (this.#queue.length === 0) {
+      if (!this.isFull) return Promise.resolve()
+      // Others hold what there is room for, and do not tell.
+      setTimeout(() => this.#tellRoom(), OTHERS_MS)
+    }
+    return new Promise((resolve) => this.#onRoom.push(resolve))
   }
 
   /** Takes up what another connection, here or elsewhere, left unacknowledged. */
@@ -177,22 +183,28 @@ export class Outbox {
       delivery.settlement?.accept()
       return
     }
-    if (!this.#account.hasRoom(delivery, receiver !== undefined)) return this.#drop(delivery, 'backlog_full')
-    const waiting = this.#queue.length
-    if (waiting === 0 && receiver && this.#hasRoom(receiver)) {
+    const refusal = this.#findRefusal(delivery)
+    if (refusal) return this.#drop(delivery, refusal)
+    if (this.#queue.length === 0 && receiver && this.#hasRoom(receiver)) {
       this.#account.hold(delivery)
       return this.#begin(receiver, delivery)
-    }
-    const isCounted = !receiver || this.#account.isOver
-    if (
-      (isCounted && waiting >= this.#options.maxQueuedMessages) ||
-      this.#queue.bytes + costOf(delivery) > MAX_QUEUED_BYTES
-    ) {
-      return this.#drop(delivery, 'queue_full')
     }
     this.#queue.push(delivery)
     if (delivery.retained) this.#hasRetained = true
     this.#account.hold(delivery)
+  }
+
+  /** @returns why there is no room for a message, if there is none */
+  #findRefusal(delivery: Delivery): 'backlog_full' | 'queue_full' | undefined {
+    // It could have stayed in the stream, so whoever brings it has looked for room: refused, it would be lost.
+    if (this.#journal && delivery.source && !delivery.settlement) return undefined
+    const isPresent = this.#receiver !== undefined
+    if (!this.#account.hasRoom(delivery, isPresent)) return 'backlog_full'
+    const { length, bytes } = this.#queue
+    if (length === 0) return undefined
+    const isCounted = !isPresent || this.#account.isOver
+    if (isCounted && length >= this.#options.maxQueuedMessages) return 'queue_full'
+    return bytes + costOf(delivery) > MAX_QUEUED_BYTES ? 'queue_full' : undefined
   }
 
   #drop({ settlement }: Delivery, reason: string): void {

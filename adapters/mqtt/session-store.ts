@@ -82,7 +82,7 @@ export interface SessionStoreOptions {
 export function createSessionStore(options: SessionStoreOptions): SessionStore {
   const { bus, node, records, claims, caretaker, wills, authority, subscriptions, missed } = options
   const sessions = new Map<string, Session>()
-  const backlog = createBacklog()
+  const backlog = createBacklog(options.outbox.maxBacklogBytes)
   const clock = createLedgerClock()
 
   async function claim(
