@@ -75,7 +75,7 @@ export function createMissed(bus: Bus): Missed {
 
   /** What there is no room for stays in the stream. Others may read while this one's client takes its time. */
   async function untilRoom(session: Session): Promise<void> {
-    while (session.outbox.isFull && !session.isEnded) await yieldUntil(session.outbox.room())
+    while (session.leavesInStream && !session.isEnded) await yieldUntil(session.room())
   }
 
   async function yieldUntil(done: Promise<void>): Promise<void> {

@@ -176,8 +176,8 @@ export class Outbox {
 
   deliver(delivery: Delivery): void {
     const receiver = this.#receiver
-    if (delivery.qos === 0) {
-      // "At most once": kept for nobody who is away or too slow.
+    if (delivery.qos === 0 && !delivery.retained && !this.#isBehindRetained(delivery.topic)) {
+      // "At most once": kept for nobody who is away or too slow. What SUBSCRIBE has asked for is no burst of others.
       if (receiver && !receiver.isCongested) this.#write(receiver, delivery, 0, false)
       else if (receiver) this.#onDrop('slow_receiver')
       delivery.settlement?.accept()
@@ -185,7 +185,20 @@ export class Outbox {
     }
     const refusal = this.#findRefusal(delivery)
     if (refusal) return this.#drop(delivery, refusal)
-    if (this.#queue.length === 0 && receiver && this.#hasRoom(receiver)) {
+    this.take(delivery)
+  }
+
+  /** Whether an older message of the topic waits that SUBSCRIBE has asked for: the newer one must not overtake it. */
+  #isBehindRetained(topic: string): boolean {
+    if (!this.#hasRetained) return false
+    for (const waiting of this.#queue) if (waiting.retained && waiting.topic === topic) return true
+    return false
+  }
+
+  /** Delivers what there is room for: whoever brings it has looked. */
+  take(delivery: Delivery): void {
+    const receiver = this.#receiver
+    if (this.#queue.length === 0 && receiver && this.#hasRoom(receiver, delivery)) {
       this.#account.hold(delivery)
       return this.#begin(receiver, delivery)
     }
@@ -258,9 +271,13 @@ export class Outbox {
   /** Sends what waits as far as acknowledgements and the socket allow. */
   pump(): void {
     const receiver = this.#receiver
-    while (receiver && this.#queue.length > 0 && this.#hasRoom(receiver)) {
-      this.#begin(receiver, this.#queue.shift() as Delivery)
+    for (;;) {
+      const { first } = this.#queue
+      if (!receiver || !first || !this.#hasRoom(receiver, first)) break
+      this.#queue.shift()
+      this.#begin(receiver, first)
     }
+    if (this.#queue.length === 0) this.#hasRetained = false
     this.#tellRoom()
   }
 
@@ -272,14 +289,22 @@ export class Outbox {
     return this.#inFlight.delete(packetId)
   }
 
-  #hasRoom(receiver: Receiver): boolean {
+  #hasRoom(receiver: Receiver, { qos }: Delivery): boolean {
+    if (receiver.isCongested) return false
     // [MQTT-3.3.4-9], and our own bound for versions that know no Receive Maximum.
     const window = Math.min(this.#options.maxInflight, receiver.receiveMaximum)
-    return this.#inFlight.size < window && !receiver.isCongested
+    return qos === 0 || this.#inFlight.size < window
   }
 
   /** @param delivery held already */
   #begin(receiver: Receiver, delivery: Delivery): void {
+    if (delivery.qos === 0) {
+      this.#account.release(delivery)
+      this.#write(receiver, delivery, 0, false)
+      delivery.settlement?.accept()
+      this.#journal?.touch()
+      return
+    }
     const packetId = this.#nextId()
     this.#inFlight.set(packetId, delivery)
     const journal = this.#journal

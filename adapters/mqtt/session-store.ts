@@ -280,9 +280,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       for (const bookmark of session.bookmarks.all()) {
         if (!bookmark.isLive) missed.catchUp(session, bookmark)
       }
-      sendOwed(options.retained, session).catch((error: unknown) =>
-        bus.log.warn({ err: error }, 'retained messages that wait for a session could not be sent'),
-      )
+      sendOwed({ retained: options.retained, log: bus.log }, session)
     },
     close,
     all: () => sessions.values(),
