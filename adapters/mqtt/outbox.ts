@@ -73,6 +73,10 @@ export class Outbox {
    * [MQTT-4.3.3-6], which nobody needs any more.
    */
   readonly #inFlight = new SparseMap<number, Delivery | undefined>()
+  /** Of those in flight, what an earlier connection has sent and this one is still to repeat, in their order. */
+  readonly #unrepeated = new SparseMap<number, Delivery>()
+  /** Of those in flight, what an earlier connection has sent and of which nothing but PUBREL is repeated. */
+  readonly #released = new SparseMap<number, true>()
   #lastId = 0
 
   /**
@@ -164,8 +168,12 @@ export class Outbox {
   attach(receiver: Receiver): void {
     this.#receiver = receiver
     for (const [packetId, delivery] of this.#inFlight) {
-      if (!delivery) receiver.send(encodePubrel(packetId))
-      else if (!this.#write(receiver, delivery, packetId, true)) this.#end(packetId)
+      if (delivery) {
+        this.#unrepeated.set(packetId, delivery)
+        continue
+      }
+      this.#released.set(packetId, true)
+      receiver.send(encodePubrel(packetId))
     }
     this.pump()
   }
@@ -260,6 +268,7 @@ export class Outbox {
       const delivery = this.#inFlight.get(packetId)
       if (delivery) this.#account.release(delivery)
       this.#inFlight.set(packetId, undefined)
+      if (this.#unrepeated.delete(packetId)) this.#released.set(packetId, true)
     }
     if (!isKnown || !this.#journal) return receiver?.send(encodePubrel(packetId))
     // On file first: once the client has PUBREL, the message sent again would be another one to it.
@@ -271,6 +280,7 @@ export class Outbox {
   /** Sends what waits as far as acknowledgements and the socket allow. */
   pump(): void {
     const receiver = this.#receiver
+    if (receiver) this.#repeat(receiver)
     for (;;) {
       const { first } = this.#queue
       if (!receiver || !first || !this.#hasRoom(receiver, first)) break
@@ -281,19 +291,34 @@ export class Outbox {
     this.#tellRoom()
   }
 
+  #repeat(receiver: Receiver): void {
+    for (const [packetId, delivery] of this.#unrepeated) {
+      if (receiver.isCongested || this.#unacknowledged >= receiver.receiveMaximum) return
+      this.#unrepeated.delete(packetId)
+      if (!this.#write(receiver, delivery, packetId, true)) this.#end(packetId)
+    }
+  }
+
+  /** What this connection has sent: Receive Maximum is about each connection anew (MQTT 5 section 4.9). */
+  get #unacknowledged(): number {
+    return this.#inFlight.size - this.#unrepeated.size - this.#released.size
+  }
+
   /** The packet identifier is free again. @returns whether it was in flight */
   #end(packetId: number): boolean {
     const delivery = this.#inFlight.get(packetId)
     if (delivery) this.#account.release(delivery)
     delivery?.settlement?.accept()
+    this.#unrepeated.delete(packetId)
+    this.#released.delete(packetId)
     return this.#inFlight.delete(packetId)
   }
 
   #hasRoom(receiver: Receiver, { qos }: Delivery): boolean {
-    if (receiver.isCongested) return false
+    if (receiver.isCongested || this.#unrepeated.size > 0) return false
+    if (qos === 0) return true
     // [MQTT-3.3.4-9], and our own bound for versions that know no Receive Maximum.
-    const window = Math.min(this.#options.maxInflight, receiver.receiveMaximum)
-    return qos === 0 || this.#inFlight.size < window
+    return this.#unacknowledged < receiver.receiveMaximum && this.#inFlight.size < this.#options.maxInflight
   }
 
   /** @param delivery held already */
