@@ -28,8 +28,8 @@ const MAX_BYTES = 256 * 1024 * 1024
 const DOMAIN_SHARE = 1 / 4
 /**
  * Where clients are there it may be so many times as much: what is held for them is on its way out, and was acknowledged to its
- * publisher. It ends somewhere all the same, for those that are there and acknowledge nothing, and where one domain's ends the
- * total still has room for others.
+ * publisher. It ends somewhere all the same, for those that are there and acknowledge nothing. As the total fills up, a
+ * domain may have no more than what is still free of it: however many have what they may, there is room for the next one.
  */
 const PRESENT_FACTOR = 2
 /** What a message costs each session beside what is in memory once. */
@@ -60,17 +60,23 @@ export class Account {
 
   /** Whether there is so much that clients that are there may have no more messages than those that are away. */
   get isOver(): boolean {
-    return this.#bytes > this.#maxBytes || this.#total.bytes > this.#total.maxBytes
+    return this.#bytes > Math.min(this.#maxBytes, this.#limit(PRESENT_FACTOR))
+  }
+
+  /** Whether not even clients that are there may have more. */
+  get isFull(): boolean {
+    return this.#bytes >= this.#limit(PRESENT_FACTOR)
   }
 
   /** @param isPresent whether the client is there to take it */
   hasRoom(holding: Holding, isPresent: boolean): boolean {
     const bytes = OVERHEAD_BYTES + (holding.share.holders === 0 ? sharedBytes(holding) : 0)
-    const factor = isPresent ? PRESENT_FACTOR : 1
-    return (
-      this.#bytes + bytes <= this.#maxBytes * factor &&
-      this.#total.bytes + bytes <= this.#total.maxBytes * factor
-    )
+    return this.#bytes + bytes <= this.#limit(isPresent ? PRESENT_FACTOR : 1)
+  }
+
+  /** Dynamic threshold (Choudhury and Hahne): its share, or as much as is free of the total when that is less. */
+  #limit(factor: number): number {
+    return Math.min(this.#maxBytes * factor, this.#total.maxBytes * factor - this.#total.bytes)
   }
 
   hold(holding: Holding): void {

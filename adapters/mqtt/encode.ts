@@ -26,7 +26,7 @@ export interface Delivery {
   readonly share: Share
   /** Where a session that outlives its connection got the message from. */
   readonly source?: Source | undefined
-  /** The same of a retained message that SUBSCRIBE has brought. */
+  /** Of a retained message that SUBSCRIBE has brought. */
   readonly retained?: RetainedSource | undefined
   /** Of a message that a group shares. */
   readonly settlement?: Settlement | undefined

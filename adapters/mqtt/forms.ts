@@ -3,6 +3,7 @@ import { FilterIndex } from '../filter-index.ts'
 import { bookmarkOf } from './bookmarks.ts'
 import { matchOf, merge, suffixOf, toDelivery, wants } from './deliveries.ts'
 import type { Common, Match } from './deliveries.ts'
+import { sendAhead } from './retained-delivery.ts'
 import type { Route, Session } from './sessions.ts'
 
 /** Subscriptions that share a channel and the way of writing it. */
@@ -96,8 +97,9 @@ function collect(
 }
 
 function admits(route: Route, message: Message, seq: number): boolean {
-  if (!wants(route, message)) return false
-  return route.place === undefined || takes(route, message, seq)
+  if (!wants(route, message) || (route.place && !takes(route, message, seq))) return false
+  if (route.owed) sendAhead(route, message.levels)
+  return true
 }
 
 /** Whether a session that reads from the stream takes this message now, rather than later from there. */
@@ -106,7 +108,7 @@ function takes({ session, place, since }: Route, message: Message, seq: number):
   const bookmark = bookmarkOf(place, message.levels)
   if (seq <= bookmark.at) return false
   // Decided once a message, whatever number of filters match: `newest` is the last one decided on.
-  if (bookmark.isLive && bookmark.newest !== seq && session.outbox.isFull) {
+  if (bookmark.isLive && bookmark.newest !== seq && session.leavesInStream) {
     bookmark.at = seq - 1
     bookmark.isLive = false
     session.onBehind(bookmark)

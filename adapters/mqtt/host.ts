@@ -32,6 +32,8 @@ export interface MqttLimits extends SessionBounds {
   readonly maxQueuedMessages: number
   /** Unacknowledged QoS 1 and 2 messages to one session. */
   readonly maxInflight: number
+  /** What all sessions of the process may hold together; 256 MiB when not given. */
+  readonly maxBacklogBytes?: number | undefined
   /** The same from one connection of MQTT 5, which is told so; of older versions QoS 2 in kept sessions alone. */
   readonly receiveMaximum: number
   readonly sessionExpiryS: number

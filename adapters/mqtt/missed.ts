@@ -75,8 +75,9 @@ export function createMissed(bus: Bus): Missed {
       if (batch.length === 0 || !isWanted()) return false
       for (const pulled of batch) {
         pending = pulled.pending
+        // What there is no room for stays in the stream.
+        if (session.leavesInStream) return false
         take(session, bookmark, pulled)
-        if (session.outbox.isFull) return false
       }
       if (pending === 0 && bookmark.newest <= bookmark.at) {
         bookmark.isLive = true
@@ -113,7 +114,7 @@ export function createMissed(bus: Bus): Missed {
   async function run(session: Session, bookmark: Bookmark): Promise<void> {
     while (isRead(session, bookmark)) {
       // Neither a slot nor a consumer is kept while the client takes its time.
-      if (session.outbox.isFull) await session.outbox.room()
+      while (session.leavesInStream && isRead(session, bookmark)) await session.room()
       try {
         // Who is live is done, also when that is over at once: then another reader has begun.
         if (await inTurn(session, bookmark)) return

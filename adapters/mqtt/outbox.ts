@@ -25,6 +25,8 @@ export interface OutboxOptions {
    */
   readonly maxQueuedMessages: number
   readonly maxInflight: number
+  /** What all sessions of the process may hold together. */
+  readonly maxBacklogBytes?: number | undefined
   /** Messages handed to connections. */
   readonly delivered: Tally
 }
@@ -71,6 +73,10 @@ export class Outbox {
    * [MQTT-4.3.3-6], which nobody needs any more.
    */
   readonly #inFlight = new SparseMap<number, Delivery | undefined>()
+  /** Of those in flight, what an earlier connection has sent and this one is still to repeat, in their order. */
+  readonly #unrepeated = new SparseMap<number, Delivery>()
+  /** Of those in flight, what an earlier connection has sent and of which nothing but PUBREL is repeated. */
+  readonly #released = new SparseMap<number, true>()
   #lastId = 0
 
   /**
@@ -85,22 +91,26 @@ export class Outbox {
     this.#journal = journal
   }
 
-  /** Whether so much waits that further messages are better left in the stream. */
+  /** Whether further messages are to be left where they are kept: so much waits, or is held for others. */
   get isFull(): boolean {
     const { length, bytes } = this.#queue
-    return length >= ENOUGH_MESSAGES || bytes >= ENOUGH_BYTES || this.#account.isOver
+    if (length >= ENOUGH_MESSAGES || bytes >= ENOUGH_BYTES) return true
+    // One at a time is for everybody, or those who acknowledge nothing would keep all others of their domain waiting.
+    return this.#account.isOver && (length > 0 || this.#inFlight.size > 0 || this.#account.isFull)
   }
 
   get size(): { readonly waiting: number; readonly inFlight: number } {
     return { waiting: this.#queue.length, inFlight: this.#inFlight.size }
   }
 
-  /** Resolves when nothing waits, or nothing ever will again. */
+  /** Resolves when nothing waits, or nothing ever will again; there may be no room all the same, where others have it. */
   room(): Promise<void> {
-    if (this.#queue.length > 0) return new Promise((resolve) => this.#onRoom.push(resolve))
-    if (!this.#account.isOver) return Promise.resolve()
-    // Others hold what there is room for.
-    return new Promise((resolve) => setTimeout(resolve, OTHERS_MS))
+    if (this.#queue.length === 0) {
+      if (!this.isFull) return Promise.resolve()
+      // Others hold what there is room for, and do not tell.
+      setTimeout(() => this.#tellRoom(), OTHERS_MS)
+    }
+    return new Promise((resolve) => this.#onRoom.push(resolve))
   }
 
   /** Takes up what another connection, here or elsewhere, left unacknowledged. */
@@ -158,8 +168,12 @@ export class Outbox {
   attach(receiver: Receiver): void {
     this.#receiver = receiver
     for (const [packetId, delivery] of this.#inFlight) {
-      if (!delivery) receiver.send(encodePubrel(packetId))
-      else if (!this.#write(receiver, delivery, packetId, true)) this.#end(packetId)
+      if (delivery) {
+        this.#unrepeated.set(packetId, delivery)
+        continue
+      }
+      this.#released.set(packetId, true)
+      receiver.send(encodePubrel(packetId))
     }
     this.pump()
   }
@@ -170,29 +184,48 @@ export class Outbox {
 
   deliver(delivery: Delivery): void {
     const receiver = this.#receiver
-    if (delivery.qos === 0) {
-      // "At most once": kept for nobody who is away or too slow.
+    if (delivery.qos === 0 && !delivery.retained && !this.#isBehindRetained(delivery.topic)) {
+      // "At most once": kept for nobody who is away or too slow. What SUBSCRIBE has asked for is no burst of others.
       if (receiver && !receiver.isCongested) this.#write(receiver, delivery, 0, false)
       else if (receiver) this.#onDrop('slow_receiver')
       delivery.settlement?.accept()
       return
     }
-    if (!this.#account.hasRoom(delivery, receiver !== undefined)) return this.#drop(delivery, 'backlog_full')
-    const waiting = this.#queue.length
-    if (waiting === 0 && receiver && this.#hasRoom(receiver)) {
+    const refusal = this.#findRefusal(delivery)
+    if (refusal) return this.#drop(delivery, refusal)
+    this.take(delivery)
+  }
+
+  /** Whether an older message of the topic waits that SUBSCRIBE has asked for: the newer one must not overtake it. */
+  #isBehindRetained(topic: string): boolean {
+    if (!this.#hasRetained) return false
+    for (const waiting of this.#queue) if (waiting.retained && waiting.topic === topic) return true
+    return false
+  }
+
+  /** Delivers what there is room for: whoever brings it has looked. */
+  take(delivery: Delivery): void {
+    const receiver = this.#receiver
+    if (this.#queue.length === 0 && receiver && this.#hasRoom(receiver, delivery)) {
       this.#account.hold(delivery)
       return this.#begin(receiver, delivery)
-    }
-    const isCounted = !receiver || this.#account.isOver
-    if (
-      (isCounted && waiting >= this.#options.maxQueuedMessages) ||
-      this.#queue.bytes + costOf(delivery) > MAX_QUEUED_BYTES
-    ) {
-      return this.#drop(delivery, 'queue_full')
     }
     this.#queue.push(delivery)
     if (delivery.retained) this.#hasRetained = true
     this.#account.hold(delivery)
+  }
+
+  /** @returns why there is no room for a message, if there is none */
+  #findRefusal(delivery: Delivery): 'backlog_full' | 'queue_full' | undefined {
+    // It could have stayed in the stream, so whoever brings it has looked for room: refused, it would be lost.
+    if (this.#journal && delivery.source && !delivery.settlement) return undefined
+    const isPresent = this.#receiver !== undefined
+    if (!this.#account.hasRoom(delivery, isPresent)) return 'backlog_full'
+    const { length, bytes } = this.#queue
+    if (length === 0) return undefined
+    const isCounted = !isPresent || this.#account.isOver
+    if (isCounted && length >= this.#options.maxQueuedMessages) return 'queue_full'
+    return bytes + costOf(delivery) > MAX_QUEUED_BYTES ? 'queue_full' : undefined
   }
 
   #drop({ settlement }: Delivery, reason: string): void {
@@ -235,6 +268,7 @@ export class Outbox {
       const delivery = this.#inFlight.get(packetId)
       if (delivery) this.#account.release(delivery)
       this.#inFlight.set(packetId, undefined)
+      if (this.#unrepeated.delete(packetId)) this.#released.set(packetId, true)
     }
     if (!isKnown || !this.#journal) return receiver?.send(encodePubrel(packetId))
     // On file first: once the client has PUBREL, the message sent again would be another one to it.
@@ -246,10 +280,28 @@ export class Outbox {
   /** Sends what waits as far as acknowledgements and the socket allow. */
   pump(): void {
     const receiver = this.#receiver
-    while (receiver && this.#queue.length > 0 && this.#hasRoom(receiver)) {
-      this.#begin(receiver, this.#queue.shift() as Delivery)
+    if (receiver) this.#repeat(receiver)
+    for (;;) {
+      const { first } = this.#queue
+      if (!receiver || !first || !this.#hasRoom(receiver, first)) break
+      this.#queue.shift()
+      this.#begin(receiver, first)
     }
+    if (this.#queue.length === 0) this.#hasRetained = false
     this.#tellRoom()
+  }
+
+  #repeat(receiver: Receiver): void {
+    for (const [packetId, delivery] of this.#unrepeated) {
+      if (receiver.isCongested || this.#unacknowledged >= receiver.receiveMaximum) return
+      this.#unrepeated.delete(packetId)
+      if (!this.#write(receiver, delivery, packetId, true)) this.#end(packetId)
+    }
+  }
+
+  /** What this connection has sent: Receive Maximum is about each connection anew (MQTT 5 section 4.9). */
+  get #unacknowledged(): number {
+    return this.#inFlight.size - this.#unrepeated.size - this.#released.size
   }
 
   /** The packet identifier is free again. @returns whether it was in flight */
@@ -257,17 +309,27 @@ export class Outbox {
     const delivery = this.#inFlight.get(packetId)
     if (delivery) this.#account.release(delivery)
     delivery?.settlement?.accept()
+    this.#unrepeated.delete(packetId)
+    this.#released.delete(packetId)
     return this.#inFlight.delete(packetId)
   }
 
-  #hasRoom(receiver: Receiver): boolean {
+  #hasRoom(receiver: Receiver, { qos }: Delivery): boolean {
+    if (receiver.isCongested || this.#unrepeated.size > 0) return false
+    if (qos === 0) return true
     // [MQTT-3.3.4-9], and our own bound for versions that know no Receive Maximum.
-    const window = Math.min(this.#options.maxInflight, receiver.receiveMaximum)
-    return this.#inFlight.size < window && !receiver.isCongested
+    return this.#unacknowledged < receiver.receiveMaximum && this.#inFlight.size < this.#options.maxInflight
   }
 
   /** @param delivery held already */
   #begin(receiver: Receiver, delivery: Delivery): void {
+    if (delivery.qos === 0) {
+      this.#account.release(delivery)
+      this.#write(receiver, delivery, 0, false)
+      delivery.settlement?.accept()
+      this.#journal?.touch()
+      return
+    }
     const packetId = this.#nextId()
     this.#inFlight.set(packetId, delivery)
     const journal = this.#journal

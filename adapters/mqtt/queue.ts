@@ -16,6 +16,10 @@ export class Queue {
     return this.#bytes
   }
 
+  get first(): Delivery | undefined {
+    return this.#items[this.#head]
+  }
+
   push(delivery: Delivery): void {
     this.#items.push(delivery)
     this.#bytes += costOf(delivery)

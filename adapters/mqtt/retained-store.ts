@@ -20,6 +20,8 @@ export interface RetainedStore {
   readonly size: Retained['size']
   /** Puts a retained message on file for all; an empty payload takes the one before it away [MQTT-3.3.1-6]. */
   store(message: Message, done: (error?: Error) => void): void
+  /** The one of a topic as far as it is known here. */
+  get(channel: ChannelAddress, levels: readonly string[]): RetainedMessage | undefined
   /**
    * Those of one channel that a filter matches, whatever process has acknowledged them before now, in the order of their
    * places.
@@ -216,6 +218,10 @@ export async function createRetainedStore(
     store(message, done) {
       const subject = PREFIX + messageSubject(message).slice('m.'.length)
       publisher.publish(subject, message.payload, messageHeaders(message), done)
+    },
+    get({ channelId }, levels) {
+      const message = mirror.get(channelId, levels)
+      return message && { message, seq: seqOf.get(message) ?? 0 }
     },
     async find({ domainId, channelId }, filter) {
       await caughtUp()

@@ -16,6 +16,7 @@ export interface Retained {
    * @returns what is kept of it
    */
   set(message: Message): Message | undefined
+  get(channelId: string, levels: readonly string[]): Message | undefined
   /**
    * Those of one channel that a filter matches, in no order.
    *
@@ -115,6 +116,7 @@ export function createRetained(options: RetainedOptions): Retained {
       // It may have had to make the room itself.
       return shelves.get(kept.domainId)?.messages.has(kept) ? kept : undefined
     },
+    get: (channelId, levels) => channels.get(channelId)?.get(levels),
     find(channelId, filter) {
       const channel = channels.get(channelId)
       if (!channel) return { found: [], visits: 0 }

@@ -97,7 +97,7 @@ export interface SessionStoreOptions {
 export function createSessionStore(options: SessionStoreOptions): SessionStore {
   const { bus, node, records, claims, caretaker, wills, authority, subscriptions, missed } = options
   const sessions = new Map<string, Session>()
-  const backlog = createBacklog()
+  const backlog = createBacklog(options.outbox.maxBacklogBytes)
   const clock = createLedgerClock()
 
   async function claim(
@@ -317,9 +317,7 @@ export function createSessionStore(options: SessionStoreOptions): SessionStore {
       for (const bookmark of session.bookmarks.all()) {
         if (!bookmark.isLive) missed.catchUp(session, bookmark)
       }
-      sendOwed(options.retained, session).catch((error: unknown) =>
-        bus.log.warn({ err: error }, 'retained messages that wait for a session could not be sent'),
-      )
+      sendOwed({ retained: options.retained, log: bus.log }, session)
     },
     all: () => sessions.values(),
     heldBytes: () => backlog.bytes,

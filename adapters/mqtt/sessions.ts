@@ -10,6 +10,7 @@ import type { LedgerHost, Recorded } from './ledger.ts'
 import { Outbox } from './outbox.ts'
 import type { OutboxOptions } from './outbox.ts'
 import type { Qos } from './packets.ts'
+import type { RetainedStore } from './retained-store.ts'
 import { decodeRecord, encodeRecord } from './session-record.ts'
 import type { Owed, SessionRecord, SubscriptionRecord } from './session-record.ts'
 import type { Written } from './session-records.ts'
@@ -41,8 +42,18 @@ export interface Route {
   readonly place: Place | undefined
   /** Messages up to this place in the stream are not wanted. */
   since: number
-  /** Of a session that outlives its connection. Counts until they wait to be sent, from where the outbox knows of them. */
+  /** Counts until they wait to be sent, from where the outbox knows of them. */
   owed?: Owed | undefined
+  /** Places of those among {@link owed} that were sent before their turn. */
+  ahead?: Set<number>
+}
+
+/** Retained messages on their way to a client that could not take all of them at once. */
+export interface Owing {
+  readonly routes: Route[]
+  readonly retained: RetainedStore
+  /** Resolves when they are sent, or never will be. */
+  readonly done: Promise<void>
 }
 
 /**
@@ -118,6 +129,8 @@ export class Session implements Recorded {
   changes = 0
   /** Set when it is over here: whatever is under way for it must leave nothing behind. */
   isEnded = false
+  /** While retained messages are still to be sent. */
+  owing: Owing | undefined
   readonly ledger: Ledger
   readonly #host: SessionHost
   /** Messages that may still be brought out of the time when the client was away. */
@@ -139,6 +152,17 @@ export class Session implements Recorded {
       (reason) => host.onDrop(this, reason),
       isDurable ? this : undefined,
     )
+  }
+
+  /** Whether messages of the stream are to stay there: there is no room, or older ones, retained, are still to come. */
+  get leavesInStream(): boolean {
+    return this.owing !== undefined || this.outbox.isFull
+  }
+
+  /** Resolves when that may have changed. */
+  async room(): Promise<void> {
+    await this.owing?.done
+    await this.outbox.room()
   }
 
   onBehind(bookmark: Bookmark): void {

@@ -21,7 +21,7 @@ export interface Shares {
    * @throws {QuotaExceeded}
    */
   add(route: Route, group: string): Promise<void>
-  /** The member leaves: what it has not acknowledged goes to others. */
+  /** The member leaves: it gets nothing more, and keeps what it has been given for as long as its session goes on. */
   remove(route: Route): void
   /** What the session may receive has changed. */
   refresh(session: Session): void
@@ -40,9 +40,16 @@ const EXTEND_MS = 5_000
  */
 export function createShares(bus: Bus, groups: Groups, sessionExpiryS: number): Shares {
   const members = new Map<Route, Member>()
+  /** Gone from their groups, with messages that their clients have not acknowledged yet. */
+  const leaving = new Set<Member>()
 
   const timer = setInterval(() => {
     for (const member of members.values()) member.extend()
+    // What has begun to go to a client is completed with it [MQTT-3.10.4-3]: nobody else is to get it meanwhile.
+    for (const member of leaving) {
+      if (member.isSettled) leaving.delete(member)
+      else member.extend()
+    }
   }, EXTEND_MS)
   timer.unref()
 
@@ -61,6 +68,7 @@ export function createShares(bus: Bus, groups: Groups, sessionExpiryS: number): 
     if (!member) return
     members.delete(route)
     member.leave()
+    if (!member.isSettled) leaving.add(member)
     releaseGrant(route)
   }
 
@@ -147,6 +155,11 @@ class Member {
     const mayTake = this.#route.grant.isAllowed && !this.#hasLeft
     if (mayTake && this.#subscriptions.length === 0) this.#takePart()
     else if (!mayTake) this.#pause()
+  }
+
+  /** Whether nothing that was given to it is still to be acknowledged. */
+  get isSettled(): boolean {
+    return this.#unsettled.size === 0
   }
 
   extend(): void {

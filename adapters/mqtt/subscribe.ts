@@ -60,7 +60,7 @@ export async function subscribe(host: Host, connection: Peer, cursor: Cursor): P
   const words = { text, maximumPacketSize: connection.maximumPacketSize }
   connection.answer(encodeSuback(version, packetId, codes, words)) // [MQTT-3.8.4-1] [MQTT-3.8.4-6]
   for (const { route, retained } of granted) {
-    if (route) sendRetained(route, retained)
+    if (route) sendRetained(host, route, retained)
   }
 }
 

@@ -103,6 +103,23 @@ describe('sessions whose clients are away', () => {
 })
 
 describe('a session whose client is there', () => {
+  it('still gets what comes while several domains hold all they may for clients that acknowledge nothing', () => {
+    for (let domain = 0; domain < 6; domain += 1) {
+      for (let session = 0; session < 30; session += 1) {
+        const outbox = givenOutbox(`greedy ${domain}`)
+        outbox.attach(receiver())
+        for (let count = 0; count < 60; count += 1) outbox.deliver(message({ sizeBytes: KIB }))
+      }
+    }
+    expect(backlog.bytes).toBeGreaterThan(MAX_BYTES * 1.5)
+    expect(backlog.bytes).toBeLessThanOrEqual(MAX_BYTES * 2)
+    dropped = []
+    const modest = givenOutbox('modest')
+    modest.attach(receiver())
+    modest.deliver(message({ sizeBytes: KIB }))
+    expect(dropped).toEqual([])
+  })
+
   it('still gets what comes when those that are away may have no more', () => {
     const away = givenOutbox('domain')
     for (let count = 0; count < 60; count += 1) away.deliver(message())

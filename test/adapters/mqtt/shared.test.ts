@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AuthorityTables } from '../../support/authority.ts'
 import type { Channel, Client } from '../../support/authority.ts'
@@ -133,6 +134,29 @@ describe('a shared subscription', () => {
     })
     expect(got.sort()).toEqual(numbers(40).sort())
     stayer.end()
+  })
+
+  it('leaves with a member that unsubscribes, or subscribes again, what it has been sent', async () => {
+    const topic = topicOf(channel, randomUUID())
+    const filter = `$share/group/${topic}`
+    const [first, second] = [await open(a), await open(b)]
+    await subscribe(first, filter)
+    await publish(topic, ['replaced'])
+    const { id } = await first.message()
+    await subscribe(first, filter)
+    await publish(topic, ['unsubscribed'])
+    expect((await first.message()).text).toBe('unsubscribed')
+    first.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: [filter] })
+    await first.next('unsuback')
+    await subscribe(second, filter)
+    // The server gives to others what it has not heard of for 15 seconds.
+    await sleep(17_000)
+    expect(take(second)).toEqual([])
+    first.send({ cmd: 'puback', messageId: id })
+    first.end()
+    // What is not acknowledged at the end of the session goes to others then.
+    expect((await second.message()).text).toBe('unsubscribed')
+    second.end()
   })
 
   it('keeps what comes while a member with a session is away', async () => {
