@@ -20,7 +20,8 @@ export async function readFreeBytes(folder: string): Promise<number> {
     return bavail * bsize
   } catch (error) {
     const above = dirname(resolve(folder))
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || above === folder) throw error
+    const { code } = error as NodeJS.ErrnoException
+    if ((code !== 'ENOENT' && code !== 'ENOTDIR') || above === folder) throw error
     return readFreeBytes(above)
   }
 }
