@@ -25,7 +25,7 @@ export interface LookBack {
 
 /** For so long a place is near enough: what lies between it and the end is read in vain. */
 const FRESH_MS = 5_000
-/** Sessions that read at a time: after a process has died, all of its clients come at once. */
+/** Sessions that read at a time, shared out by domain: after a process has died, all of its clients come at once. */
 const MAX_READING = 8
 
 const SILENCE_MS = 5_000
@@ -77,13 +77,14 @@ export function createLookBack(bus: Bus, lastPlace: () => Promise<number>): Look
   }
 
   async function readInTurn(session: Session, subject: string): Promise<ReadonlyMap<string, number>> {
-    await slots.take()
+    const { domainId } = session.principal
+    await slots.take(domainId)
     try {
       return await read(session, subject)
     } catch (error) {
       throw new Unavailable('the stream does not answer', { cause: error })
     } finally {
-      slots.free()
+      slots.free(domainId)
     }
   }
 

@@ -5,7 +5,7 @@ import type { Pulled, Puller } from '../../platform/bus/puller.ts'
 import { findNextStored } from '../../platform/bus/stored.ts'
 import { MESSAGES_STREAM } from '../../platform/bus/streams.ts'
 import { filterSubjects } from '../../platform/bus/subject.ts'
-import { createSharedSlots } from '../../platform/shared-slots.ts'
+import { createSlots } from '../../platform/slots.ts'
 import type { Bookmark } from './encode.ts'
 import { deliveriesFor } from './deliveries.ts'
 import type { Session } from './sessions.ts'
@@ -28,7 +28,7 @@ const SILENCE_MS = 2_000
 const RETRY_MS = 500
 
 export function createMissed(bus: Bus): Missed {
-  const slots = createSharedSlots(MAX_READING)
+  const slots = createSlots(MAX_READING)
 
   /** @returns whether the bookmark is live now, since nothing is left to read */
   async function joinLive(subject: string, bookmark: Bookmark): Promise<boolean> {

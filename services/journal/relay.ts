@@ -50,8 +50,8 @@ export function startRelay({ db, databaseUrl, announce, log }: RelayOptions): Re
       if (!(await repository.tryLockRelay(trx))) return undefined
       const entries = await repository.listUnannounced(trx, BATCH)
       oldest = entries[0]?.occurredAt
-      // All on one connection, so they arrive in this order though nobody waits in between.
       const batchEnd = entries.at(-1)?.seq ?? 0
+      // All on one connection, so they arrive in this order though nobody waits in between.
       const announced = Promise.allSettled(entries.map(announce))
       while (!(await isSettled(announced))) await tellRest(trx, batchEnd)
       const results = await announced

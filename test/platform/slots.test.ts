@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
-import { createSharedSlots } from '../../platform/shared-slots.ts'
+import { createSlots } from '../../platform/slots.ts'
 
 it('slots go first to who has the fewest of them, and among equals in turns', async () => {
-  const slots = createSharedSlots(2)
+  const slots = createSlots(2)
   const order: string[] = []
   const take = async (owner: string): Promise<void> => {
     await slots.take(owner)
